@@ -1,0 +1,62 @@
+// Command plan is the workflow's first step: it checks the request before
+// anything else is touched, and writes what the later steps need to the run
+// bucket.
+package main
+
+import (
+	"context"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+// Store is where plan writes to; [runs.Bucket] is one.
+type Store interface {
+	Name() string
+	PutJSON(ctx context.Context, key string, value any) error
+}
+
+// Planner plans executions.
+type Planner struct {
+	store Store
+	// partition is the AWS partition of the workflow, such as "aws".
+	partition string
+}
+
+// Handle checks a request and plans the execution. A request that is not in
+// order fails with [fault.InvalidRequest], naming the path of every field that
+// is wrong, before anything was written or called.
+func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.PlanOutput, error) {
+	plan, err := check(in.Request, p.partition)
+	if err != nil {
+		return contract.PlanOutput{}, err
+	}
+	prefix := runs.Prefix(in.Name)
+	run := contract.Run{
+		Execution: in.Execution,
+		Name:      in.Name,
+		Bucket:    p.store.Name(),
+		Prefix:    prefix,
+		Operation: plan.operation,
+		Resource:  plan.ref,
+		Apply:     plan.apply,
+		Ready:     plan.ready,
+	}
+	if err := p.store.PutJSON(ctx, prefix+runs.Resource, plan.resource); err != nil {
+		return contract.PlanOutput{}, err
+	}
+	if err := p.store.PutJSON(ctx, prefix+runs.Targets, plan.targets); err != nil {
+		return contract.PlanOutput{}, err
+	}
+	edge.Logger(ctx).Info("planned", "targets", len(plan.targets), "resource", plan.ref.String(),
+		"maxConcurrency", plan.maxConcurrency, "maxFailures", plan.maxFailures)
+	return contract.PlanOutput{
+		Run:            run,
+		TargetsKey:     prefix + runs.Targets,
+		ResultsPrefix:  prefix + runs.Results,
+		Total:          len(plan.targets),
+		MaxConcurrency: plan.maxConcurrency,
+		MaxFailures:    plan.maxFailures,
+	}, nil
+}

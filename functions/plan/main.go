@@ -1,0 +1,22 @@
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+func main() {
+	env, err := awsenv.Require("RUN_BUCKET", "PARTITION")
+	if err != nil {
+		log.Fatal(err) // the function is deployed wrongly: fail its start
+	}
+	planner := Planner{store: runs.NewBucket(s3.NewFromConfig(awsenv.Config()), env[0]), partition: env[1]}
+	lambda.Start(edge.New("plan", os.Stdout, planner.Handle))
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+var (
+	apiVersion = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$`)
+	kind       = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+	namespace  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	// objectName takes the names of custom resources (DNS subdomains) and the
+	// few built-in kinds that allow more, and nothing that could leave its place
+	// in a URL. The cluster has the last word.
+	// https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+	objectName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$`)
+)
+
+// checkResource reads the resource and takes out what only the cluster writes,
+// so that an object read from a cluster can be given as it came.
+func checkResource(raw json.RawMessage, path *field.Path) (map[string]any, contract.ResourceRef, field.ErrorList) {
+	var ref contract.ResourceRef
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, ref, field.ErrorList{field.Required(path, "give the object to apply")}
+	}
+	if len(raw) > contract.MaxResourceBytes {
+		return nil, ref, field.ErrorList{field.Invalid(path, field.OmitValueType{},
+			fmt.Sprintf("is %d bytes of JSON: at most %d are taken", len(raw), contract.MaxResourceBytes))}
+	}
+	object := &unstructured.Unstructured{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &object.Object); err != nil {
+		return nil, ref, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be a Kubernetes object")}
+	}
+	var problems field.ErrorList
+	text := func(pattern *regexp.Regexp, required bool, must string, keys ...string) string {
+		at := path.Child(keys[0], keys[1:]...)
+		value, found, err := unstructured.NestedString(object.Object, keys...)
+		switch {
+		case err != nil:
+			problems = append(problems, field.Invalid(at, field.OmitValueType{}, "must be a string"))
+		case !found || value == "":
+			if required {
+				problems = append(problems, field.Required(at, must))
+			}
+		case !pattern.MatchString(value):
+			problems = append(problems, field.Invalid(at, shorten(value), must))
+		}
+		return value
+	}
+	ref.APIVersion = text(apiVersion, true, "must be an API version such as kafka.strimzi.io/v1beta2", "apiVersion")
+	ref.Kind = text(kind, true, "must be a kind such as KafkaTopic", "kind")
+	ref.Name = text(objectName, true, "must be an object's name (an apply needs one; generateName cannot be applied)", "metadata", "name")
+	ref.Namespace = text(namespace, false, "must be a namespace's name", "metadata", "namespace")
+	if len(problems) > 0 {
+		return nil, ref, problems
+	}
+	strip(object.Object)
+	return object.Object, ref, nil
+}
+
+// strip removes what the cluster writes and an apply must not claim. A null
+// creationTimestamp alone would raise the generation at every apply.
+func strip(object map[string]any) {
+	delete(object, "status")
+	for _, name := range []string{"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"} {
+		unstructured.RemoveNestedField(object, "metadata", name)
+	}
+}

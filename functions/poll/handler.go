@@ -1,0 +1,106 @@
+// Command poll is a target's waiting step: it watches the resource for one
+// window and says whether it is Ready, still progressing, or has failed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/readiness"
+)
+
+// Poller polls resources.
+type Poller struct {
+	auth *eksauth.Authenticator
+	// window is how long one call watches.
+	window time.Duration
+	now    func() time.Time
+	// random returns a number in [0, 1), for the jitter of the pauses.
+	random func() float64
+}
+
+// Handle watches the resource until it is Ready or has failed, or the window or
+// the target's time is over. Ready and progressing are results; the rest are
+// errors: [fault.ResourceFailed], [fault.ReadyTimeout], [fault.NotFound] where
+// the object is gone, or as [kube.Fault] says.
+func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.PollOutput, error) {
+	token, err := p.auth.Token(ctx, in.Run, in.Target)
+	if err != nil {
+		return contract.PollOutput{}, err
+	}
+	client, err := kube.Connect(in.Target, in.Cluster, token.Value)
+	if err != nil {
+		return contract.PollOutput{}, err
+	}
+	seen := sighting{uid: types.UID(in.Applied.UID), rule: readiness.Rule{
+		Condition: in.Run.Ready.Condition, Generation: in.Applied.Generation}}
+	// The target's last window ends with its time.
+	window := min(p.window, in.Deadline.Sub(p.now()))
+	if err := client.Follow(ctx, window, in.Run.Resource, in.Mapping, seen.see); err != nil {
+		return contract.PollOutput{}, err
+	}
+	return p.conclude(ctx, in, seen)
+}
+
+// sighting is what a window saw last.
+type sighting struct {
+	uid     types.UID
+	rule    readiness.Rule
+	gone    bool
+	verdict readiness.Verdict
+}
+
+func (s *sighting) see(object *unstructured.Unstructured) (done bool) {
+	s.gone = object == nil || object.GetUID() != s.uid
+	if s.gone {
+		return true
+	}
+	s.verdict = readiness.Of(object, s.rule)
+	return s.verdict.State != readiness.Progressing
+}
+
+func (p Poller) conclude(ctx context.Context, in contract.PollInput, seen sighting) (contract.PollOutput, error) {
+	resource, log := in.Run.Resource, edge.Logger(ctx)
+	remaining := in.Deadline.Sub(p.now())
+	switch {
+	case seen.gone:
+		return contract.PollOutput{}, fault.New(fault.NotFound,
+			"%s: %s is gone: somebody deleted it, or replaced it by another, after it was applied", in.Target, resource)
+	case seen.verdict.State == readiness.Failed:
+		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready: %s", in.Target, resource, seen.verdict.Message)
+	case seen.verdict.State == readiness.Ready:
+		log.Info("ready", "generation", in.Applied.Generation, "unproven", seen.verdict.Unproven)
+		return contract.PollOutput{Status: string(readiness.Ready), Message: seen.verdict.Message, Window: in.Window + 1, Result: result(in, seen.verdict)}, nil
+	case remaining <= 0:
+		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds: %s",
+			in.Target, resource, in.Run.Ready.TimeoutSeconds, seen.verdict.Message)
+	}
+	log.Info("progressing", "message", seen.verdict.Message, "window", in.Window)
+	return contract.PollOutput{
+		Status:       string(readiness.Progressing),
+		Message:      seen.verdict.Message,
+		Window:       in.Window + 1,
+		PauseSeconds: p.pause(in.Window, remaining),
+	}, nil
+}
+
+func result(in contract.PollInput, verdict readiness.Verdict) *contract.Result {
+	outcome := contract.OutcomeReady
+	if in.Applied.Change == contract.Unchanged {
+		outcome = contract.OutcomeUnchanged
+	}
+	message := verdict.Message
+	if verdict.Unproven {
+		message += fmt.Sprintf(" (the operator does not say for which generation; %d was applied)", in.Applied.Generation)
+	}
+	return &contract.Result{Target: in.Target, Outcome: outcome, Change: in.Applied.Change, Generation: in.Applied.Generation, Message: message}
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"log"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/eksauth"
+)
+
+// window is how long one call watches. A longer one costs fewer state
+// transitions (a pause and a further call are three); a shorter one frees the
+// function's concurrency sooner for other targets.
+const window = 60 * time.Second
+
+func main() {
+	auth, err := eksauth.FromEnv(awsenv.Config(), time.Now)
+	if err != nil {
+		log.Fatal(err) // the function is deployed wrongly: fail its start
+	}
+	poller := Poller{auth: auth, window: window, now: time.Now, random: rand.Float64}
+	lambda.Start(edge.New("poll", os.Stdout, poller.Handle))
+}

@@ -1,0 +1,80 @@
+// Command report is the workflow's last step: it gathers how every target ended
+// into one answer, and writes the full report to the run bucket.
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+// Store is where report reads the Map's results and writes the full report;
+// [runs.Bucket] is one.
+type Store interface {
+	List(ctx context.Context, prefix string) ([]string, error)
+	GetJSON(ctx context.Context, key string, value any) error
+	PutJSON(ctx context.Context, key string, value any) error
+	URI(key string) string
+}
+
+// Reporter reports on executions.
+type Reporter struct {
+	store func(bucket string) Store
+}
+
+// Handle gathers the results of all targets. An execution whose failures exceed
+// its budget is not an error of report: the answer's status says so, and the
+// definition fails with it.
+func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract.Answer, error) {
+	store := r.store(in.Plan.Run.Bucket)
+	results, err := gather(ctx, store, in.Plan)
+	if err != nil {
+		return contract.Answer{}, err
+	}
+	key := in.Plan.Run.Prefix + runs.Report
+	if err := store.PutJSON(ctx, key, results); err != nil {
+		return contract.Answer{}, err
+	}
+	answer := summarize(in, results)
+	answer.Report = store.URI(key)
+	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report)
+	return answer, nil
+}
+
+// gather returns one result per target, in the order of the request. A target
+// that the Map's results do not mention was never started.
+func gather(ctx context.Context, store Store, plan contract.PlanOutput) ([]contract.Result, error) {
+	var targets []contract.Target
+	if err := store.GetJSON(ctx, plan.TargetsKey, &targets); err != nil {
+		return nil, err
+	}
+	ended, err := mapResults(ctx, store, plan.ResultsPrefix)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]contract.Result, len(targets))
+	for i, target := range targets {
+		result, ok := ended[target]
+		if !ok {
+			result = contract.Result{Target: target, Outcome: contract.OutcomeNotStarted, Message: notStarted}
+		}
+		results[i] = result
+	}
+	return results, nil
+}
+
+const (
+	notStarted = "the rollout ended before this target's turn"
+	stopped    = "the rollout ended while this target was worked on; its state is unknown"
+)
+
+// seconds returns the time between two moments, in seconds with milliseconds.
+func seconds(from, to time.Time) float64 {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return to.Sub(from).Round(time.Millisecond).Seconds()
+}

@@ -1,0 +1,96 @@
+// Command resolve is a target's first step: it assumes the access role, finds
+// the cluster, and proves that the cluster knows us, serves the kind, and lets
+// us do what the later steps will do. It hands on how to reach the cluster, but
+// no token: each function mints its own.
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/kube"
+)
+
+// EKS is what resolve needs of EKS; *eks.Client is one.
+type EKS interface {
+	DescribeCluster(context.Context, *eks.DescribeClusterInput, ...func(*eks.Options)) (*eks.DescribeClusterOutput, error)
+}
+
+// Resolver resolves targets.
+type Resolver struct {
+	auth *eksauth.Authenticator
+	// eks returns a client for a Region with a target account's credentials.
+	eks func(region string, credentials aws.Credentials) EKS
+}
+
+// Handle finds the target's cluster and proves access to it.
+func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.ResolveOutput, error) {
+	cluster, err := r.describe(ctx, in)
+	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	token, err := r.auth.Token(ctx, in.Run, in.Target)
+	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	client, err := kube.Connect(in.Target, cluster, token.Value)
+	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	mapping, err := client.Discover(ctx, in.Run.Resource)
+	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	if err := client.Review(ctx, in.Run.Resource, mapping, verbs(in.Run)); err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	edge.Logger(ctx).Info("resolved", "endpoint", cluster.Endpoint, "version", cluster.Version, "resource", mapping.Plural)
+	return contract.ResolveOutput{Cluster: cluster, Mapping: mapping}, nil
+}
+
+// verbs returns exactly what the later steps will use: a server-side apply is a
+// patch that the API server also checks as a create where the object is new,
+// and poll lists and watches.
+func verbs(run contract.Run) []string {
+	verbs := []string{"get", "create", "patch"}
+	if !run.Apply.DryRun {
+		verbs = append(verbs, "list", "watch")
+	}
+	return verbs
+}
+
+func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Cluster, error) {
+	credentials, err := r.auth.Credentials(ctx, in.Run, in.Target)
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	out, err := r.eks(in.Target.Region, credentials).DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String(in.Target.Cluster)})
+	if err != nil {
+		return contract.Cluster{}, fault.FromAWS(err, map[string]fault.Name{
+			"ResourceNotFoundException": fault.ClusterNotFound,
+			"AccessDeniedException":     fault.DescribeClusterDenied,
+			"AccessDenied":              fault.DescribeClusterDenied,
+		}, fmt.Sprintf("%s: describe the cluster", in.Target))
+	}
+	if out.Cluster.Status != ekstypes.ClusterStatusActive {
+		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is %s, not ACTIVE", in.Target, out.Cluster.Status)
+	}
+	// Endpoint and CA are there from ACTIVE on.
+	if out.Cluster.CertificateAuthority == nil {
+		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is ACTIVE but has no certificate authority yet", in.Target)
+	}
+	return contract.Cluster{
+		Endpoint: aws.ToString(out.Cluster.Endpoint),
+		CA:       aws.ToString(out.Cluster.CertificateAuthority.Data),
+		Version:  aws.ToString(out.Cluster.Version),
+		Role:     r.auth.Role().ARN(in.Target.Account),
+	}, nil
+}

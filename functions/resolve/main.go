@@ -1,0 +1,31 @@
+package main
+
+import (
+	"log"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/eksauth"
+)
+
+func main() {
+	config := awsenv.Config()
+	auth, err := eksauth.FromEnv(config, time.Now)
+	if err != nil {
+		log.Fatal(err) // the function is deployed wrongly: fail its start
+	}
+	resolver := Resolver{auth: auth, eks: func(region string, creds aws.Credentials) EKS {
+		return eks.NewFromConfig(config, func(o *eks.Options) {
+			o.Region = region
+			o.Credentials = credentials.StaticCredentialsProvider{Value: creds}
+		})
+	}}
+	lambda.Start(edge.New("resolve", os.Stdout, resolver.Handle))
+}

@@ -1,0 +1,97 @@
+package contract
+
+// Outcome is how one target ended.
+type Outcome string
+
+// The outcomes. Ready, Applied, Unchanged, Deleted and Found are good ends.
+const (
+	// OutcomeReady: the resource was created or changed, and the operator
+	// reported it Ready in this form.
+	OutcomeReady Outcome = "Ready"
+	// OutcomeApplied: the cluster accepted the resource and nothing was to be
+	// waited for.
+	OutcomeApplied Outcome = "Applied"
+	// OutcomeUnchanged: the cluster held the resource in this form already, and
+	// (but for a dry run) the operator reports it Ready.
+	OutcomeUnchanged Outcome = "Unchanged"
+	// OutcomeDeleted: the object is gone.
+	OutcomeDeleted Outcome = "Deleted"
+	// OutcomeFound: the object was read.
+	OutcomeFound Outcome = "Found"
+	// OutcomeFailed: an error ended the target; see its name.
+	OutcomeFailed Outcome = "Failed"
+	// OutcomeTimedOut: the resource was not Ready in time.
+	OutcomeTimedOut Outcome = "TimedOut"
+	// OutcomeNotStarted: the rollout ended before this target's turn.
+	OutcomeNotStarted Outcome = "NotStarted"
+	// OutcomeStopped: the rollout ended while this target was worked on; its
+	// state is unknown.
+	OutcomeStopped Outcome = "Stopped"
+)
+
+// Well says whether a target that ended so counts as a success.
+func (o Outcome) Well() bool {
+	switch o {
+	case OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound:
+		return true
+	}
+	return false
+}
+
+// Result is how one target ended, and the output of its child execution.
+type Result struct {
+	Target
+	Outcome Outcome `json:"outcome"`
+	// Change is what the apply did: created, configured or unchanged.
+	Change Change `json:"change,omitempty"`
+	// Generation is the object's generation that was applied and, with outcome
+	// Ready or Unchanged, reported Ready.
+	Generation int64 `json:"generation,omitempty"`
+	// Error is the error's name when the target did not end well.
+	Error string `json:"error,omitempty"`
+	// Message says in words how the target ended.
+	Message string `json:"message,omitempty"`
+	// Seconds is how long the target took. report fills it in.
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// Status is how an execution ended.
+type Status string
+
+// The statuses.
+const (
+	// StatusSucceeded: no more targets ended badly than allowed.
+	StatusSucceeded Status = "Succeeded"
+	// StatusFailed: more did, or the rollout itself broke.
+	StatusFailed Status = "Failed"
+)
+
+// Answer is the output of an execution, and the cause when it fails with
+// CrossApply.RolloutFailed. It stays within a few KiB however many targets
+// there are; everything is in the full report.
+type Answer struct {
+	Execution string      `json:"execution"`
+	Operation Operation   `json:"operation"`
+	Resource  ResourceRef `json:"resource"`
+	// DryRun repeats the request's apply.dryRun: nothing was kept.
+	DryRun bool   `json:"dryRun"`
+	Status Status `json:"status"`
+	// Message sums the rollout up in a sentence.
+	Message string `json:"message"`
+	// Total is the number of targets, and Counts how many ended in each outcome
+	// that occurred.
+	Total  int             `json:"total"`
+	Counts map[Outcome]int `json:"counts"`
+	// Failed lists targets that did not end well, those with an error of their
+	// own first; FailedOmitted says how many more the full report holds.
+	Failed        []Result `json:"failed"`
+	FailedOmitted int      `json:"failedOmitted"`
+	// Slowest lists the targets that took longest to end well, slowest first.
+	Slowest []Result `json:"slowest"`
+	// Report is the s3:// URI of the full report: a JSON array of every
+	// target's [Result].
+	Report string `json:"report"`
+	// RolloutError is set when the rollout as a whole was cut short: by the
+	// failure budget, or by a defect.
+	RolloutError *StateError `json:"rolloutError,omitempty"`
+}

@@ -1,0 +1,139 @@
+package contract
+
+import "encoding/json"
+
+// Request is the input of an execution.
+type Request struct {
+	// Operation says what to do with the resource on every target. The default
+	// is "apply", a server-side apply.
+	Operation Operation `json:"operation,omitempty"`
+
+	// Resource is the Kubernetes object to apply: apiVersion, kind,
+	// metadata.name, metadata.namespace for a namespaced kind, and the fields to
+	// own. It may not be larger than [MaxResourceBytes].
+	Resource json.RawMessage `json:"resource,omitempty"`
+
+	// Targets lists the clusters, at least one and at most [MaxTargets].
+	Targets []TargetSelector `json:"targets,omitempty"`
+
+	// Overrides change the resource for some of the targets. Not supported yet.
+	Overrides []Override `json:"overrides,omitempty"`
+
+	// Apply tunes the server-side apply.
+	Apply *ApplyOptions `json:"apply,omitempty"`
+
+	// Ready says what "done" means and how long to wait for it.
+	Ready *ReadyOptions `json:"ready,omitempty"`
+
+	// Rollout says how fast to go and how much may go wrong.
+	Rollout *RolloutOptions `json:"rollout,omitempty"`
+
+	// Retry runs again what did not end well in an earlier execution. Not
+	// supported yet.
+	Retry *RetryOptions `json:"retry,omitempty"`
+
+	// IdempotencyKey makes a repeated start a no-op. Not supported yet.
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+}
+
+// Limits of a request.
+const (
+	// MaxTargets is the largest number of targets of one execution.
+	MaxTargets = 10_000
+	// MaxResourceBytes is the largest size of a resource, in bytes of JSON. The
+	// whole request is bound by the 262,144 bytes that Step Functions takes as
+	// an execution's input; this leaves room for the targets.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+	MaxResourceBytes = 200 << 10
+)
+
+// Operation is what to do with the resource.
+type Operation string
+
+// The operations. Only [OperationApply] is supported yet.
+const (
+	OperationApply   Operation = "apply"
+	OperationCreate  Operation = "create"
+	OperationReplace Operation = "replace"
+	OperationGet     Operation = "get"
+	OperationDelete  Operation = "delete"
+)
+
+// TargetSelector names one cluster, or selects several.
+type TargetSelector struct {
+	// Account is the 12-digit id of the AWS account that owns the cluster.
+	Account string `json:"account,omitempty"`
+	// Region is the cluster's AWS Region, such as "eu-west-1".
+	Region string `json:"region,omitempty"`
+	// Cluster is the EKS cluster's name.
+	Cluster string `json:"cluster,omitempty"`
+
+	// Accounts, Regions and ClusterTags select clusters by discovery. Not
+	// supported yet.
+	Accounts    []string          `json:"accounts,omitempty"`
+	Regions     []string          `json:"regions,omitempty"`
+	ClusterTags map[string]string `json:"clusterTags,omitempty"`
+}
+
+// Override changes the resource for the targets it matches.
+type Override struct {
+	// Match names the targets by account, region, cluster.
+	Match TargetSelector `json:"match"`
+	// Patch is an RFC 7386 merge patch for the resource.
+	Patch json.RawMessage `json:"patch"`
+}
+
+// ApplyOptions tunes the server-side apply.
+// https://kubernetes.io/docs/reference/using-api/server-side-apply/
+type ApplyOptions struct {
+	// FieldManager is the name under which the fields are owned, at most 128
+	// characters. The default is "crossapply".
+	FieldManager string `json:"fieldManager,omitempty"`
+	// Force takes over fields that another manager owns. The default is to
+	// report a conflict.
+	Force bool `json:"force,omitempty"`
+	// DryRun asks each cluster to check and admit the resource without keeping
+	// it; nothing is waited for, and a target's outcome is Applied or Unchanged
+	// as it would be.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// ReadyOptions says what Ready means and how long to wait.
+type ReadyOptions struct {
+	// Condition is the type of the status condition that must be True. The
+	// default is "Ready".
+	Condition string `json:"condition,omitempty"`
+	// TimeoutSeconds is the hard limit of the wait, per target, counted from
+	// the apply: 1 to 86,400 seconds, by default 900.
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+	// Expressions replace the condition by CEL expressions over "self". Not
+	// supported yet.
+	Expressions *ReadyExpressions `json:"expressions,omitempty"`
+}
+
+// ReadyExpressions are CEL expressions over the object, named self.
+type ReadyExpressions struct {
+	Failed     string `json:"failed,omitempty"`
+	InProgress string `json:"inProgress,omitempty"`
+	Current    string `json:"current,omitempty"`
+}
+
+// RolloutOptions says how fast to go and how much may go wrong.
+type RolloutOptions struct {
+	// MaxConcurrency is how many targets are worked on at once, 1 to 1,000, by
+	// default 50. Each one that waits keeps one Lambda invocation busy.
+	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
+	// MaxFailures is how many targets may end badly before no new target is
+	// started: a count such as 3, or a share of all targets such as "10%",
+	// rounded down. The default is 0.
+	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
+	// Waves and BakeSeconds roll out in groups. Not supported yet.
+	Waves       json.RawMessage `json:"waves,omitempty"`
+	BakeSeconds int             `json:"bakeSeconds,omitempty"`
+}
+
+// RetryOptions names the execution to run again.
+type RetryOptions struct {
+	// Execution is the ARN of the earlier execution.
+	Execution string `json:"execution"`
+}

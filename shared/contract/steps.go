@@ -1,0 +1,202 @@
+package contract
+
+import (
+	"encoding/json"
+	"log/slog"
+	"time"
+)
+
+// Run is what every step knows of the execution it works for. plan makes it;
+// nothing in it lets a request steer where credentials go.
+type Run struct {
+	// Execution is the ARN of the execution that the caller started.
+	Execution string `json:"execution"`
+	// Name is the name of that execution.
+	Name string `json:"name"`
+	// Bucket is the run bucket, in which Prefix is this execution's own part:
+	// see package runs for what lies there.
+	Bucket string `json:"bucket"`
+	Prefix string `json:"prefix"`
+	// Operation is what to do with the resource.
+	Operation Operation `json:"operation"`
+	// Resource names the object; its body stays in the run bucket.
+	Resource ResourceRef `json:"resource"`
+	// Apply and Ready are the request's options with the defaults filled in.
+	Apply ApplySettings `json:"apply"`
+	Ready ReadySettings `json:"ready"`
+}
+
+// ResourceRef names an object without its body.
+type ResourceRef struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// Namespace is empty for a cluster-scoped kind.
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// String returns "Kind namespace/name" for messages.
+func (r ResourceRef) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// ApplySettings is [ApplyOptions] with the defaults filled in.
+type ApplySettings struct {
+	FieldManager string `json:"fieldManager"`
+	Force        bool   `json:"force"`
+	DryRun       bool   `json:"dryRun"`
+}
+
+// ReadySettings is [ReadyOptions] with the defaults filled in.
+type ReadySettings struct {
+	Condition string `json:"condition"`
+	// TimeoutSeconds is the hard limit of the wait, in seconds.
+	TimeoutSeconds int `json:"timeoutSeconds"`
+}
+
+// PlanInput is what plan is called with.
+type PlanInput struct {
+	// Execution and Name are the ARN and the name of the execution.
+	Execution string `json:"execution"`
+	Name      string `json:"name"`
+	// Request is the execution's input as it came: a [Request] if all is well.
+	Request json.RawMessage `json:"request"`
+}
+
+// PlanOutput is what plan found.
+type PlanOutput struct {
+	Run Run `json:"run"`
+	// TargetsKey is the key in the run bucket of a JSON array of [Target].
+	TargetsKey string `json:"targetsKey"`
+	// ResultsPrefix is the prefix in the run bucket for the Map's results.
+	ResultsPrefix string `json:"resultsPrefix"`
+	// Total is the number of targets.
+	Total int `json:"total"`
+	// MaxConcurrency is how many targets are worked on at once.
+	MaxConcurrency int `json:"maxConcurrency"`
+	// MaxFailures is how many targets may end badly, as a count.
+	MaxFailures int `json:"maxFailures"`
+}
+
+// Item is the input of a target's child execution.
+type Item struct {
+	Run    Run    `json:"run"`
+	Target Target `json:"target"`
+}
+
+// LogAttrs returns what every log line of a step on a target carries.
+func (i Item) LogAttrs() []slog.Attr {
+	return []slog.Attr{slog.String("execution", i.Run.Execution), slog.Any("target", i.Target)}
+}
+
+// Cluster is how to reach a cluster. It holds nothing secret.
+type Cluster struct {
+	// Endpoint is the URL of the Kubernetes API server.
+	Endpoint string `json:"endpoint"`
+	// CA is the cluster's certificate authority, PEM in base64, as EKS gives it.
+	CA string `json:"ca"`
+	// Version is the Kubernetes version, such as "1.33".
+	Version string `json:"version"`
+	// Role is the ARN of the access role.
+	Role string `json:"role"`
+}
+
+// Mapping is where the cluster serves the resource's kind.
+type Mapping struct {
+	Group   string `json:"group"`
+	Version string `json:"version"`
+	// Plural is the resource's name in URLs.
+	Plural string `json:"plural"`
+	// Namespaced tells whether objects of the kind live in a namespace.
+	Namespaced bool `json:"namespaced"`
+}
+
+// ResolveOutput says how to reach the cluster, and that we may act there.
+type ResolveOutput struct {
+	Cluster Cluster `json:"cluster"`
+	Mapping Mapping `json:"mapping"`
+}
+
+// ApplyInput is what apply is called with.
+type ApplyInput struct {
+	Item
+	ResolveOutput
+}
+
+// Change is what an apply did to the object.
+type Change string
+
+// The changes, in kubectl's words.
+const (
+	Created    Change = "created"
+	Configured Change = "configured"
+	Unchanged  Change = "unchanged"
+)
+
+// Applied is the object as the cluster answered to the apply.
+type Applied struct {
+	Change          Change `json:"change"`
+	UID             string `json:"uid"`
+	Generation      int64  `json:"generation"`
+	ResourceVersion string `json:"resourceVersion"`
+}
+
+// ApplyOutput is what apply did.
+type ApplyOutput struct {
+	Applied Applied `json:"applied"`
+	// Deadline is when the wait for Ready ends.
+	Deadline time.Time `json:"deadline"`
+	// Result is set when the target is done and there is nothing to wait for.
+	Result *Result `json:"result,omitempty"`
+}
+
+// PollInput is what poll is called with.
+type PollInput struct {
+	Item
+	ResolveOutput
+	Applied  Applied   `json:"applied"`
+	Deadline time.Time `json:"deadline"`
+	// Window counts the windows before this one, from 0.
+	Window int `json:"window"`
+}
+
+// PollOutput is what one window saw.
+type PollOutput struct {
+	// Status is Ready or Progressing: everything else is an error.
+	Status string `json:"status"`
+	// Message says what was seen last.
+	Message string `json:"message"`
+	// Window is the number of the next window.
+	Window int `json:"window"`
+	// PauseSeconds is how long to wait before the next window.
+	PauseSeconds int `json:"pauseSeconds"`
+	// Result is set when the target is done.
+	Result *Result `json:"result,omitempty"`
+}
+
+// ReportInput is what report is called with.
+type ReportInput struct {
+	Plan PlanOutput `json:"plan"`
+	// RolloutError is the error that ended the Map, or null.
+	RolloutError *StateError `json:"rolloutError"`
+}
+
+// StateError is the error output of a state.
+// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+type StateError struct {
+	Error string `json:"Error"`
+	Cause string `json:"Cause"`
+}
+
+// LogAttrs returns what every log line about the input carries.
+func (in PlanInput) LogAttrs() []slog.Attr {
+	return []slog.Attr{slog.String("execution", in.Execution)}
+}
+
+// LogAttrs returns what every log line about the input carries.
+func (in ReportInput) LogAttrs() []slog.Attr {
+	return []slog.Attr{slog.String("execution", in.Plan.Run.Execution)}
+}

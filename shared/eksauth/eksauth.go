@@ -1,0 +1,178 @@
+package eksauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
+)
+
+// AccessRole is the role that is assumed in every target account. All of it is
+// the function's configuration; no request can change it.
+type AccessRole struct {
+	// Partition is the AWS partition of the workflow, such as "aws".
+	Partition string
+	// Name is the role's name, with its path if it has one.
+	Name string
+	// ExternalID is what the role's trust policy asks for.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-user_externalid.html
+	ExternalID string
+}
+
+// ARN returns the ARN of the role in an account.
+func (r AccessRole) ARN(account string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s", r.Partition, account, r.Name)
+}
+
+// AssumeRoleClient is what package eksauth needs of STS; *sts.Client is one.
+type AssumeRoleClient interface {
+	AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*sts.Options)) (*sts.AssumeRoleOutput, error)
+}
+
+// Authenticator assumes the access role and mints tokens. It is safe for
+// concurrent use, and meant to live as long as its sandbox.
+type Authenticator struct {
+	role AccessRole
+	sts  AssumeRoleClient
+	now  func() time.Time
+
+	mu       sync.Mutex
+	sessions map[session]aws.Credentials
+	tokens   map[tokenKey]Token
+}
+
+// session identifies the credentials of one account for one execution: the
+// session's name must lead an auditor to the execution, so executions do not
+// share one.
+type session struct{ account, execution string }
+
+type tokenKey struct {
+	session
+	region, cluster string
+}
+
+// New returns an Authenticator for the access role. now is the clock.
+func New(role AccessRole, client AssumeRoleClient, now func() time.Time) *Authenticator {
+	return &Authenticator{
+		role: role, sts: client, now: now,
+		sessions: map[session]aws.Credentials{},
+		tokens:   map[tokenKey]Token{},
+	}
+}
+
+// Role returns the access role.
+func (a *Authenticator) Role() AccessRole { return a.role }
+
+const (
+	// sessionSeconds is the longest session that a role assumed by a role gets.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+	sessionSeconds = 3600
+	// margin is how long before its end a session or token is no longer used:
+	// longer than a poll window, so that a window never outlives its token.
+	margin = 3 * time.Minute
+)
+
+// Credentials returns credentials of the access role in the target's account,
+// from the sandbox or else from STS, which it calls once per account and
+// execution. It fails with [fault.AssumeRoleDenied], [fault.Throttled],
+// [fault.AWSUnavailable] or [fault.AWSError].
+func (a *Authenticator) Credentials(ctx context.Context, run contract.Run, target contract.Target) (aws.Credentials, error) {
+	key := session{account: target.Account, execution: run.Execution}
+	if creds, ok := lookup(a, a.sessions, key, func(c aws.Credentials) time.Time { return c.Expires }); ok {
+		return creds, nil
+	}
+	arn := a.role.ARN(target.Account)
+	out, err := a.sts.AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn:         aws.String(arn),
+		RoleSessionName: aws.String(SessionName(run.Name)),
+		ExternalId:      aws.String(a.role.ExternalID),
+		DurationSeconds: aws.Int32(sessionSeconds),
+	})
+	if err != nil {
+		return aws.Credentials{}, fault.FromAWS(err, map[string]fault.Name{"AccessDenied": fault.AssumeRoleDenied},
+			fmt.Sprintf("%s: assume %s", target, arn))
+	}
+	creds := credentialsOf(out.Credentials)
+	store(a, a.sessions, key, creds, func(c aws.Credentials) time.Time { return c.Expires })
+	return creds, nil
+}
+
+func credentialsOf(c *ststypes.Credentials) aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID:     aws.ToString(c.AccessKeyId),
+		SecretAccessKey: aws.ToString(c.SecretAccessKey),
+		SessionToken:    aws.ToString(c.SessionToken),
+		CanExpire:       true,
+		Expires:         aws.ToTime(c.Expiration),
+	}
+}
+
+// Token returns a bearer token for the target's cluster. It fails as
+// [Authenticator.Credentials] does.
+func (a *Authenticator) Token(ctx context.Context, run contract.Run, target contract.Target) (Token, error) {
+	key := tokenKey{session{target.Account, run.Execution}, target.Region, target.Cluster}
+	expires := func(t Token) time.Time { return t.Expires }
+	if token, ok := lookup(a, a.tokens, key, expires); ok {
+		return token, nil
+	}
+	creds, err := a.Credentials(ctx, run, target)
+	if err != nil {
+		return Token{}, err
+	}
+	token, err := Mint(ctx, creds, target.Region, target.Cluster, a.now())
+	if err != nil {
+		return Token{}, err
+	}
+	store(a, a.tokens, key, token, expires)
+	return token, nil
+}
+
+func lookup[K comparable, V any](a *Authenticator, cache map[K]V, key K, expires func(V) time.Time) (V, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	value, ok := cache[key]
+	return value, ok && a.now().Before(expires(value).Add(-margin))
+}
+
+// store keeps a value and drops all that have expired, so that a sandbox that
+// sees ten thousand clusters holds those of the last hour only.
+func store[K comparable, V any](a *Authenticator, cache map[K]V, key K, value V, expires func(V) time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k, v := range cache {
+		if a.now().After(expires(v)) {
+			delete(cache, k)
+		}
+	}
+	cache[key] = value
+}
+
+const maxSessionName = 64
+
+var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// SessionName returns the role session's name for an execution: the
+// execution's own name where STS takes it, so that an auditor who reads it in
+// CloudTrail finds the execution by it. Characters that STS refuses become "-",
+// and a name that is too long, or was changed, ends in a hash of the whole, so
+// that two executions never share one.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func SessionName(execution string) string {
+	name := notInSessionName.ReplaceAllString(execution, "-")
+	if name == execution && len(name) >= 2 && len(name) <= maxSessionName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(execution))
+	suffix := "-" + hex.EncodeToString(sum[:4])
+	return name[:min(len(name), maxSessionName-len(suffix))] + suffix
+}

@@ -1,0 +1,92 @@
+package fault
+
+var catalogue = map[Name]Entry{
+	InvalidRequest: {
+		When: "the request is malformed, holds an unknown field, or asks for what this version does not do; nothing was touched",
+		Do:   "Correct the field whose path the message names and start again.",
+	},
+	AssumeRoleDenied: {
+		When: "STS refuses the access role of the target account: it does not exist, does not trust this function's role, or expects another external id",
+		Do:   "Deploy the access stack in the target account, with the hub's account and external id.",
+	},
+	DescribeClusterDenied: {
+		When: "the access role may not call eks:DescribeCluster on the cluster",
+		Do:   "Add the cluster to the access stack of its account and deploy it.",
+	},
+	ClusterNotFound: {
+		When: "the account has no EKS cluster of that name in that Region",
+		Do:   "Correct the target's account, region or cluster.",
+	},
+	ClusterNotActive: {
+		When: "the cluster's status is not ACTIVE: it is being created, deleted or has failed",
+		Do:   "Wait until the cluster is ACTIVE, then retry the targets that did not end well.",
+	},
+	ClusterUnreachable: {
+		When:  "the cluster's API server does not answer, or its certificate is not signed by the cluster's CA",
+		Do:    "Check the API server's health and, for a private endpoint, that the functions run in a VPC with a route to it and that its security group lets them in.",
+		Retry: true,
+	},
+	ClusterError: {
+		When:  "the cluster's API server answers with an internal error, for example because an admission webhook does not respond",
+		Do:    "Read the message, mend the webhook or the API server, then retry.",
+		Retry: true,
+	},
+	Unauthenticated: {
+		When: "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
+		Do:   "Create the EKS access entry of the access role again.",
+	},
+	Forbidden: {
+		When: "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
+		Do:   "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
+	},
+	KindNotServed: {
+		When: "the cluster does not serve the resource's apiVersion and kind",
+		Do:   "Install the operator's CRD in that version on the cluster, or correct apiVersion and kind.",
+	},
+	Conflict: {
+		When: "another field manager owns a field with another value; the message names fields and owners",
+		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.force.",
+	},
+	Invalid: {
+		When: "the cluster refuses the resource: its schema, a policy or an admission webhook says no",
+		Do:   "Correct the resource as the message says.",
+	},
+	AlreadyExists: {
+		When: "create finds that the object exists",
+		Do:   "Use apply or replace, or another name.",
+	},
+	NotFound: {
+		When: "the object, its namespace, or an object that was applied before is not there",
+		Do:   "Create the namespace, or find out who deleted the object.",
+	},
+	Throttled: {
+		When:  "AWS or the cluster's API server asks to slow down",
+		Do:    "Lower rollout.maxConcurrency, or ask for a higher quota.",
+		Retry: true,
+	},
+	AWSUnavailable: {
+		When:  "an AWS API does not answer or reports a fault of its own",
+		Do:    "Check the AWS health dashboard of the Region; retry later.",
+		Retry: true,
+	},
+	AWSError: {
+		When: "an AWS API refuses a call for a reason that has no name in this list; the message names the call and AWS's code",
+		Do:   "Look the code up in the documentation of that API.",
+	},
+	ResourceFailed: {
+		When: "the operator says that the resource will not become Ready",
+		Do:   "Read the condition in the message and the operator's log on that cluster.",
+	},
+	ReadyTimeout: {
+		When: "the resource was not Ready within ready.timeoutSeconds; the message says what was seen last",
+		Do:   "Check that the operator runs and writes the condition, or allow more time.",
+	},
+	RolloutFailed: {
+		When: "more targets did not end well than rollout.maxFailures allows; the cause is the answer",
+		Do:   "Read the answer's failed targets, mend them, and start again.",
+	},
+	Internal: {
+		When: "crossapply met a case that it has no name for: a defect",
+		Do:   "Report the message and the execution's ARN.",
+	},
+}

@@ -1,0 +1,89 @@
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Name is the stable name of an error, such as "CrossApply.Conflict".
+type Name string
+
+// The names. Each is documented in [Catalogue]: there, and nowhere else, stand
+// its meaning and the advice.
+const (
+	InvalidRequest        Name = "CrossApply.InvalidRequest"
+	AssumeRoleDenied      Name = "CrossApply.AssumeRoleDenied"
+	DescribeClusterDenied Name = "CrossApply.DescribeClusterDenied"
+	ClusterNotFound       Name = "CrossApply.ClusterNotFound"
+	ClusterNotActive      Name = "CrossApply.ClusterNotActive"
+	ClusterUnreachable    Name = "CrossApply.ClusterUnreachable"
+	ClusterError          Name = "CrossApply.ClusterError"
+	Unauthenticated       Name = "CrossApply.Unauthenticated"
+	Forbidden             Name = "CrossApply.Forbidden"
+	KindNotServed         Name = "CrossApply.KindNotServed"
+	Conflict              Name = "CrossApply.Conflict"
+	Invalid               Name = "CrossApply.Invalid"
+	AlreadyExists         Name = "CrossApply.AlreadyExists"
+	NotFound              Name = "CrossApply.NotFound"
+	Throttled             Name = "CrossApply.Throttled"
+	AWSUnavailable        Name = "CrossApply.AWSUnavailable"
+	AWSError              Name = "CrossApply.AWSError"
+	ResourceFailed        Name = "CrossApply.ResourceFailed"
+	ReadyTimeout          Name = "CrossApply.ReadyTimeout"
+	RolloutFailed         Name = "CrossApply.RolloutFailed"
+	Internal              Name = "CrossApply.Internal"
+)
+
+// Entry says what a name means.
+type Entry struct {
+	// When completes the sentence "is returned when ...".
+	When string
+	// Do is what a person does about it.
+	Do string
+	// Retry says that the same call may succeed a little later, so the
+	// definition retries it.
+	Retry bool
+}
+
+// Catalogue returns what every name means.
+func Catalogue() map[Name]Entry { return maps.Clone(catalogue) }
+
+// Names returns the closed list, sorted.
+func Names() []Name { return slices.Sorted(maps.Keys(catalogue)) }
+
+// Error is an error with a name. The message is for a person and never holds a
+// manifest's body, a token or a credential.
+type Error struct {
+	Name    Name
+	Message string
+	cause   error
+}
+
+// Error returns the message: what happened, where, and what to do.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the error that led to this one, if any.
+func (e *Error) Unwrap() error { return e.cause }
+
+// New returns an error with a name and a message.
+func New(name Name, format string, args ...any) error {
+	return &Error{Name: name, Message: fmt.Sprintf(format, args...)}
+}
+
+// Wrap gives err a name and a message. The message is not extended by err's
+// text: say in it what a person needs to know.
+func Wrap(err error, name Name, format string, args ...any) error {
+	return &Error{Name: name, Message: fmt.Sprintf(format, args...), cause: err}
+}
+
+// NameOf returns the name of the outermost named error in err's chain, and
+// [Internal] for an error that nobody named.
+func NameOf(err error) Name {
+	var named *Error
+	if errors.As(err, &named) {
+		return named.Name
+	}
+	return Internal
+}

@@ -1,0 +1,56 @@
+package kube
+
+import (
+	"context"
+	"reflect"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// Apply applies an object server-side and says what that changed. An apply that
+// changes nothing leaves the object as it was, to the resourceVersion; so Apply
+// reads it first. A change by somebody else between the two calls is reported as
+// configured. It fails with [fault.Conflict] and the fields and owners, or as
+// [Fault] says.
+// https://kubernetes.io/docs/reference/using-api/server-side-apply/
+func (c *Client) Apply(ctx context.Context, object *unstructured.Unstructured, mapping contract.Mapping, settings contract.ApplySettings) (contract.Applied, error) {
+	ref := contract.ResourceRef{Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
+	resource := c.resource(mapping, object.GetNamespace())
+	before, err := resource.Get(ctx, object.GetName(), metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return contract.Applied{}, Fault(c.target, "read "+ref.String(), err)
+	}
+	options := metav1.ApplyOptions{FieldManager: settings.FieldManager, Force: settings.Force}
+	if settings.DryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	after, err := resource.Apply(ctx, object.GetName(), object, options)
+	if err != nil {
+		return contract.Applied{}, Fault(c.target, "apply "+ref.String(), err)
+	}
+	return contract.Applied{
+		Change:          changeBetween(before, after),
+		UID:             string(after.GetUID()),
+		Generation:      after.GetGeneration(),
+		ResourceVersion: after.GetResourceVersion(),
+	}, nil
+}
+
+// changeBetween compares an object before an apply (nil or empty: there was
+// none) and after. The whole object is compared, not the resourceVersion alone,
+// because a dry run leaves that as it was whatever it would change.
+func changeBetween(before, after *unstructured.Unstructured) contract.Change {
+	switch {
+	case before == nil || before.GetUID() == "" || before.GetUID() != after.GetUID():
+		return contract.Created
+	case !reflect.DeepEqual(before.Object, after.Object):
+		return contract.Configured
+	}
+	return contract.Unchanged
+}

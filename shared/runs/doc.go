@@ -1,0 +1,11 @@
+// Package runs is the layout of the run bucket, and how its JSON is read and
+// written. Under one prefix per execution lie
+//
+//	runs/<execution name>/resource.json   the resource to apply (plan -> apply)
+//	runs/<execution name>/targets.json    the targets (plan -> the Map's ItemReader)
+//	runs/<execution name>/results/...     the Map's results (ResultWriter -> report)
+//	runs/<execution name>/report.json     every target's result (report -> people)
+//
+// so that one and ten thousand targets take the same way and no state carries
+// more than a few KiB.
+package runs

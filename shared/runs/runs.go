@@ -1,0 +1,107 @@
+package runs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/crossapply/crossapply/shared/fault"
+)
+
+// Prefix returns the prefix of an execution's objects. Names of executions hold
+// no slash and are unique per state machine for 90 days, longer than the
+// objects live.
+func Prefix(executionName string) string { return "runs/" + executionName + "/" }
+
+// Names of the objects below an execution's prefix.
+const (
+	Resource = "resource.json"
+	Targets  = "targets.json"
+	Results  = "results"
+	Report   = "report.json"
+)
+
+// Client is what package runs needs of S3; *s3.Client is one.
+type Client interface {
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+}
+
+// Bucket is the run bucket.
+type Bucket struct {
+	client Client
+	name   string
+}
+
+// NewBucket returns the bucket of that name.
+func NewBucket(client Client, name string) Bucket { return Bucket{client: client, name: name} }
+
+// Name returns the bucket's name.
+func (b Bucket) Name() string { return b.name }
+
+// URI returns the s3:// URI of a key.
+func (b Bucket) URI(key string) string { return "s3://" + b.name + "/" + key }
+
+// Get reads a whole object. It fails with [fault.NotFound] where there is none.
+func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
+	doing := "read " + b.URI(key)
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	if err != nil {
+		return nil, fault.FromAWS(err, map[string]fault.Name{"NoSuchKey": fault.NotFound}, doing)
+	}
+	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
+	body, err := io.ReadAll(out.Body)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.AWSUnavailable, "%s: the connection broke off", doing)
+	}
+	return body, nil
+}
+
+// GetJSON reads an object into value.
+func (b Bucket) GetJSON(ctx context.Context, key string, value any) error {
+	body, err := b.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, value); err != nil {
+		return fmt.Errorf("read %s: %w", b.URI(key), err)
+	}
+	return nil
+}
+
+// PutJSON writes value as an object.
+func (b Bucket) PutJSON(ctx context.Context, key string, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", b.URI(key), err)
+	}
+	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:      aws.String(b.name),
+		Key:         aws.String(key),
+		Body:        bytes.NewReader(body),
+		ContentType: aws.String("application/json"),
+	})
+	return fault.FromAWS(err, nil, "write "+b.URI(key))
+}
+
+// List returns all keys below a prefix.
+func (b Bucket) List(ctx context.Context, prefix string) ([]string, error) {
+	var keys []string
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: aws.String(b.name), Prefix: aws.String(prefix)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fault.FromAWS(err, nil, "list "+b.URI(prefix))
+		}
+		for _, object := range page.Contents {
+			keys = append(keys, aws.ToString(object.Key))
+		}
+	}
+	return keys, nil
+}

@@ -1,0 +1,151 @@
+package statemachine_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/statemachine"
+)
+
+// handler is a Retry or Catch entry of a state, and where it stands.
+type handler struct {
+	where  string
+	field  string
+	errors []string
+}
+
+// handlers returns all Retry and Catch entries, at any depth.
+func handlers(t *testing.T, where string, value any) []handler {
+	t.Helper()
+	var found []handler
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			if entries, ok := inner.([]any); ok && (key == "Retry" || key == "Catch") {
+				for _, entry := range entries {
+					var names []string
+					for _, name := range entry.(map[string]any)["ErrorEquals"].([]any) {
+						names = append(names, name.(string))
+					}
+					found = append(found, handler{where: where, field: key, errors: names})
+				}
+				continue
+			}
+			found = append(found, handlers(t, where+"/"+key, inner)...)
+		}
+	case []any:
+		for _, inner := range value {
+			found = append(found, handlers(t, where, inner)...)
+		}
+	}
+	return found
+}
+
+func definition(t *testing.T) map[string]any {
+	t.Helper()
+	var parsed map[string]any
+	if err := json.Unmarshal([]byte(statemachine.Definition), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// The Lambda service's own errors that AWS advises to retry.
+// https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+var lambdaErrors = []string{"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"}
+
+func TestErrorNamesAreKnown(t *testing.T) {
+	all := handlers(t, "", definition(t))
+	if len(all) < 10 {
+		t.Fatalf("found only %d Retry and Catch entries: does this test still look at them all?", len(all))
+	}
+	catalogue := fault.Catalogue()
+	for _, h := range all {
+		for _, name := range h.errors {
+			entry, ours := catalogue[fault.Name(name)]
+			switch {
+			case ours && h.field == "Retry" && !entry.Retry:
+				t.Errorf("%s retries %s, which a retry does not help", h.where, name)
+			case ours, slices.Contains(lambdaErrors, name), name == "Lambda.TooManyRequestsException":
+			case name == "States.ALL" && h.field == "Catch":
+			default:
+				t.Errorf("%s: %s names %s, which is neither in the list of errors nor one of the Lambda service's", h.where, h.field, name)
+			}
+		}
+	}
+}
+
+// Every task must retry what a retry helps.
+func TestEveryTaskRetries(t *testing.T) {
+	var tasks []string
+	for _, h := range handlers(t, "", definition(t)) {
+		if h.field == "Retry" && slices.Equal(h.errors, lambdaErrors) {
+			tasks = append(tasks, filepath.Base(h.where))
+		}
+	}
+	slices.Sort(tasks)
+	want := []string{"Apply resource", "Plan", "Poll resource", "Report", "Resolve cluster"}
+	if !slices.Equal(tasks, want) {
+		t.Errorf("tasks that retry the Lambda service's errors: %q, want %q", tasks, want)
+	}
+	for _, entry := range fault.Names() {
+		if !fault.Catalogue()[entry].Retry {
+			continue
+		}
+		if !strings.Contains(statemachine.Definition, `"`+string(entry)+`"`) {
+			t.Errorf("%s is said to be worth a retry, but nothing retries it", entry)
+		}
+	}
+}
+
+func TestSubstitute(t *testing.T) {
+	want := []string{"ApplyFunctionArn", "PlanFunctionArn", "PollFunctionArn", "ReportFunctionArn", "ResolveFunctionArn"}
+	if got := statemachine.Placeholders(); !slices.Equal(got, want) {
+		t.Fatalf("placeholders %q, want %q", got, want)
+	}
+	values := map[string]string{}
+	for _, name := range want {
+		values[name] = "arn:aws:lambda:eu-west-1:111111111111:function:" + name
+	}
+	filled, err := statemachine.Substitute(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(filled, "${") || !json.Valid([]byte(filled)) {
+		t.Error("placeholders are left, or the result is no JSON")
+	}
+	delete(values, "PollFunctionArn")
+	if _, err := statemachine.Substitute(values); err == nil {
+		t.Error("a missing value is not refused")
+	}
+	values["PollFunctionArn"], values["Other"] = "x", "y"
+	if _, err := statemachine.Substitute(values); err == nil {
+		t.Error("a value without a placeholder is not refused")
+	}
+}
+
+// Account ids and Regions belong to a deployment.
+func TestNoAccountInDefinition(t *testing.T) {
+	for _, word := range []string{"111111111111", "arn:aws:lambda", "eu-west", "us-east"} {
+		if strings.Contains(statemachine.Definition, word) {
+			t.Errorf("the definition holds %q", word)
+		}
+	}
+}
+
+// asl-validator checks against the schema of the Amazon States Language.
+func TestLint(t *testing.T) {
+	tool, err := filepath.Abs("../node_modules/.bin/asl-validator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), tool, "--json-path", "rollout.asl.json").CombinedOutput()
+	if err != nil {
+		t.Errorf("asl-validator (from `npm ci`): %v\n%s", err, out)
+	}
+}
