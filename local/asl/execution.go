@@ -1,0 +1,360 @@
+package asl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+)
+
+// Task is one attempt of one Task state.
+type Task struct {
+	Resource     string          // as the definition names it
+	Arguments    json.RawMessage // of the state, evaluated
+	RoleARN      string          // of the state machine
+	ExecutionARN string
+	State        string
+	RetryCount   int
+}
+
+// Tasks does the work of Task states. Run returns the state's result as JSON.
+// An *Error chooses the error's name; another error becomes States.TaskFailed.
+// Run must return soon after its context ends.
+type Tasks interface {
+	Run(ctx context.Context, task Task) (json.RawMessage, error)
+}
+
+// Objects is the bucket that a distributed Map reads from and writes to, as
+// roleARN may. Errors become States.ItemReaderFailed and
+// States.ResultWriterFailed.
+type Objects interface {
+	Get(ctx context.Context, roleARN, bucket, key string) ([]byte, error)
+	Put(ctx context.Context, roleARN, bucket, key string, body []byte) error
+}
+
+// Children hears of what distributed Maps start.
+type Children interface {
+	// MapRunStarting is called before a map run starts. An error fails the
+	// run, for example when the machine's role may not start executions.
+	MapRunStarting(ctx context.Context, run *MapRun) error
+	// ExecutionStarting is called before a child's first event.
+	ExecutionStarting(child *Execution)
+}
+
+// Options are what a Runner takes from outside.
+type Options struct {
+	Tasks    Tasks
+	Objects  Objects     // nil: distributed Maps may not read or write objects
+	Children Children    // nil: nobody listens
+	Clock    Clock       // nil: SystemClock
+	Rand     rand.Source // for jitter and ids; nil: seeded by the system
+}
+
+// Runner runs machines. It is safe for concurrent use.
+type Runner struct {
+	tasks    Tasks
+	objects  Objects
+	children Children
+	clock    Clock
+
+	randMu sync.Mutex
+	rand   *rand.Rand
+}
+
+// NewRunner makes a runner.
+func NewRunner(opts Options) *Runner {
+	if opts.Clock == nil {
+		opts.Clock = SystemClock{}
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
+	}
+	return &Runner{
+		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children,
+		clock: opts.Clock, rand: rand.New(opts.Rand),
+	}
+}
+
+// Start says what to run and as whom.
+type Start struct {
+	MachineARN string // arn:aws:states:<region>:<account>:stateMachine:<name>
+	RoleARN    string
+	Name       string // of the execution
+	Input      json.RawMessage
+}
+
+// Execution is one run of a machine. All methods are safe for concurrent use.
+type Execution struct {
+	ARN, Name           string
+	MachineARN, RoleARN string
+	Input               json.RawMessage
+	StartDate           time.Time
+	MapRun              *MapRun // of a distributed Map's child, else nil
+
+	runner  *Runner
+	machine *Machine
+	graph   *graph
+	history history
+	cancel  context.CancelCauseFunc
+	done    chan struct{}
+
+	mu      sync.Mutex
+	end     ending
+	mapRuns []*MapRun
+}
+
+// ending is how an execution ended, or that it runs.
+type ending struct {
+	status  types.ExecutionStatus
+	output  json.RawMessage
+	failure Error
+	date    time.Time
+}
+
+// Start begins an execution, which lives until it ends, is stopped, or ctx
+// ends. It returns an error when the input is not JSON or too large.
+func (r *Runner) Start(ctx context.Context, m *Machine, start Start) (*Execution, error) {
+	input, err := compact(start.Input)
+	if err != nil {
+		return nil, fmt.Errorf("execution input: %w", err)
+	}
+	if len(start.Input) > MaxPayload {
+		return nil, fmt.Errorf("execution input: %d bytes, more than %d", len(start.Input), MaxPayload)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	e := r.newExecution(m, m.graph, start.MachineARN, start.RoleARN, start.Name, input, cancel)
+	e.launch(ctx)
+	return e, nil
+}
+
+func (r *Runner) newExecution(m *Machine, g *graph, machineARN, roleARN, name string, input json.RawMessage, cancel context.CancelCauseFunc) *Execution {
+	return &Execution{
+		ARN:        ExecutionARN(machineARN, name),
+		Name:       name,
+		MachineARN: machineARN, RoleARN: roleARN, Input: input, StartDate: r.clock.Now(),
+		runner: r, machine: m, graph: g,
+		history: history{clock: r.clock},
+		cancel:  cancel,
+		done:    make(chan struct{}),
+		end:     ending{status: types.ExecutionStatusRunning},
+	}
+}
+
+// ExecutionARN is the ARN of a machine's execution of that name.
+func ExecutionARN(machineARN, name string) string {
+	return strings.Replace(machineARN, ":stateMachine:", ":execution:", 1) + ":" + name
+}
+
+// launch runs the execution until it ends or ctx, which e.cancel ends, does.
+func (e *Execution) launch(ctx context.Context) {
+	go func() {
+		defer close(e.done)
+		defer e.cancel(context.Canceled)
+		e.run(ctx)
+	}()
+}
+
+// errExecutionTimedOut ends the context of an execution whose machine has a
+// TimeoutSeconds.
+var errExecutionTimedOut = errors.New("the execution has timed out")
+
+// stopped ends the context of an execution that someone stops.
+type stopped struct{ failure Error }
+
+func (s *stopped) Error() string { return s.failure.Error() }
+
+func (e *Execution) run(ctx context.Context) {
+	timeout := e.machine.timeout
+	if timeout > 0 && e.MapRun == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = withTimeout(ctx, e.runner.clock, timeout, errExecutionTimedOut)
+		defer cancel()
+	}
+	t := &thread{execution: e, scope: &scope{}}
+	t.record(types.HistoryEvent{
+		Type: types.HistoryEventTypeExecutionStarted,
+		ExecutionStartedEventDetails: &types.ExecutionStartedEventDetails{
+			Input: payload(e.Input), InputDetails: whole(), RoleArn: text(e.RoleARN),
+		},
+	})
+	output, err := t.run(ctx, e.graph, e.Input)
+	e.finish(ctx, t, output, err)
+}
+
+func (e *Execution) finish(ctx context.Context, t *thread, output json.RawMessage, err error) {
+	end := ending{status: types.ExecutionStatusSucceeded, output: output}
+	var failure *Error
+	var stop *stopped
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+	case errors.As(err, &failure):
+		end = ending{status: types.ExecutionStatusFailed, failure: *failure}
+	case errors.Is(cause, errExecutionTimedOut):
+		end = ending{status: types.ExecutionStatusTimedOut}
+	case errors.As(cause, &stop):
+		end = ending{status: types.ExecutionStatusAborted, failure: stop.failure}
+	default:
+		end = ending{status: types.ExecutionStatusAborted}
+	}
+	end.date = e.runner.clock.Now()
+	t.record(endEvent(end))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end = end
+}
+
+// Stop aborts the execution and its children with an error and a cause, both
+// of which may be empty. Wait for Done to see it ended.
+func (e *Execution) Stop(name, cause string) {
+	e.cancel(&stopped{Error{name, cause}})
+}
+
+// Done is closed when the execution has ended.
+func (e *Execution) Done() <-chan struct{} { return e.done }
+
+// History returns the events so far.
+func (e *Execution) History() []types.HistoryEvent { return e.history.list() }
+
+// Status returns RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+func (e *Execution) Status() types.ExecutionStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.end.status
+}
+
+// Result returns the output, or the error and cause, of an execution that has
+// ended, and when it did.
+func (e *Execution) Result() (output json.RawMessage, failure Error, stopDate time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.end.output, e.end.failure, e.end.date
+}
+
+// MapRuns returns the map runs that the execution has started.
+func (e *Execution) MapRuns() []*MapRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]*MapRun(nil), e.mapRuns...)
+}
+
+// Definition returns the definition that the execution runs: of a child, the
+// part of the machine that its Map gives to each item.
+func (e *Execution) Definition() string {
+	if e.MapRun != nil {
+		return string(e.MapRun.state.distributed.definition)
+	}
+	return e.machine.definition
+}
+
+func (e *Execution) region() string {
+	if parts := strings.Split(e.MachineARN, ":"); len(parts) > 3 {
+		return parts[3]
+	}
+	return ""
+}
+
+func (r *Runner) randomFloat() float64 {
+	r.randMu.Lock()
+	defer r.randMu.Unlock()
+	return r.rand.Float64()
+}
+
+// NewID returns a random (version 4) UUID, for an execution without a name.
+func (r *Runner) NewID() string {
+	r.randMu.Lock()
+	defer r.randMu.Unlock()
+	a := r.rand.Uint64()&^0xf000 | 0x4000
+	b := r.rand.Uint64()&^(0b11<<62) | 0b10<<62
+	s := fmt.Sprintf("%016x%016x", a, b)
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// thread is one line of control: an execution's own, or that of a Parallel
+// state's branch or of an inline Map's iteration.
+type thread struct {
+	execution *Execution
+	scope     *scope
+	last      int64    // id of its last event
+	open      *visit   // the state that it is in
+	item      *mapItem // of an inline Map's iteration
+}
+
+// mapItem is Map.Item of the context object.
+type mapItem struct {
+	Index int             `json:"Index"`
+	Key   string          `json:"Key,omitempty"`
+	Value json.RawMessage `json:"Value"`
+}
+
+// record adds an event that follows the thread's last one.
+func (t *thread) record(ev types.HistoryEvent) int64 {
+	t.last = t.execution.history.add(t.last, ev)
+	return t.last
+}
+
+func (t *thread) recordType(typ types.HistoryEventType) { t.record(types.HistoryEvent{Type: typ}) }
+
+// fork returns a thread inside of this one: it sees this one's variables and
+// keeps its own to itself.
+func (t *thread) fork(item *mapItem) *thread {
+	if item == nil {
+		item = t.item
+	}
+	return &thread{execution: t.execution, scope: &scope{outer: t.scope}, last: t.last, item: item}
+}
+
+// run runs the states of g from the first to the last. It returns an *Error
+// when one fails, and errHalted when ctx ends.
+func (t *thread) run(ctx context.Context, g *graph, input json.RawMessage) (json.RawMessage, error) {
+	for name := g.startAt; name != ""; {
+		v := &visit{thread: t, state: g.states[name], input: input, entered: t.execution.runner.clock.Now()}
+		v.id = t.record(enteredEvent(v.state, input))
+		t.open = v
+		var err error
+		if input, name, err = v.run(ctx); err != nil {
+			return nil, err
+		}
+		t.open = nil
+		if ctx.Err() != nil {
+			return nil, errHalted
+		}
+	}
+	return input, nil
+}
+
+// scope holds variables. Outer ones can be read, never changed.
+// https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
+type scope struct {
+	outer  *scope
+	values map[string]json.RawMessage
+}
+
+func (s *scope) set(values map[string]json.RawMessage) {
+	if s.values == nil {
+		s.values = map[string]json.RawMessage{}
+	}
+	for name, value := range values {
+		s.values[name] = value
+	}
+}
+
+// visible adds all that can be read to the map.
+func (s *scope) visible(into map[string]json.RawMessage) {
+	if s.outer != nil {
+		s.outer.visible(into)
+	}
+	for name, value := range s.values {
+		into[name] = value
+	}
+}
+
+// errorOutput is what a Catch sees.
+func errorOutput(failure *Error) json.RawMessage {
+	return encode(struct{ Error, Cause string }{failure.Name, failure.Cause})
+}

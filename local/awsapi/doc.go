@@ -1,0 +1,21 @@
+// Package awsapi is AWS on one local port: STS, EKS, S3 and Lambda, and
+// whatever else is mounted, with the true wire protocols, several accounts, real
+// signatures and IAM. Any SDK and the AWS CLI work against it when
+// AWS_ENDPOINT_URL is [Server.URL]; a mistake in a policy fails as on AWS.
+//
+// The tour:
+//
+//   - [Start] opens the port and fills it from a [Config]: accounts, users,
+//     roles, buckets, clusters, functions. All of them can be changed later
+//     through the services the server exposes.
+//   - A request is routed by the service in its credential scope, its signature
+//     is checked (package sigv4), its caller goes into the context (package
+//     iam), and the service's handler answers: packages sts, eks, s3, lambda.
+//   - [Server.Mount] adds a service, such as Step Functions. [Server.Allow],
+//     [Server.AllowRole] and [Server.RoleConfig] are what it needs to act for
+//     its callers and for roles.
+//   - [Server.Calls] counts the requests per account, service and operation.
+//
+// Requests for a real host name, such as sts.eu-west-1.amazonaws.com, may be
+// forwarded here: the signature is checked against the Host they name.
+package awsapi

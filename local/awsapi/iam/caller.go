@@ -1,0 +1,95 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Caller is the principal that made a request: an IAM user, a session of a
+// role, or an AWS service.
+type Caller struct {
+	Account string
+	// ARN is the user's or the session's own ARN.
+	ARN string
+	// UserID is the unique id: AIDA... for a user, AROA...:session for a role.
+	UserID string
+	// RoleARN is the IAM ARN of the role whose session this is, or "".
+	RoleARN string
+	// Service is the service principal, such as lambda.amazonaws.com, and then
+	// the other fields are empty.
+	Service string
+
+	userName      string
+	sessionPolicy *Document
+}
+
+// principalARN is what aws:PrincipalArn holds: for a session, its role's ARN.
+func (c Caller) principalARN() string {
+	if c.RoleARN != "" {
+		return c.RoleARN
+	}
+	return c.ARN
+}
+
+// grant is how far a Principal element covers a caller.
+type grant int
+
+const (
+	notNamed grant = iota
+	// throughAccount: the caller's account is named. That leaves it to the
+	// account's identity policies to let the caller in.
+	throughAccount
+	// directly: the caller itself, its role, its service or everyone is named.
+	directly
+)
+
+func (p principal) covers(c Caller) grant {
+	if c.Service != "" {
+		if slices.Contains(p.services, c.Service) {
+			return directly
+		}
+		return notNamed
+	}
+	if p.anyone || slices.Contains(p.aws, c.ARN) || (c.RoleARN != "" && slices.Contains(p.aws, c.RoleARN)) {
+		return directly
+	}
+	if slices.Contains(p.aws, c.Account) || slices.Contains(p.aws, rootARN(c.Account)) {
+		return throughAccount
+	}
+	return notNamed
+}
+
+func rootARN(account string) string { return fmt.Sprintf("arn:aws:iam::%s:root", account) }
+
+// Origin is what authentication found out about a request.
+type Origin struct {
+	Caller Caller
+	// Region is the one the request was signed for.
+	Region string
+	// SourceIP is the client's address, without the port.
+	SourceIP string
+}
+
+// Conditions are the condition keys that any service adds for a request.
+func (o Origin) Conditions() Conditions {
+	keys := Conditions{"aws:RequestedRegion": {o.Region}}
+	if o.SourceIP != "" {
+		keys["aws:SourceIp"] = []string{o.SourceIP}
+	}
+	return keys
+}
+
+type originKey struct{}
+
+// NewContext returns ctx with the request's origin in it.
+func NewContext(ctx context.Context, origin Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, origin)
+}
+
+// FromContext returns the origin of the request that ctx belongs to, and
+// whether there is one.
+func FromContext(ctx context.Context) (Origin, bool) {
+	origin, ok := ctx.Value(originKey{}).(Origin)
+	return origin, ok
+}

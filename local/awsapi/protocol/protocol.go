@@ -1,0 +1,161 @@
+package protocol
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Error is an AWS API error. SDKs tell errors apart by Code; people read
+// Message.
+type Error struct {
+	Code    string
+	Message string
+	// Status is the HTTP status; 0 means 400.
+	Status int
+	// Fields are further members of the error, such as Lambda's Reason.
+	Fields map[string]string
+}
+
+// Errorf returns an error with the code and status, its message formatted.
+func Errorf(status int, code, format string, args ...any) *Error {
+	return &Error{Code: code, Status: status, Message: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Protocol is one of AWS's wire protocols, as far as errors go.
+type Protocol int
+
+const (
+	// RESTJSON is restJson1: EKS, Lambda.
+	RESTJSON Protocol = iota
+	// RESTXML is restXml: S3.
+	RESTXML
+	// Query is awsQuery: STS, IAM.
+	Query
+	// JSON is awsJson1_0 and awsJson1_1: Step Functions.
+	JSON
+)
+
+// Of returns the protocol that a service speaks. A service not known here is
+// told by the request's content type.
+func Of(service string, r *http.Request) Protocol {
+	switch service {
+	case "s3":
+		return RESTXML
+	case "sts", "iam":
+		return Query
+	case "eks", "lambda":
+		return RESTJSON
+	case "states":
+		return JSON
+	}
+	switch contentType := r.Header.Get("Content-Type"); {
+	case strings.HasPrefix(contentType, "application/x-amz-json-1."):
+		return JSON
+	case strings.HasPrefix(contentType, "application/x-www-form-urlencoded"):
+		return Query
+	}
+	return RESTJSON
+}
+
+// RequestID returns a new request id in the form of AWS's, a random UUID.
+func RequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// WriteError answers r with err. An error that is no [Error] is an
+// InternalFailure, as a bug in a service would be.
+func (p Protocol) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}
+	}
+	status := e.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	id := w.Header().Get("X-Amzn-Requestid")
+	if id == "" {
+		id = RequestID()
+		w.Header().Set("X-Amzn-Requestid", id)
+	}
+	contentType, body := p.encode(r, e, id)
+	w.Header().Set("Content-Type", contentType)
+	if p == RESTJSON {
+		w.Header().Set("X-Amzn-ErrorType", e.Code)
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client is gone; nobody is left to tell
+	}
+}
+
+func (p Protocol) encode(r *http.Request, e *Error, requestID string) (contentType string, body []byte) {
+	switch p {
+	case RESTXML:
+		return "application/xml", marshalXML(s3Error{Code: e.Code, Message: e.Message, RequestID: requestID, Resource: r.URL.Path})
+	case Query:
+		detail := queryError{Type: "Sender", Code: e.Code, Message: e.Message}
+		if WantsJSON(r) {
+			return "application/json", marshalJSON(map[string]any{"Error": detail, "RequestId": requestID})
+		}
+		return "text/xml", marshalXML(queryErrorResponse{Error: detail, RequestID: requestID})
+	}
+	members := map[string]any{"message": e.Message}
+	for name, value := range e.Fields {
+		members[name] = value
+	}
+	if p == JSON {
+		members["__type"] = e.Code
+		return "application/x-amz-json-1.0", marshalJSON(members)
+	}
+	return "application/json", marshalJSON(members)
+}
+
+// WantsJSON reports whether a query-protocol client asked for JSON, which STS
+// answers although its protocol is XML. EKS's token check relies on it.
+func WantsJSON(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+}
+
+type s3Error struct {
+	XMLName   xml.Name `xml:"Error"`
+	Code      string
+	Message   string
+	Resource  string `xml:",omitempty"`
+	RequestID string `xml:"RequestId"`
+}
+
+type queryErrorResponse struct {
+	XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
+	Error     queryError
+	RequestID string `xml:"RequestId"`
+}
+
+type queryError struct {
+	Type    string
+	Code    string
+	Message string
+}
+
+// The values marshalled here are structs and string maps, which never fail.
+func marshalXML(v any) []byte {
+	body, _ := xml.Marshal(v)
+	return append([]byte(xml.Header), body...)
+}
+
+func marshalJSON(v any) []byte {
+	body, _ := json.Marshal(v)
+	return body
+}

@@ -1,0 +1,88 @@
+// Command function is a Lambda function that does what its event says, for the
+// tests of the sandbox.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+type event struct {
+	Do   string `json:"do"`
+	Text string `json:"text"`
+}
+
+type answer struct {
+	Text        string   `json:"text,omitempty"`
+	PID         int      `json:"pid"`
+	Count       int      `json:"count"`
+	RequestID   string   `json:"requestId"`
+	FunctionARN string   `json:"functionArn"`
+	LeftMillis  int64    `json:"leftMillis"`
+	Environment []string `json:"environment,omitempty"`
+	Caller      string   `json:"caller,omitempty"`
+}
+
+func main() {
+	if os.Getenv("FAIL_INIT") != "" {
+		fmt.Println("cannot start")
+		os.Exit(3)
+	}
+	count := 0
+	lambda.Start(func(ctx context.Context, e event) (*answer, error) {
+		count++
+		return handle(ctx, e, count)
+	})
+}
+
+func handle(ctx context.Context, e event, count int) (*answer, error) {
+	invocation, _ := lambdacontext.FromContext(ctx)
+	deadline, _ := ctx.Deadline()
+	a := &answer{
+		Text: e.Text, PID: os.Getpid(), Count: count, RequestID: invocation.AwsRequestID,
+		FunctionARN: invocation.InvokedFunctionArn, LeftMillis: time.Until(deadline).Milliseconds(),
+	}
+	switch e.Do {
+	case "print":
+		fmt.Println("line of", e.Text)
+	case "error":
+		return nil, errors.New(e.Text)
+	case "named":
+		return nil, messages.InvokeResponse_Error{Type: "CrossApply.Conflict", Message: e.Text}
+	case "panic":
+		panic(e.Text)
+	case "exit":
+		os.Exit(1)
+	case "sleep":
+		d, err := time.ParseDuration(e.Text)
+		if err != nil {
+			return nil, err
+		}
+		time.Sleep(d)
+	case "large":
+		a.Text = strings.Repeat("x", 7<<20)
+	case "environment":
+		a.Environment = os.Environ()
+	case "whoami":
+		cfg, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		a.Caller = *out.Arn
+	}
+	return a, nil
+}

@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+)
+
+// Cluster is one pretend EKS cluster: a real API server.
+type Cluster struct {
+	Spec
+
+	// CAData is the PEM certificate of the cluster's authority. EKS gives it base64
+	// encoded once more.
+	CAData []byte
+
+	binary string
+	dir    string
+	etcd   string
+	hook   string // the webhook's address for this cluster
+	admin  keyPair
+
+	mu       sync.Mutex // guards what follows
+	endpoint string
+	version  string
+	process  *process // nil when stopped
+}
+
+// newCluster makes the cluster's keys and files; firstStart brings it up.
+func newCluster(spec Spec, binary, dir, etcd string, hook *webhook) (*Cluster, error) {
+	ca, err := newAuthority(spec.ID())
+	if err != nil {
+		return nil, err
+	}
+	admin, err := ca.clientPair("admin", "system:masters")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		Spec: spec, CAData: ca.certPEM,
+		binary: binary, etcd: etcd, hook: hook.url(spec), admin: admin,
+		dir: filepath.Join(dir, strings.ReplaceAll(spec.ID(), "/", "_")),
+	}
+	return c, c.writeFiles(ca, hook.ca)
+}
+
+// Endpoint is the API server's address, https://127.0.0.1:port. It stays the same
+// over Stop and Start.
+func (c *Cluster) Endpoint() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.endpoint
+}
+
+// Version is the Kubernetes version as EKS's DescribeCluster writes it, such as
+// "1.37".
+func (c *Cluster) Version() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
+// AdminConfig is for a client that may do everything. It signs in with a client
+// certificate as user "admin", so it works without STS.
+func (c *Cluster) AdminConfig() *rest.Config {
+	return &rest.Config{
+		Host:            c.Endpoint(),
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.CAData, CertData: c.admin.cert, KeyData: c.admin.key},
+		QPS:             -1, // the server is ours, and tests should not wait
+	}
+}
+
+// Stop ends the API server, as if the cluster were down: connections are refused.
+// Stopping a stopped cluster is no error.
+func (c *Cluster) Stop() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process != nil {
+		c.process.stop()
+		c.process = nil
+	}
+	return nil
+}
+
+// Start brings a stopped cluster up again, with its objects, at the same endpoint,
+// and returns when it is ready. Starting a running cluster is an error.
+func (c *Cluster) Start(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process != nil {
+		return errors.New("the cluster runs already")
+	}
+	p, err := c.startAPIServer(ctx, strings.TrimPrefix(c.endpoint, "https://"+loopback+":"))
+	if err != nil {
+		return err
+	}
+	c.process = p
+	return nil
+}
+
+// firstStart finds the cluster's port and asks for its version.
+func (c *Cluster) firstStart(ctx context.Context) error {
+	if err := c.claimPort(ctx); err != nil {
+		return err
+	}
+	client, err := discovery.NewDiscoveryClientForConfig(c.AdminConfig())
+	if err != nil {
+		return err
+	}
+	info, err := client.ServerVersion()
+	if err != nil {
+		return fmt.Errorf("ask for the version: %w", err)
+	}
+	c.mu.Lock()
+	c.version = info.Major + "." + info.Minor
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *Cluster) claimPort(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := onFreePort(func(port string) (*process, error) {
+		c.endpoint = "https://" + loopback + ":" + port
+		return c.startAPIServer(ctx, port)
+	})
+	if err != nil {
+		return err
+	}
+	c.process = p
+	return nil
+}
+
+// startAPIServer returns the ended process with its error, for onFreePort to look
+// at.
+func (c *Cluster) startAPIServer(ctx context.Context, port string) (*process, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	client, err := c.probeClient()
+	if err != nil {
+		return nil, err
+	}
+	defer client.CloseIdleConnections()
+	p, err := startProcess(c.binary, c.file("kube-apiserver.log"), c.arguments(port)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.waitReady(ctx, client, "https://"+loopback+":"+port+"/readyz"); err != nil {
+		p.stop()
+		return p, err
+	}
+	return p, nil
+}
+
+func (c *Cluster) probeClient() (*http.Client, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(c.CAData) {
+		return nil, errors.New("the cluster's CA is no certificate")
+	}
+	return &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}},
+	}, nil
+}
+
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }

@@ -1,0 +1,117 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"sigs.k8s.io/aws-iam-authenticator/pkg/token"
+)
+
+// webhook answers the API servers' question "whose token is this?", the
+// TokenReview of authentication.k8s.io/v1, for all clusters of a control plane.
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#webhook-token-authentication
+type webhook struct {
+	server  *http.Server
+	address string
+	ca      []byte
+	undo    func()
+}
+
+// startWebhook serves a path for each cluster on a loopback port, and has tokens
+// verified by the STS at sts.
+func startWebhook(sts *url.URL, specs []Spec, logger *slog.Logger) (*webhook, error) {
+	ca, err := newAuthority("token-webhook")
+	if err != nil {
+		return nil, err
+	}
+	serving, err := ca.servingPair()
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := serving.tls()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", loopback+":0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the token webhook: %w", err)
+	}
+	undo, err := routeSTS(sts)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, spec := range specs {
+		mux.Handle("POST /"+spec.ID(), reviewer{
+			verifier: token.NewVerifier(spec.Name, "aws", spec.Region),
+			entries:  spec.AccessEntries,
+			logger:   logger.With("account", spec.Account, "region", spec.Region, "cluster", spec.Name),
+		})
+	}
+	server := &http.Server{
+		Handler:           mux,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // an API server that ends mid-handshake is no news
+	}
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+	return &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM, undo: undo}, nil
+}
+
+// url is where the API server of spec asks.
+func (w *webhook) url(spec Spec) string { return "https://" + w.address + "/" + spec.ID() }
+
+func (w *webhook) close() error {
+	defer w.undo()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		return w.server.Close()
+	}
+	return nil
+}
+
+// reviewer answers for one cluster.
+type reviewer struct {
+	verifier token.Verifier
+	entries  []AccessEntry
+	logger   *slog.Logger
+}
+
+func (r reviewer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	var review authenticationv1.TokenReview
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 1<<20)).Decode(&review); err != nil {
+		http.Error(w, "the body is no TokenReview", http.StatusBadRequest)
+		return
+	}
+	user, err := r.review(review.Spec.Token)
+	review.Spec.Token = "" // never echoed
+	review.Status = authenticationv1.TokenReviewStatus{Authenticated: err == nil, User: user}
+	if err != nil {
+		review.Status.Error = err.Error()
+		r.logger.InfoContext(req.Context(), "token refused", "reason", err.Error())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(review); err != nil {
+		r.logger.WarnContext(req.Context(), "answer a token review", "error", err)
+	}
+}
+
+func (r reviewer) review(bearer string) (authenticationv1.UserInfo, error) {
+	id, err := r.verifier.Verify(bearer)
+	if err != nil {
+		return authenticationv1.UserInfo{}, fmt.Errorf("verify the token: %w", err)
+	}
+	return identify(id, r.entries)
+}

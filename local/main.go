@@ -1,0 +1,112 @@
+// Command local runs the whole workflow on this machine.
+//
+//	go run ./local demo    apply a resource to four clusters and show it
+//	go run ./local serve   keep the world running, for the AWS CLI and kubectl
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/crossapply/crossapply/examples"
+	"github.com/crossapply/crossapply/local/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/demo"
+	"github.com/crossapply/crossapply/local/world"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Println("\nstopped; nothing is left running")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("say what to do: demo or serve")
+	}
+	flags := flag.NewFlagSet("local "+args[0], flag.ContinueOnError)
+	address := flags.String("address", "127.0.0.1:4566", "where AWS is served, for serve")
+	request := flags.String("request", "", "a file with the execution's input, for demo (default: examples/rollout.json)")
+	logs := flags.Bool("logs", false, "show the functions' logs")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	config := world.Config{Progress: out}
+	if *logs {
+		config.FollowLogs = func(line lambda.Line) { _, _ = fmt.Fprintln(out, line.Text) }
+	}
+	switch args[0] {
+	case "demo":
+		body, err := read(*request)
+		if err != nil {
+			return err
+		}
+		return runDemo(ctx, config, body, out)
+	case "serve":
+		config.Address = *address
+		return serve(ctx, config, out)
+	}
+	return fmt.Errorf("%q is neither demo nor serve", args[0])
+}
+
+func read(file string) ([]byte, error) {
+	if file == "" {
+		return examples.Files.ReadFile("rollout.json")
+	}
+	return os.ReadFile(file)
+}
+
+// runDemo runs the same request twice: the second time there is nothing to change.
+func runDemo(ctx context.Context, config world.Config, request []byte, out io.Writer) (err error) {
+	w, err := world.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	d := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: out, Terminal: isTerminal(out)}
+	for _, title := range []string{"applying to every target", "once more: nothing is left to change"} {
+		_, _ = fmt.Fprintf(out, "\n==> %s\n", title)
+		if _, err := d.Run(ctx, request); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprint(out, "\nTo look further, keep such a world running with `make local`; it prints how to use it with aws and kubectl.\n")
+	return nil
+}
+
+// serve keeps a world running until it is interrupted.
+func serve(ctx context.Context, config world.Config, out io.Writer) (err error) {
+	w, err := world.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	guide, err := w.Guide()
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprint(out, guide)
+	<-ctx.Done()
+	return nil
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,80 @@
+package world
+
+import (
+	"fmt"
+	"net"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/crossapply/crossapply/examples"
+	"github.com/crossapply/crossapply/local/awsapi/eks"
+	"github.com/crossapply/crossapply/local/cluster"
+	"github.com/crossapply/crossapply/shared/eksauth"
+)
+
+// Group is the Kubernetes group that access entries give the access role.
+const Group = "crossapply"
+
+// Namespace exists in every cluster, for the examples.
+const Namespace = "kafka"
+
+func (c Cluster) active() bool { return c.Status == "" || c.Status == "ACTIVE" }
+
+// spec describes the API server behind the cluster, and what is installed there.
+func (c Cluster) spec() (cluster.Spec, error) {
+	spec := cluster.Spec{
+		Name: c.Cluster, Account: c.Account, Region: c.Region,
+		// Whoever creates an EKS cluster is its admin.
+		AccessEntries: []cluster.AccessEntry{{PrincipalARN: engineer(c.Account).ARN(), ClusterAdmin: true}},
+		Objects:       []*unstructured.Unstructured{cluster.Namespace(Namespace)},
+	}
+	if !c.Unmapped {
+		role := eksauth.AccessRole{Partition: "aws", Name: accessRoleName}
+		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{Group}})
+	}
+	if !c.NoCRD {
+		if err := install(&spec, "crd.yaml"); err != nil {
+			return spec, err
+		}
+	}
+	if !c.NoRBAC {
+		if err := install(&spec, "rbac.yaml"); err != nil {
+			return spec, err
+		}
+	}
+	return spec, nil
+}
+
+func install(spec *cluster.Spec, file string) error {
+	opened, err := examples.Files.Open(file)
+	if err != nil {
+		return fmt.Errorf("open examples/%s: %w", file, err)
+	}
+	defer func() { _ = opened.Close() }() // embedded: nothing to fail
+	objects, err := cluster.Decode(opened)
+	if err != nil {
+		return fmt.Errorf("read examples/%s: %w", file, err)
+	}
+	spec.Objects = append(spec.Objects, objects...)
+	return nil
+}
+
+// describe returns what EKS says of the cluster.
+func (w *World) describe(c Cluster) (eks.Cluster, error) {
+	described := eks.Cluster{Account: c.Account, Region: c.Region, Name: c.Cluster, Status: c.Status, Version: "1.37"}
+	if running := w.Cluster(c.Target); running != nil {
+		described.Endpoint, described.CA, described.Version = running.Endpoint(), running.CAData, running.Version()
+		return described, nil
+	}
+	if !c.active() {
+		return described, nil
+	}
+	// Absent: the CA is some cluster's, and the endpoint a port that was free.
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return described, err
+	}
+	described.Endpoint = "https://" + closed.Addr().String()
+	described.CA = w.control.Clusters()[0].CAData
+	return described, closed.Close()
+}

@@ -1,0 +1,278 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/crossapply/crossapply/local/asl/jsonata"
+	"github.com/crossapply/crossapply/local/awsapi"
+	"github.com/crossapply/crossapply/local/awsapi/iam"
+	"github.com/crossapply/crossapply/local/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/awsapi/states"
+	"github.com/crossapply/crossapply/local/cluster"
+	"github.com/crossapply/crossapply/local/operator"
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// The hub: where the workflow lives.
+const (
+	HubAccount = "999999999999"
+	HubRegion  = "eu-west-1"
+)
+
+// Config says what the world is made of.
+type Config struct {
+	// Address to listen on for AWS calls; empty means a free port.
+	Address string
+	// Clusters are the EKS clusters; empty means [Demo].
+	Clusters []Cluster
+	// Operator tunes the stand-in operator of every cluster.
+	Operator operator.Options
+	// Progress is told, in lines, what is being set up; nil discards it.
+	Progress io.Writer
+	// FollowLogs, if not nil, gets every line that a function prints.
+	FollowLogs func(lambda.Line)
+}
+
+// Cluster is a pretend EKS cluster. The zero value of everything but the target
+// is a healthy one that crossapply has access to.
+type Cluster struct {
+	contract.Target
+	// Status is EKS's status of the cluster; empty means ACTIVE.
+	Status string
+	// Absent: EKS describes the cluster, but nothing listens at its endpoint.
+	Absent bool
+	// Unmapped: the cluster has no access entry for the access role.
+	Unmapped bool
+	// NoRBAC: nothing is bound to the access role's group.
+	NoRBAC bool
+	// NoCRD: the operator and its CRD are not installed.
+	NoCRD bool
+	// OtherExternalID: the access role of the cluster's account expects another
+	// external id than the hub's. It holds for the whole account.
+	OtherExternalID bool
+}
+
+// Demo returns the four clusters in three accounts of the examples.
+func Demo() []Cluster {
+	at := func(account, region, name string) Cluster {
+		return Cluster{Target: contract.Target{Account: account, Region: region, Cluster: name}}
+	}
+	return []Cluster{
+		at("111111111111", "eu-west-1", "payments"),
+		at("111111111111", "us-east-1", "payments"),
+		at("222222222222", "eu-west-1", "analytics"),
+		at("333333333333", "eu-central-1", "retail"),
+	}
+}
+
+// World is a running world.
+type World struct {
+	// AWS is the AWS side: its URL is the endpoint for every service.
+	AWS *awsapi.Server
+	// StateMachineARN is the workflow's state machine in the hub account.
+	StateMachineARN string
+
+	dir       string
+	clusters  []Cluster
+	control   *cluster.ControlPlane
+	operators []*operator.Operator
+	workflows *states.Server
+}
+
+// Start builds what is missing, starts everything, and returns when an execution
+// can be started. The context bounds the start only. After an error nothing is
+// left running.
+func Start(ctx context.Context, config Config) (_ *World, err error) {
+	if config.Clusters == nil {
+		config.Clusters = Demo()
+	}
+	if config.Progress == nil {
+		config.Progress = io.Discard
+	}
+	w := &World{clusters: config.Clusters}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "crossapply-world-"); err != nil {
+		return nil, fmt.Errorf("start the local world: %w", err)
+	}
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, Config) error
+	}{
+		{"the function binaries", w.startAWS},
+		{"the API servers", w.startClusters},
+		{"the operators", w.startOperators},
+		{"the state machine", w.startWorkflow},
+	} {
+		_, _ = fmt.Fprintf(config.Progress, "==> %s\n", step.name)
+		if err := step.do(ctx, config); err != nil {
+			return nil, fmt.Errorf("start %s: %w", step.name, err)
+		}
+	}
+	return w, nil
+}
+
+func (w *World) startAWS(ctx context.Context, config Config) error {
+	binaries := filepath.Join(w.dir, "functions")
+	if err := buildFunctions(ctx, binaries); err != nil {
+		return err
+	}
+	accounts := w.accounts()
+	users := []iam.User{engineer(HubAccount)}
+	all := []iam.Account{{ID: HubAccount, Alias: "hub"}}
+	roles := hubRoles(accounts)
+	for _, account := range accounts {
+		all = append(all, iam.Account{ID: account})
+		users = append(users, engineer(account))
+		roles = append(roles, accessRole(account, w.externalID(account)))
+	}
+	var err error
+	w.AWS, err = awsapi.Start(awsapi.Config{
+		Address: config.Address, Region: HubRegion, FollowLogs: config.FollowLogs,
+		Accounts: all, Users: users, Roles: roles,
+		Buckets: buckets(), Functions: functions(binaries),
+	})
+	return err
+}
+
+func (w *World) startWorkflow(ctx context.Context, _ Config) error {
+	file, err := jsonata.Locate(".")
+	if err != nil {
+		return err
+	}
+	engine, err := jsonata.New(file, jsonata.Options{})
+	if err != nil {
+		return err
+	}
+	w.workflows = states.New(states.Options{Engine: engine, Access: w.AWS.StatesAccess(HubRegion), Caller: callerOf})
+	w.AWS.Mount("states", w.workflows)
+	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer())
+	return err
+}
+
+// callerOf returns the account and Region that a request is for.
+func callerOf(ctx context.Context) (account, region string) {
+	origin, _ := iam.FromContext(ctx) // the server authenticates before it passes on
+	return origin.Caller.Account, origin.Region
+}
+
+// accounts returns the target accounts, each once.
+func (w *World) accounts() []string {
+	var accounts []string
+	for _, c := range w.clusters {
+		if !slices.Contains(accounts, c.Account) {
+			accounts = append(accounts, c.Account)
+		}
+	}
+	return accounts
+}
+
+func (w *World) externalID(account string) string {
+	for _, c := range w.clusters {
+		if c.Account == account && c.OtherExternalID {
+			return "another-" + ExternalID
+		}
+	}
+	return ExternalID
+}
+
+// Engineer returns an SDK configuration with the keys of a person who may do
+// everything in the hub account.
+func (w *World) Engineer() aws.Config { return w.AWS.UserConfig(engineer(HubAccount), HubRegion) }
+
+// Cluster returns the API server behind a target, and nil where there is none.
+func (w *World) Cluster(target contract.Target) *cluster.Cluster {
+	if w.control == nil {
+		return nil
+	}
+	for _, c := range w.control.Clusters() {
+		if c.ID() == target.String() {
+			return c
+		}
+	}
+	return nil
+}
+
+// Close ends everything that was started and waits for it. It may be called on a
+// world that was started in part.
+func (w *World) Close() error {
+	var errs []error
+	if w.workflows != nil {
+		w.workflows.Close()
+	}
+	for _, o := range w.operators {
+		errs = append(errs, o.Stop())
+	}
+	if w.AWS != nil {
+		errs = append(errs, w.AWS.Close())
+	}
+	if w.control != nil {
+		errs = append(errs, w.control.Close())
+	}
+	if w.dir != "" {
+		errs = append(errs, os.RemoveAll(w.dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *World) startClusters(ctx context.Context, config Config) error {
+	binaries, err := cluster.FindBinaries(ctx, config.Progress)
+	if err != nil {
+		return err
+	}
+	sts, err := url.Parse(w.AWS.URL())
+	if err != nil {
+		return err
+	}
+	var specs []cluster.Spec
+	for _, c := range w.clusters {
+		if c.Absent || !c.active() {
+			continue
+		}
+		spec, err := c.spec()
+		if err != nil {
+			return err
+		}
+		specs = append(specs, spec)
+	}
+	w.control, err = cluster.Start(ctx, cluster.Config{Binaries: binaries, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	for _, c := range w.clusters {
+		if described, err := w.describe(c); err != nil {
+			return err
+		} else {
+			w.AWS.EKS.Put(described)
+		}
+	}
+	return nil
+}
+
+func (w *World) startOperators(ctx context.Context, config Config) error {
+	for _, c := range w.clusters {
+		running := w.Cluster(c.Target)
+		if running == nil || c.NoCRD {
+			continue
+		}
+		o, err := operator.Start(context.WithoutCancel(ctx), running.AdminConfig(), config.Operator)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Target, err)
+		}
+		w.operators = append(w.operators, o)
+	}
+	return nil
+}
