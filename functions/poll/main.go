@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log"
 	"math/rand/v2"
 	"os"
@@ -13,12 +14,18 @@ import (
 	"github.com/crossapply/crossapply/shared/eksauth"
 )
 
-// window is how long one call watches. A longer one costs fewer state
+// defaultWindow is how long one call watches, where the environment variable
+// POLL_WINDOW does not say otherwise (a Go duration such as "30s", at most the
+// function's timeout less 30 seconds). A longer one costs fewer state
 // transitions (a pause and a further call are three); a shorter one frees the
 // function's concurrency sooner for other targets.
-const window = 60 * time.Second
+const defaultWindow = 60 * time.Second
 
 func main() {
+	window, err := time.ParseDuration(cmp.Or(os.Getenv("POLL_WINDOW"), defaultWindow.String()))
+	if err != nil {
+		log.Fatal(err) // the function is deployed wrongly: fail its start
+	}
 	auth, err := eksauth.FromEnv(awsenv.Config(), time.Now)
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start

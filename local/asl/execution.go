@@ -313,6 +313,9 @@ func (t *thread) fork(item *mapItem) *thread {
 // when one fails, and errHalted when ctx ends.
 func (t *thread) run(ctx context.Context, g *graph, input json.RawMessage) (json.RawMessage, error) {
 	for name := g.startAt; name != ""; {
+		if t.execution.history.full() {
+			return nil, &Error{ErrRuntime, fmt.Sprintf("The execution reached the maximum number of history events (%d).", maxEvents)}
+		}
 		v := &visit{thread: t, state: g.states[name], input: input, entered: t.execution.runner.clock.Now()}
 		v.id = t.record(enteredEvent(v.state, input))
 		t.open = v

@@ -130,6 +130,11 @@ func (v *visit) inlineMap(ctx context.Context) (json.RawMessage, error) {
 	if limit == 0 {
 		limit = maxInline
 	}
+	// An inline Map may name its tolerance, which then must be right, but
+	// its first failure fails it all the same.
+	if _, _, err := v.tolerance(ctx); err != nil {
+		return nil, err
+	}
 	v.thread.record(types.HistoryEvent{
 		Type:                        types.HistoryEventTypeMapStateStarted,
 		MapStateStartedEventDetails: &types.MapStateStartedEventDetails{Length: int32(len(items))},
@@ -139,8 +144,13 @@ func (v *visit) inlineMap(ctx context.Context) (json.RawMessage, error) {
 	for i := range items {
 		threads[i] = v.thread.fork(&items[i])
 	}
-	err = fork(ctx, len(items), limit, func(ctx context.Context, i int) (err error) {
-		results[i], err = v.iterate(ctx, threads[i], i)
+	err = fork(ctx, len(items), limit, func(inner context.Context, i int) (err error) {
+		results[i], err = v.iterate(inner, threads[i], i)
+		if errors.Is(err, errHalted) && ctx.Err() == nil { // by its siblings, not with the execution
+			threads[i].record(types.HistoryEvent{
+				Type: types.HistoryEventTypeMapIterationAborted, MapIterationAbortedEventDetails: v.iteration(i),
+			})
+		}
 		return err
 	})
 	v.join(threads)
@@ -153,7 +163,7 @@ func (v *visit) inlineMap(ctx context.Context) (json.RawMessage, error) {
 
 // iterate runs one iteration of an inline Map.
 func (v *visit) iterate(ctx context.Context, t *thread, i int) (json.RawMessage, error) {
-	details := &types.MapIterationEventDetails{Name: aws.String(v.state.name), Index: int32(i)}
+	details := v.iteration(i)
 	t.record(types.HistoryEvent{Type: types.HistoryEventTypeMapIterationStarted, MapIterationStartedEventDetails: details})
 	// ItemSelector belongs to the Map state, but its events to the iteration.
 	selecting := *v
@@ -169,8 +179,11 @@ func (v *visit) iterate(ctx context.Context, t *thread, i int) (json.RawMessage,
 		t.record(types.HistoryEvent{Type: types.HistoryEventTypeMapIterationSucceeded, MapIterationSucceededEventDetails: details})
 	case errors.As(err, &failure):
 		t.record(types.HistoryEvent{Type: types.HistoryEventTypeMapIterationFailed, MapIterationFailedEventDetails: details})
-	default:
-		t.record(types.HistoryEvent{Type: types.HistoryEventTypeMapIterationAborted, MapIterationAbortedEventDetails: details})
 	}
 	return output, err
+}
+
+// iteration is the details of an iteration's events.
+func (v *visit) iteration(i int) *types.MapIterationEventDetails {
+	return &types.MapIterationEventDetails{Name: aws.String(v.state.name), Index: int32(i)}
 }

@@ -10,6 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 )
 
+// maxEvents is the limit of an execution's history.
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+const maxEvents = 25_000
+
 // history is the list of an execution's events. Several lines of control
 // write to it.
 type history struct {
@@ -28,6 +32,14 @@ func (h *history) add(previous int64, ev types.HistoryEvent) int64 {
 	ev.Timestamp = aws.Time(h.clock.Now())
 	h.events = append(h.events, ev)
 	return ev.Id
+}
+
+// full says whether the execution has as many events as AWS allows, less a few
+// to end it with.
+func (h *history) full() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.events) >= maxEvents-10
 }
 
 func (h *history) list() []types.HistoryEvent {

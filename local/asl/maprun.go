@@ -155,28 +155,31 @@ func (v *visit) newMapRun(ctx context.Context) (run *MapRun, at places, maxItems
 }
 
 func (v *visit) evalLimits(ctx context.Context, run *MapRun) (err error) {
-	d := v.state.distributed
 	if run.MaxConcurrency, err = v.concurrency(ctx); err != nil {
 		return err
 	}
-	if d.toleratedCount != nil {
-		run.ToleratedFailureCount, err = v.evalInteger(ctx, "ToleratedFailureCount", d.toleratedCount, 0, 10_000_000)
-		if err != nil {
-			return err
+	run.ToleratedFailureCount, run.ToleratedFailurePercentage, err = v.tolerance(ctx)
+	return err
+}
+
+// tolerance evaluates how many items may fail; 0 where nothing is said.
+func (v *visit) tolerance(ctx context.Context) (count int64, percentage float64, err error) {
+	if t := v.state.toleratedCount; t != nil {
+		if count, err = v.evalInteger(ctx, "ToleratedFailureCount", t, 0, 10_000_000); err != nil {
+			return 0, 0, err
 		}
 	}
-	if d.toleratedPercentage != nil {
-		raw, err := v.evalKind(ctx, "ToleratedFailurePercentage", d.toleratedPercentage, kindNumber, values{})
+	if t := v.state.toleratedPercentage; t != nil {
+		raw, err := v.evalKind(ctx, "ToleratedFailurePercentage", t, kindNumber, values{})
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
-		p := &run.ToleratedFailurePercentage
-		if err := json.Unmarshal(raw, p); err != nil || *p < 0 || *p > 100 {
-			return v.evalError(&fieldError{"ToleratedFailurePercentage",
+		if err := json.Unmarshal(raw, &percentage); err != nil || percentage < 0 || percentage > 100 {
+			return 0, 0, v.evalError(&fieldError{"ToleratedFailurePercentage",
 				"The value of the field 'ToleratedFailurePercentage' must be from 0 to 100, but was: " + string(raw)})
 		}
 	}
-	return nil
+	return count, percentage, nil
 }
 
 // register makes the run known, and asks whether it may start.

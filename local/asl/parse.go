@@ -51,6 +51,7 @@ type state struct {
 	catch              []*catcher
 
 	items, itemSelector, maxConcurrency *template // Map
+	toleratedCount, toleratedPercentage *template // Map; used where it is distributed
 	processor                           *graph
 	distributed                         *distributed // nil: inline
 }
@@ -78,13 +79,12 @@ type catcher struct {
 
 // distributed holds what only a Map in DISTRIBUTED mode has.
 type distributed struct {
-	label                               string
-	toleratedCount, toleratedPercentage *template
-	reader                              *itemReader
-	writer                              *template       // its Arguments; nil: results go to the state's output
-	transformation                      string          // NONE, COMPACT or FLATTEN
-	outputType                          string          // JSON or JSONL
-	definition                          json.RawMessage // of the children's machine
+	label          string
+	reader         *itemReader
+	writer         *template       // its Arguments; nil: results go to the state's output
+	transformation string          // NONE, COMPACT or FLATTEN
+	outputType     string          // JSON or JSONL
+	definition     json.RawMessage // of the children's machine
 }
 
 type itemReader struct {
@@ -110,7 +110,10 @@ func Parse(engine *jsonata.Engine, definition []byte) (*Machine, error) {
 	m.timeout = time.Duration(f.integer("TimeoutSeconds", 0, 1, 99999999)) * time.Second
 	m.graph = p.graph(f, jsonataDefault)
 	f.rest()
-	return m, p.err()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // parser gathers everything that is wrong before it gives up.
@@ -200,7 +203,7 @@ func (p *parser) transitions(g *graph, path string) {
 	}
 	visit(path+"/StartAt", g.startAt)
 	for _, name := range g.order {
-		if !reached[name] {
+		if g.states[g.startAt] != nil && !reached[name] {
 			p.wrong(codeTarget, path+"/States/"+name, "State %q is not reachable", name)
 		}
 	}

@@ -11,6 +11,9 @@ func (p *parser) mapState(f *fields, s *state, isJSONata bool) {
 	s.items, s.itemSelector = f.value("Items"), f.value("ItemSelector")
 	s.maxConcurrency = f.value("MaxConcurrency")
 	p.literalInteger(s.maxConcurrency, s.path+"/MaxConcurrency", 0, 99999999)
+	s.toleratedCount = f.value("ToleratedFailureCount")
+	s.toleratedPercentage = f.value("ToleratedFailurePercentage")
+	p.literalInteger(s.toleratedCount, s.path+"/ToleratedFailureCount", 0, 10_000_000)
 	if s.items != nil && s.items.constant != nil && s.items.kind != kindArray && s.items.kind != kindObject {
 		p.wrong(codeSchema, s.path+"/Items", "Items must be an array, an object or a JSONata expression")
 	}
@@ -72,9 +75,6 @@ func (p *parser) distributed(f *fields, s *state) {
 		p.wrong(codeInvalidLabel, s.path+"/Label", "Duplicate label: %s", d.label)
 	}
 	p.labels[d.label] = true
-	d.toleratedCount = f.value("ToleratedFailureCount")
-	d.toleratedPercentage = f.value("ToleratedFailurePercentage")
-	p.literalInteger(d.toleratedCount, s.path+"/ToleratedFailureCount", 0, 10_000_000)
 	p.itemReader(f, s)
 	p.resultWriter(f, s)
 	if f.take("ItemBatcher") != nil {

@@ -2,7 +2,9 @@ package awsapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,11 +15,24 @@ import (
 // Allow says whether the caller of the request that ctx belongs to may do the
 // action on the resource. The error is an [iam.AccessDeniedError].
 func (s *Server) Allow(ctx context.Context, action, resource string) error {
-	origin, err := callerOf(ctx)
-	if err != nil {
-		return err
+	return s.allow(ctx, action, resource, nil)
+}
+
+func (s *Server) allow(ctx context.Context, action, resource string, conditions iam.Conditions) error {
+	origin, ok := iam.FromContext(ctx)
+	if !ok {
+		return errors.New("no caller in the context")
 	}
-	return s.IAM.Authorize(iam.Request{Caller: origin.Caller, Action: action, Resource: resource, Conditions: origin.Conditions()})
+	keys := origin.Conditions()
+	maps.Copy(keys, conditions)
+	return s.IAM.Authorize(iam.Request{Caller: origin.Caller, Action: action, Resource: resource, Conditions: keys})
+}
+
+// Caller returns the account and Region of the request that ctx belongs to, both
+// empty outside of one.
+func (s *Server) Caller(ctx context.Context) (account, region string) {
+	origin, _ := iam.FromContext(ctx)
+	return origin.Caller.Account, origin.Region
 }
 
 // AllowRole says the same for a role that acts by itself, such as the role of a
@@ -63,6 +78,8 @@ func (s *Server) config(region string, provider aws.CredentialsProvider) aws.Con
 	return aws.Config{Region: region, BaseEndpoint: aws.String(s.URL()), Credentials: provider}
 }
 
+const statesPrincipal = "states.amazonaws.com"
+
 // StatesAccess is what a Step Functions endpoint in one Region needs to know
 // about callers and roles.
 type StatesAccess struct {
@@ -73,6 +90,16 @@ type StatesAccess struct {
 // StatesAccess returns the access for a Step Functions endpoint in a Region.
 func (s *Server) StatesAccess(region string) StatesAccess { return StatesAccess{s, region} }
 
+// Allow is [Server.Allow]; a role that is passed is passed to Step Functions,
+// which policies for iam:PassRole commonly demand.
+func (a StatesAccess) Allow(ctx context.Context, action, resource string) error {
+	var conditions iam.Conditions
+	if action == "iam:PassRole" {
+		conditions = iam.Conditions{"iam:PassedToService": {statesPrincipal}}
+	}
+	return a.allow(ctx, action, resource, conditions)
+}
+
 // Config returns an SDK configuration with credentials of a state machine's
 // role, which must trust states.amazonaws.com: see [Server.RoleConfig].
 func (a StatesAccess) Config(_ context.Context, roleARN string) (aws.Config, error) {
@@ -82,5 +109,5 @@ func (a StatesAccess) Config(_ context.Context, roleARN string) (aws.Config, err
 	}
 	// Which machine asks is not known here; it lies in its role's account.
 	machine := fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:*", a.region, caller.Account)
-	return a.RoleConfig("states.amazonaws.com", roleARN, a.region, machine)
+	return a.RoleConfig(statesPrincipal, roleARN, a.region, machine)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -129,7 +128,8 @@ func TestFunctionErrors(t *testing.T) {
 	s := newServer(t, withFunctions(t,
 		lambda.Function{Name: "mine", Timeout: 5 * time.Second},
 		lambda.Function{Name: "slow", Timeout: time.Second},
-		lambda.Function{Name: "broken", Environment: map[string]string{"FAIL_INIT": "yes"}},
+		lambda.Function{Name: "broken", Environment: map[string]string{"FAIL_INIT": "exit"}},
+		lambda.Function{Name: "unready", Environment: map[string]string{"FAIL_INIT": "report"}},
 		lambda.Function{Name: "missing", Binary: "/nowhere/bootstrap"},
 	))
 	c := lambdaClient(s, admin())
@@ -145,7 +145,8 @@ func TestFunctionErrors(t *testing.T) {
 		{"mine", "large", "", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes).", true},
 		{"slow", "sleep", "1h", "Sandbox.Timedout", "RequestId: %s Error: Task timed out after 1.00 seconds", true},
 		{"broken", "", "", "Runtime.ExitError", "RequestId: %s Error: Runtime exited with error: exit status 3", true},
-		{"missing", "", "", "Runtime.InvalidEntrypoint", "RequestId: %s Error: start missing: fork/exec /nowhere/bootstrap: no such file or directory", true},
+		{"unready", "", "", "Init.NoConfig", "no configuration", true},
+		{"missing", "", "", "Runtime.InvalidEntrypoint", "RequestId: %s Error: fork/exec /nowhere/bootstrap: no such file or directory", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.function+" "+tt.do, func(t *testing.T) {
@@ -296,26 +297,5 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	<-ended
 	if err := syscall.Kill(idle.PID, 0); err == nil {
 		t.Error("a process is left")
-	}
-}
-
-func TestMount(t *testing.T) {
-	s := newServer(t)
-	s.Mount("states", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin, _ := iam.FromContext(r.Context())
-		allowed := s.Allow(r.Context(), "states:StartExecution", "arn:aws:states:eu-west-1:111111111111:stateMachine:x") == nil
-		fmt.Fprint(w, origin.Caller.ARN, " ", origin.Region, " ", allowed)
-	}))
-	_ = s
-	access := s.StatesAccess(region)
-	ctx := context.Background()
-	if err := access.AllowRole(ctx, machineRole().ARN(), "states:StartExecution", "arn:aws:states:eu-west-1:111111111111:stateMachine:x"); err != nil {
-		t.Error(err)
-	}
-	if err := access.AllowRole(ctx, machineRole().ARN(), "lambda:InvokeFunction", "*"); err == nil {
-		t.Error("the machine's role may invoke")
-	}
-	if _, err := access.Config(ctx, functionRole().ARN()); err == nil {
-		t.Error("a role that trusts Lambda only was assumed for Step Functions")
 	}
 }

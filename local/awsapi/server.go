@@ -3,7 +3,6 @@ package awsapi
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -34,7 +33,8 @@ type Config struct {
 	Now func() time.Time
 	// Random makes secrets and session tokens; nil means crypto/rand.
 	Random io.Reader
-	// FollowLogs, if not nil, gets every line that a function prints.
+	// FollowLogs, if not nil, gets every line that a function prints, from
+	// several goroutines at a time.
 	FollowLogs func(lambda.Line)
 
 	Accounts  []iam.Account
@@ -288,13 +288,4 @@ func operationOf(handler http.Handler, r *http.Request) string {
 		return r.FormValue("Action")
 	}
 	return r.Method + " " + r.URL.Path
-}
-
-// callerOf returns the caller in ctx.
-func callerOf(ctx context.Context) (iam.Origin, error) {
-	origin, ok := iam.FromContext(ctx)
-	if !ok {
-		return origin, errors.New("no caller in the context")
-	}
-	return origin, nil
 }

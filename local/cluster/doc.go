@@ -3,7 +3,7 @@
 //
 // The tour:
 //
-//   - [Binaries] finds kube-apiserver and etcd, or builds them from their Go
+//   - [FindBinaries] finds kube-apiserver and etcd, or builds them from their Go
 //     modules (the nested module local/controlplane pins their versions).
 //   - [Start] starts one etcd and a kube-apiserver for each [Spec] over it. Every
 //     API server has its own key prefix in etcd, its own certificate authority,

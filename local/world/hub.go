@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -68,9 +69,13 @@ func (f function) arn() string {
 	return lambda.Function{Account: HubAccount, Region: HubRegion, Name: "crossapply-" + f.name}.ARN()
 }
 
-func functions(binaries string) []lambda.Function {
+func functions(binaries string, pollWindow time.Duration) []lambda.Function {
 	var all []lambda.Function
 	for _, f := range hubFunctions {
+		if f.name == "poll" && pollWindow > 0 {
+			f.env = maps.Clone(f.env)
+			f.env["POLL_WINDOW"] = pollWindow.String()
+		}
 		all = append(all, lambda.Function{
 			Account: HubAccount, Region: HubRegion, Name: "crossapply-" + f.name,
 			Binary: filepath.Join(binaries, f.name), RoleARN: f.roleARN(),

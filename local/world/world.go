@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -35,6 +36,8 @@ type Config struct {
 	Address string
 	// Clusters are the EKS clusters; empty means [Demo].
 	Clusters []Cluster
+	// PollWindow is how long one call of poll watches; 0 means poll's default.
+	PollWindow time.Duration
 	// Operator tunes the stand-in operator of every cluster.
 	Operator operator.Options
 	// Progress is told, in lines, what is being set up; nil discards it.
@@ -143,7 +146,7 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 	w.AWS, err = awsapi.Start(awsapi.Config{
 		Address: config.Address, Region: HubRegion, FollowLogs: config.FollowLogs,
 		Accounts: all, Users: users, Roles: roles,
-		Buckets: buckets(), Functions: functions(binaries),
+		Buckets: buckets(), Functions: functions(binaries, config.PollWindow),
 	})
 	return err
 }

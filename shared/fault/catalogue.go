@@ -34,10 +34,14 @@ var catalogue = map[Name]Entry{
 	Unauthenticated: {
 		When: "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
 		Do:   "Create the EKS access entry of the access role again.",
+		// Only once access was proven: an API server that restarts refuses for a moment.
+		Retry: true,
 	},
 	Forbidden: {
 		When: "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
 		Do:   "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
+		// As for Unauthenticated.
+		Retry: true,
 	},
 	KindNotServed: {
 		When: "the cluster does not serve the resource's apiVersion and kind",

@@ -131,12 +131,13 @@ func (d *Directory) PutUser(u User) error {
 	if other, taken := d.credentials[u.AccessKeyID]; taken && other.Caller.ARN != u.ARN() {
 		return fmt.Errorf("user %s: access key id is taken", u.ARN())
 	}
-	if old, ok := d.users[u.ARN()]; ok {
-		delete(d.credentials, old.AccessKeyID)
-	}
 	id, err := d.id("AIDA")
 	if err != nil {
 		return err
+	}
+	if old, ok := d.users[u.ARN()]; ok {
+		id = d.credentials[old.AccessKeyID].Caller.UserID
+		delete(d.credentials, old.AccessKeyID)
 	}
 	d.users[u.ARN()] = user{u, policies}
 	d.credentials[u.AccessKeyID] = Credential{

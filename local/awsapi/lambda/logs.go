@@ -19,7 +19,10 @@ type Line struct {
 	Text      string
 }
 
-// Logs keeps the functions' lines. It is safe for concurrent use.
+// keptLines bounds the memory of a world that runs for long.
+const keptLines = 200_000
+
+// Logs keeps the functions' latest lines. It is safe for concurrent use.
 type Logs struct {
 	now    func() time.Time
 	follow func(Line)
@@ -28,7 +31,7 @@ type Logs struct {
 	lines []Line
 }
 
-// Lines returns all lines so far, in order; of one function when arn is not
+// Lines returns the lines so far, in order; of one function when arn is not
 // empty.
 func (l *Logs) Lines(arn string) []Line {
 	l.mu.Lock()
@@ -45,6 +48,9 @@ func (l *Logs) Lines(arn string) []Line {
 func (l *Logs) add(function, requestID, text string) {
 	line := Line{Time: l.now(), Function: function, RequestID: requestID, Text: text}
 	l.mu.Lock()
+	if len(l.lines) == keptLines {
+		l.lines = append(l.lines[:0], l.lines[keptLines/2:]...)
+	}
 	l.lines = append(l.lines, line)
 	l.mu.Unlock()
 	if l.follow != nil {

@@ -59,18 +59,19 @@ func (p *pool) release() {
 // invoke runs one invocation to its end. The error is for what keeps it from
 // starting; what goes wrong in the function is in the result.
 func (p *pool) invoke(ctx context.Context, inv *invocation) (answer result, err error) {
-	begin := p.service.now()
-	sb, failure, initialized, err := p.sandbox(ctx, inv)
-	if err != nil {
-		return result{}, err
+	record := Invocation{RequestID: inv.requestID, Function: p.function.ARN(), Start: p.service.now()}
+	sb := p.warm()
+	if sb == nil {
+		var failure *result
+		if sb, failure, err = p.cold(ctx, inv); err != nil {
+			return result{}, err
+		}
+		record.Cold, record.Init = true, p.service.now().Sub(record.Start)
+		if failure != nil {
+			answer = *failure
+		}
 	}
-	record := Invocation{
-		RequestID: inv.requestID, Function: p.function.ARN(), Start: begin,
-		Cold: initialized > 0, Init: initialized,
-	}
-	if failure != nil {
-		answer = *failure
-	} else {
+	if sb != nil {
 		answer = p.run(ctx, sb, inv, &record)
 	}
 	if answer.failed {
@@ -98,32 +99,28 @@ func (p *pool) run(ctx context.Context, sb *sandbox, inv *invocation, record *In
 	return answer
 }
 
-// sandbox returns a warm sandbox, or a new one and how long it took to start.
-// A failure instead of a sandbox is the answer to the invocation.
-func (p *pool) sandbox(ctx context.Context, inv *invocation) (sb *sandbox, failure *result, initialized time.Duration, err error) {
-	if sb = p.warm(); sb != nil {
-		return sb, nil, 0, nil
-	}
-	begin := p.service.now()
+// cold starts a sandbox. When the function cannot start, that is a failure
+// which answers the invocation, and no error.
+func (p *pool) cold(ctx context.Context, inv *invocation) (sb *sandbox, failure *result, err error) {
 	p.mu.Lock()
 	p.started++
-	stream := fmt.Sprintf("%s/[%s]%032x", begin.UTC().Format("2006/01/02"), latest, p.started)
+	stream := fmt.Sprintf("%s/[%s]%032x", p.service.now().UTC().Format("2006/01/02"), latest, p.started)
 	p.mu.Unlock()
 	session, err := p.service.directory.AssumeRoleForService("lambda.amazonaws.com", p.function.RoleARN, p.function.Name, p.function.ARN())
 	if err != nil {
-		return nil, nil, 0, protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda: %v", err)
+		return nil, nil, protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda: %v", err)
 	}
 	sb, err = startSandbox(p.service.starter, p.function, session, p.service.endpoint(), p.service.logs, stream)
 	if err != nil {
 		answer := functionError("Runtime.InvalidEntrypoint", "RequestId: %s Error: %v", inv.requestID, err)
-		return nil, &answer, 0, nil
+		return nil, &answer, nil
 	}
 	sb.output.begin(inv.requestID)
 	if answer, ok := sb.ready(ctx, inv.requestID, initLimit); !ok {
 		sb.close()
-		return nil, &answer, p.service.now().Sub(begin), nil
+		return nil, &answer, nil
 	}
-	return sb, nil, max(p.service.now().Sub(begin), 1), nil
+	return sb, nil, nil
 }
 
 // warm takes the sandbox that was used last, and ends those that died or whose

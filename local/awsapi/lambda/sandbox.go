@@ -89,7 +89,7 @@ func startSandbox(s *starter, f Function, session iam.Session, endpoint string, 
 	if err := s.start(sb.command); err != nil {
 		sb.command = nil
 		sb.close()
-		return nil, fmt.Errorf("start %s: %w", f.Name, err)
+		return nil, err // as it is: Lambda's message has nothing around it
 	}
 	go sb.wait()
 	return sb, nil

@@ -69,7 +69,8 @@ type Config struct {
 	// Endpoint is the URL of the local AWS, given to functions as
 	// AWS_ENDPOINT_URL. It is asked for when a process starts.
 	Endpoint func() string
-	// Follow, if not nil, gets every log line as it is printed.
+	// Follow, if not nil, gets every log line as it is printed, from several
+	// goroutines at a time.
 	Follow func(Line)
 }
 

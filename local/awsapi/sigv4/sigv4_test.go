@@ -218,42 +218,65 @@ func TestErrorsInEachProtocol(t *testing.T) {
 	}
 }
 
-// The example of docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html:
-// the request's signature and those of its chunks are AWS's own.
-func TestDecodeChunkedGolden(t *testing.T) {
-	chunk := func(size int, signature string) string {
-		return fmt.Sprintf("%x;chunk-signature=%s\r\n%s\r\n", size, signature, strings.Repeat("a", size))
-	}
-	body := chunk(65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648") +
-		chunk(1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497") +
-		chunk(0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9")
-	const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	r, err := http.NewRequest("PUT", "https://s3.amazonaws.com/examplebucket/chunkObject.txt", strings.NewReader(body))
+// example is an upload in the documentation of S3, signed by AWS itself for
+// 24 May 2013 with the keys that all its examples use.
+type example struct {
+	header    map[string]string
+	length    int64
+	signed    string
+	signature string
+	body      string
+}
+
+const exampleSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+func (e example) verified(t *testing.T) (*http.Request, *sigv4.Signature) {
+	t.Helper()
+	r, err := http.NewRequest("PUT", "https://s3.amazonaws.com/examplebucket/chunkObject.txt", strings.NewReader(e.body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.ContentLength = 66824
-	for name, value := range map[string]string{
-		"X-Amz-Date": "20130524T000000Z", "X-Amz-Storage-Class": "REDUCED_REDUNDANCY", "Content-Encoding": "aws-chunked",
-		"X-Amz-Content-Sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length": "66560",
-		"Authorization": "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request," +
-			"SignedHeaders=content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class," +
-			"Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
-	} {
+	r.ContentLength = e.length
+	for name, value := range e.header {
 		r.Header.Set(name, value)
 	}
+	r.Header.Set("X-Amz-Date", "20130524T000000Z")
+	r.Header.Set("X-Amz-Storage-Class", "REDUCED_REDUNDANCY")
+	r.Header.Set("Content-Encoding", "aws-chunked")
+	r.Header.Set("X-Amz-Decoded-Content-Length", "66560")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"+
+		"SignedHeaders="+e.signed+",Signature="+e.signature)
 	s, err := sigv4.Parse(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := sigv4.Verifier{
 		Now:  func() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) },
-		Keys: keys{"AKIAIOSFODNN7EXAMPLE": {SecretAccessKey: secret}},
+		Keys: keys{"AKIAIOSFODNN7EXAMPLE": {SecretAccessKey: exampleSecret}},
 	}
-	if _, err := v.Verify(r, s, []byte(body)); err != nil {
+	if _, err := v.Verify(r, s, []byte(e.body)); err != nil {
 		t.Fatal(err)
 	}
-	payload, _, err := s.DecodeChunked(r, []byte(body), secret)
+	return r, s
+}
+
+func chunk(size int, signature string) string {
+	return fmt.Sprintf("%x;chunk-signature=%s\r\n%s\r\n", size, signature, strings.Repeat("a", size))
+}
+
+// docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+func TestDecodeChunkedGolden(t *testing.T) {
+	upload := example{
+		header:    map[string]string{"X-Amz-Content-Sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"},
+		length:    66824,
+		signed:    "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class",
+		signature: "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
+		body: chunk(65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648") +
+			chunk(1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497") +
+			chunk(0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+	}
+	r, s := upload.verified(t)
+	payload, _, err := s.DecodeChunked(r, []byte(upload.body), exampleSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,13 +284,40 @@ func TestDecodeChunkedGolden(t *testing.T) {
 		t.Errorf("payload of %d bytes", len(payload))
 	}
 	for name, broken := range map[string]string{
-		"changed": strings.Replace(body, "aaaa", "aaab", 1), "cut": body[:70000-5000], "empty": "", "size": "zz\r\n",
+		"changed": strings.Replace(upload.body, "aaaa", "aaab", 1), "cut": upload.body[:65000], "empty": "", "size": "zz\r\n",
 		"huge": "7fffffff;chunk-signature=x\r\nabc",
 	} {
 		var refused *sigv4.Error
-		if _, _, err := s.DecodeChunked(r, []byte(broken), secret); !errors.As(err, &refused) {
+		if _, _, err := s.DecodeChunked(r, []byte(broken), exampleSecret); !errors.As(err, &refused) {
 			t.Errorf("%s: want an error, got %v", name, err)
 		}
+	}
+}
+
+// docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+func TestDecodeChunkedTrailerGolden(t *testing.T) {
+	upload := example{
+		header:    map[string]string{"X-Amz-Content-Sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "X-Amz-Trailer": "x-amz-checksum-crc32c"},
+		length:    66946,
+		signed:    "content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer",
+		signature: "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e",
+		body: chunk(65536, "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2") +
+			chunk(1024, "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7") +
+			"0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\n" +
+			"x-amz-checksum-crc32c:sOO8/Q==\r\n" +
+			"x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n",
+	}
+	r, s := upload.verified(t)
+	payload, trailer, err := s.DecodeChunked(r, []byte(upload.body), exampleSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(payload) != 66560 || trailer.Get("X-Amz-Checksum-Crc32c") != "sOO8/Q==" {
+		t.Errorf("payload of %d bytes, trailer %v", len(payload), trailer)
+	}
+	tampered := strings.Replace(upload.body, "sOO8/Q==", "AAAAAA==", 1)
+	if _, _, err := s.DecodeChunked(r, []byte(tampered), exampleSecret); err == nil {
+		t.Error("another checksum under the same signature was accepted")
 	}
 }
 
@@ -288,4 +338,17 @@ func TestDecodeChunkedTrailer(t *testing.T) {
 	if _, _, err := (&sigv4.Signature{}).DecodeChunked(r, nil, ""); err == nil {
 		t.Error("a form that is not supported was accepted")
 	}
+}
+
+func FuzzDecodeChunked(f *testing.F) {
+	f.Add([]byte("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n"))
+	f.Add([]byte("7fffffff\r\n"))
+	f.Add([]byte("0\r\n\x00:\r\n"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := &http.Request{Header: http.Header{"X-Amz-Content-Sha256": {"STREAMING-UNSIGNED-PAYLOAD-TRAILER"}}}
+		payload, _, err := (&sigv4.Signature{}).DecodeChunked(r, body, "")
+		if err == nil && len(payload) > len(body) {
+			t.Errorf("%d bytes out of %d", len(payload), len(body))
+		}
+	})
 }

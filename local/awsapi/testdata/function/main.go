@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -34,7 +35,11 @@ type answer struct {
 }
 
 func main() {
-	if os.Getenv("FAIL_INIT") != "" {
+	switch os.Getenv("FAIL_INIT") {
+	case "report":
+		reportInitError()
+		os.Exit(1)
+	case "exit":
 		fmt.Println("cannot start")
 		os.Exit(3)
 	}
@@ -43,6 +48,17 @@ func main() {
 		count++
 		return handle(ctx, e, count)
 	})
+}
+
+// reportInitError does what runtimes of other languages do when their setup fails.
+func reportInitError() {
+	url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/init/error"
+	response, err := http.Post(url, "application/json", strings.NewReader(`{"errorType":"Init.NoConfig","errorMessage":"no configuration"}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = response.Body.Close()
 }
 
 func handle(ctx context.Context, e event, count int) (*answer, error) {

@@ -1,0 +1,227 @@
+package world_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/crossapply/crossapply/local/operator"
+	"github.com/crossapply/crossapply/local/world"
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+func at(account, region, cluster string) contract.Target {
+	return contract.Target{Account: account, Region: region, Cluster: cluster}
+}
+
+// The targets of the tests' world: two that are well, and one for each thing
+// that can be wrong.
+var (
+	payments  = at("111111111111", "eu-west-1", "payments")
+	analytics = at("222222222222", "us-east-1", "analytics")
+	noRBAC    = at("111111111111", "eu-west-1", "no-rbac")
+	unmapped  = at("222222222222", "eu-west-1", "unmapped")
+	noCRD     = at("111111111111", "us-east-1", "no-crd")
+	creating  = at("222222222222", "eu-west-1", "creating")
+	down      = at("222222222222", "eu-west-1", "down")
+	foreign   = at("444444444444", "eu-west-1", "foreign")
+	missing   = at("111111111111", "eu-west-1", "missing")
+)
+
+// operatorDelay is how long the stand-in operator takes to bring a Topic to an
+// end: longer than the poll window, so that some targets need several.
+const (
+	operatorDelay = 1500 * time.Millisecond
+	pollWindow    = time.Second
+)
+
+var shared *world.World
+
+// One world serves all tests: starting it takes a while.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute) // the first time, it builds the API server
+		defer cancel()
+		var err error
+		shared, err = world.Start(ctx, world.Config{
+			Progress:   os.Stderr,
+			PollWindow: pollWindow,
+			Operator:   operator.Options{Delay: operator.After(operatorDelay)},
+			Clusters: []world.Cluster{
+				{Target: payments}, {Target: analytics},
+				{Target: noRBAC, NoRBAC: true},
+				{Target: unmapped, Unmapped: true},
+				{Target: noCRD, NoCRD: true},
+				{Target: creating, Status: "CREATING"},
+				{Target: down, Absent: true},
+				{Target: foreign, OtherExternalID: true, Absent: true},
+			},
+		})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		code := m.Run()
+		if err := shared.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
+	}())
+}
+
+// topic is a request for one Topic, to be changed by tests.
+type topic struct {
+	name        string
+	partitions  int
+	annotations map[string]string
+	targets     []contract.Target
+	apply       *contract.ApplyOptions
+	timeout     int // seconds; 0 means 60
+	concurrency int
+	maxFailures string // JSON
+}
+
+func (r topic) request(t *testing.T) string {
+	t.Helper()
+	if r.timeout == 0 {
+		r.timeout = 60
+	}
+	if r.partitions == 0 {
+		r.partitions = 1
+	}
+	rollout := &contract.RolloutOptions{MaxFailures: json.RawMessage(r.maxFailures)}
+	if r.concurrency > 0 {
+		rollout.MaxConcurrency = &r.concurrency
+	}
+	if r.maxFailures == "" {
+		rollout.MaxFailures = nil
+	}
+	object := object(r.name, r.partitions)
+	object.SetAnnotations(r.annotations)
+	resource, err := object.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := contract.Request{Resource: resource, Apply: r.apply, Ready: &contract.ReadyOptions{TimeoutSeconds: &r.timeout}, Rollout: rollout}
+	for _, target := range r.targets {
+		request.Targets = append(request.Targets, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func object(name string, partitions int) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "messaging.example.com/v1", "kind": "Topic",
+		"metadata": map[string]any{"name": name, "namespace": world.Namespace},
+		"spec":     map[string]any{"partitions": int64(partitions)},
+	}}
+}
+
+// topics returns a client of a cluster's Topics with all rights, which does not
+// go through AWS.
+func topics(t *testing.T, target contract.Target) dynamic.ResourceInterface {
+	t.Helper()
+	client, err := dynamic.NewForConfig(shared.Cluster(target).AdminConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.Resource(schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}).Namespace(world.Namespace)
+}
+
+func get(t *testing.T, target contract.Target, name string) *unstructured.Unstructured {
+	t.Helper()
+	got, err := topics(t, target).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func start(t *testing.T, request string) string {
+	t.Helper()
+	out, err := sfn.NewFromConfig(shared.Engineer()).StartExecution(t.Context(), &sfn.StartExecutionInput{
+		StateMachineArn: aws.String(shared.StateMachineARN), Input: aws.String(request)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.ToString(out.ExecutionArn)
+}
+
+func wait(t *testing.T, arn string) *sfn.DescribeExecutionOutput {
+	t.Helper()
+	api := sfn.NewFromConfig(shared.Engineer())
+	for {
+		out, err := api.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Status != types.ExecutionStatusRunning {
+			return out
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// rollout runs an execution to its end and returns its answer and, by target,
+// its full report.
+func rollout(t *testing.T, r topic) (contract.Answer, map[contract.Target]contract.Result) {
+	t.Helper()
+	ended := wait(t, start(t, r.request(t)))
+	body := aws.ToString(ended.Output)
+	if ended.Status == types.ExecutionStatusFailed {
+		if got := aws.ToString(ended.Error); got != "CrossApply.RolloutFailed" {
+			t.Fatalf("the execution failed with %s: %s", got, aws.ToString(ended.Cause))
+		}
+		body = aws.ToString(ended.Cause)
+	}
+	var answer contract.Answer
+	decoder := json.NewDecoder(bytes.NewReader([]byte(body)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&answer); err != nil {
+		t.Fatalf("%s, %v: %s", ended.Status, err, body)
+	}
+	if good := ended.Status == types.ExecutionStatusSucceeded; good != (answer.Status == contract.StatusSucceeded) {
+		t.Errorf("the execution is %s, but its answer %s", ended.Status, answer.Status)
+	}
+	return answer, fullReport(t, answer.Report)
+}
+
+func fullReport(t *testing.T, uri string) map[contract.Target]contract.Result {
+	t.Helper()
+	key, ok := bytes.CutPrefix([]byte(uri), []byte("s3://"+world.Bucket+"/"))
+	if !ok {
+		t.Fatalf("the report lies at %q", uri)
+	}
+	out, err := s3.NewFromConfig(shared.Engineer()).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: aws.String(string(key))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Body.Close() }()
+	var results []contract.Result
+	if err := json.NewDecoder(out.Body).Decode(&results); err != nil {
+		t.Fatal(err)
+	}
+	byTarget := map[contract.Target]contract.Result{}
+	for _, result := range results {
+		byTarget[result.Target] = result
+	}
+	return byTarget
+}
