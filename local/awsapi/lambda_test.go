@@ -5,6 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -184,15 +190,18 @@ func TestConcurrency(t *testing.T) {
 	two := 2
 	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: 20 * time.Second, ReservedConcurrency: &two}))
 	c := lambdaClient(s, admin())
+	release := filepath.Join(t.TempDir(), "release")
 	var wg sync.WaitGroup
 	answers := make([]answer, 2)
 	for i := range answers {
-		wg.Go(func() { _, answers[i] = invoke(t, c, "mine", "sleep", "2s") })
+		wg.Go(func() { _, answers[i] = invoke(t, c, "mine", "await", release) })
 	}
-	waitFor(t, func() bool { return s.CallsTo("lambda", "Invoke") == 2 })
 	waitFor(t, func() bool { return len(startLines(s)) == 2 })
 	_, err := c.Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine")})
 	checkCode(t, err, "TooManyRequestsException", 429)
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	wg.Wait()
 	if answers[0].PID == answers[1].PID {
 		t.Error("two invocations at a time ran in one process")
@@ -298,4 +307,100 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	if err := syscall.Kill(idle.PID, 0); err == nil {
 		t.Error("a process is left")
 	}
+}
+
+// A process gets its credentials once, when it starts: one that would outlive
+// them is replaced.
+func TestSandboxesEndBeforeTheirCredentials(t *testing.T) {
+	clock := &testClock{}
+	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine"}), func(c *awsapi.Config) { c.Now = clock.now })
+	credential, _ := s.IAM.Credential(admin().AccessKeyID)
+	pid := func() int {
+		// Past the signature, which the SDK would make with the real time.
+		r := httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/mine/invocations", strings.NewReader("{}"))
+		r = r.WithContext(iam.NewContext(r.Context(), iam.Origin{Caller: credential.Caller, Region: region}))
+		w := httptest.NewRecorder()
+		s.Lambda.ServeHTTP(w, r)
+		var a answer
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+			t.Fatal(err)
+		}
+		return a.PID
+	}
+	first := pid()
+	if again := pid(); again != first {
+		t.Errorf("process %d, want the warm one %d", again, first)
+	}
+	clock.advance(11*time.Hour + 45*time.Minute)
+	if after := pid(); after == first {
+		t.Error("the process is used up to the end of its credentials")
+	}
+}
+
+// worldProcess makes TestMain be a world of its own, for the test below.
+const worldProcess = "AWSAPI_TEST_WORLD"
+
+func TestSandboxesEndWithTheServersProcess(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends children when their parent is killed")
+	}
+	binary, err := functionBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := exec.Command(os.Args[0])
+	// It cannot tidy up, so its temporary files belong to this test.
+	world.Env = append(os.Environ(), worldProcess+"="+binary, "TMPDIR="+t.TempDir())
+	out, err := world.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := world.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("the function's process is not there: %v", err)
+	}
+	if err := world.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = world.Wait() // it was killed
+	waitFor(t, func() bool { return !running(pid) })
+}
+
+// running reports whether a process is there and not only waits to be reaped,
+// which takes an orphan's new parent a while.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
+
+// runWorld starts a server, has a function say its process id, and waits to be
+// killed.
+func runWorld(binary string) error {
+	s, err := awsapi.Start(awsapi.Config{
+		Region: region, Accounts: []iam.Account{{ID: hub}}, Users: []iam.User{admin()}, Roles: []iam.Role{functionRole()},
+		Functions: []lambda.Function{{Account: hub, Name: "mine", Binary: binary, RoleARN: functionRole().ARN()}},
+	})
+	if err != nil {
+		return err
+	}
+	out, err := lambdaClient(s, admin()).Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine")})
+	if err != nil {
+		return err
+	}
+	var a answer
+	if err := json.Unmarshal(out.Payload, &a); err != nil {
+		return err
+	}
+	fmt.Println(a.PID)
+	select {}
 }

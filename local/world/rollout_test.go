@@ -92,7 +92,9 @@ func TestTroubledTargets(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	behave := func(b operator.Behavior) map[string]string { return map[string]string{operator.BehaviorAnnotation: string(b)} }
+	behave := func(b operator.Behavior) map[string]string {
+		return map[string]string{operator.BehaviorAnnotation: string(b)}
+	}
 	tests := []struct {
 		name     string
 		behavior operator.Behavior
@@ -217,7 +219,9 @@ func TestFailureBudget(t *testing.T) {
 
 // A request that is not in order ends before any account was called.
 func TestBadInput(t *testing.T) {
-	calls := func() int { return shared.AWS.CallsTo("sts", "AssumeRole") + shared.AWS.CallsTo("eks", "DescribeCluster") + shared.AWS.CallsTo("s3", "PutObject") }
+	calls := func() int {
+		return shared.AWS.CallsTo("sts", "AssumeRole") + shared.AWS.CallsTo("eks", "DescribeCluster") + shared.AWS.CallsTo("s3", "PutObject")
+	}
 	before := calls()
 	for _, input := range []string{`{}`, `[]`, `"x"`, `{"resource": {}, "targets": []}`, `{"targets": [{"account": "x"}], "oops": 1}`,
 		topic{name: "../../secrets", targets: []contract.Target{payments}}.request(t)} {

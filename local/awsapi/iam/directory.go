@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,6 +188,14 @@ func (d *Directory) DeleteRole(arn string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.roles, arn)
+}
+
+// Credentials returns every credential there is or was, so that a test can look
+// for secrets where none belong.
+func (d *Directory) Credentials() []Credential {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Collect(maps.Values(d.credentials))
 }
 
 // Credential returns what belongs to an access key id, expired or not.

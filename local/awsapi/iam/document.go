@@ -154,14 +154,14 @@ func strict(data []byte, into any) error {
 func splitStatements(raw json.RawMessage) ([]json.RawMessage, error) {
 	trimmed := bytes.TrimSpace(raw)
 	if len(trimmed) == 0 {
-		return nil, fmt.Errorf("Statement is missing") //nolint:staticcheck // the element's name
+		return nil, fmt.Errorf("missing Statement")
 	}
 	if trimmed[0] == '{' {
 		return []json.RawMessage{trimmed}, nil
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(trimmed, &list); err != nil {
-		return nil, fmt.Errorf("Statement: %w", err) //nolint:staticcheck // the element's name
+		return nil, fmt.Errorf("in Statement: %w", err)
 	}
 	return list, nil
 }
@@ -177,10 +177,10 @@ func parseStatement(data []byte, k kind) (statement, error) {
 		resources: raw.Resource, notResources: raw.NotResource,
 	}
 	if raw.Effect != "Allow" && raw.Effect != "Deny" {
-		return statement{}, fmt.Errorf("Effect %q is neither Allow nor Deny", raw.Effect) //nolint:staticcheck // the element's name
+		return statement{}, fmt.Errorf("want Effect Allow or Deny, not %q", raw.Effect)
 	}
 	if raw.NotPrincipal != nil {
-		return statement{}, fmt.Errorf("NotPrincipal is not supported") //nolint:staticcheck // the element's name
+		return statement{}, fmt.Errorf("unsupported element NotPrincipal")
 	}
 	if (raw.Action == nil) == (raw.NotAction == nil) {
 		return statement{}, fmt.Errorf("want either Action or NotAction")
@@ -200,7 +200,7 @@ func parseStatement(data []byte, k kind) (statement, error) {
 		for _, key := range slices.Sorted(maps.Keys(raw.Condition[operator])) {
 			c, err := parseCondition(operator, key, raw.Condition[operator][key])
 			if err != nil {
-				return statement{}, fmt.Errorf("Condition: %w", err) //nolint:staticcheck // the element's name
+				return statement{}, fmt.Errorf("in Condition: %w", err)
 			}
 			s.conditions = append(s.conditions, c)
 		}
@@ -215,11 +215,11 @@ func (s statement) checkScope(k kind, hasPrincipal bool) error {
 	case s.resources != nil && s.notResources != nil:
 		return fmt.Errorf("want either Resource or NotResource, not both")
 	case k == identityPolicy && hasPrincipal:
-		return fmt.Errorf("Principal has no place in an identity policy") //nolint:staticcheck // the element's name
+		return fmt.Errorf("misplaced Principal in an identity policy")
 	case k != identityPolicy && !hasPrincipal:
-		return fmt.Errorf("Principal is missing") //nolint:staticcheck // the element's name
+		return fmt.Errorf("missing Principal")
 	case k == trustPolicy && hasResource:
-		return fmt.Errorf("Resource has no place in a trust policy") //nolint:staticcheck // the element's name
+		return fmt.Errorf("misplaced Resource in a trust policy")
 	case k != trustPolicy && !hasResource:
 		return fmt.Errorf("want Resource or NotResource")
 	}
@@ -230,7 +230,7 @@ func parsePrincipal(data []byte) (*principal, error) {
 	var star string
 	if json.Unmarshal(data, &star) == nil {
 		if star != "*" {
-			return nil, fmt.Errorf("Principal %q: as a plain string only \"*\" is allowed", star) //nolint:staticcheck // the element's name
+			return nil, fmt.Errorf("in Principal: the plain string %q is not \"*\"", star)
 		}
 		return &principal{anyone: true}, nil
 	}
@@ -240,10 +240,10 @@ func parsePrincipal(data []byte) (*principal, error) {
 		Federated texts `json:"Federated"`
 	}
 	if err := strict(data, &raw); err != nil {
-		return nil, fmt.Errorf("Principal: %w", err) //nolint:staticcheck // the element's name
+		return nil, fmt.Errorf("in Principal: %w", err)
 	}
 	if raw.Federated != nil {
-		return nil, fmt.Errorf("Principal: Federated is not supported") //nolint:staticcheck // the element's name
+		return nil, fmt.Errorf("unsupported principal Federated")
 	}
 	p := &principal{services: raw.Service}
 	for _, name := range raw.AWS {
@@ -251,7 +251,7 @@ func parsePrincipal(data []byte) (*principal, error) {
 		case name == "*":
 			p.anyone = true
 		case strings.ContainsAny(name, "*?"):
-			return nil, fmt.Errorf("Principal %q: a part of an ARN cannot be a wildcard", name) //nolint:staticcheck // the element's name
+			return nil, fmt.Errorf("in Principal: a part of the ARN %q is a wildcard", name)
 		default:
 			p.aws = append(p.aws, name)
 		}

@@ -14,8 +14,8 @@ func TestVerifyChecksums(t *testing.T) {
 		"X-Amz-Checksum-Crc32":     "y/Q5Jg==",
 		"X-Amz-Checksum-Crc32c":    "4waSgw==",
 		"X-Amz-Checksum-Crc64nvme": "rosUhgp5mIg=",
-		"X-Amz-Checksum-Sha1":      "98O8HYCOBHMq12eZZczDTKeuNEE=",
-		"X-Amz-Checksum-Sha256":    "FeKw08M4keuwjouL1Qy/4PwlBKvHHnrFkSahEgtmMiU=",
+		"X-Amz-Checksum-Sha1":      "98O8HYCOBHMq32eZZczDTKeuNEE=",
+		"X-Amz-Checksum-Sha256":    "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
 		"X-Amz-Checksum-Mode":      "ENABLED",
 	} {
 		header := http.Header{name: {sum}}

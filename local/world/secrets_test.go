@@ -1,0 +1,170 @@
+package world_test
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/crossapply/crossapply/local/operator"
+	"github.com/crossapply/crossapply/local/world"
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// No secret crosses a state, and none is logged: every event of every execution
+// that the tests started, children too, every object in the run bucket and every
+// line of the functions' logs is searched.
+func TestNoSecretsAnywhere(t *testing.T) {
+	const body = "SECRET-IN-THE-MANIFEST"
+	rollout(t, topic{name: "secrets", targets: []contract.Target{payments, noRBAC, foreign}, maxFailures: "2",
+		annotations: map[string]string{"example.com/note": body, operator.BehaviorAnnotation: string(operator.Converge)}})
+	history, executions := allHistory(t)
+	if executions < 4 {
+		t.Fatalf("searched only %d executions and children", executions)
+	}
+	logs := allLogs()
+	places := map[string]string{"the history": history, "the run bucket": allObjects(t), "the logs": logs}
+	needles := map[string]string{"k8s-aws-v1.": "a bearer token", "X-Amz-Signature": "a presigned URL"}
+	for _, c := range shared.AWS.IAM.Credentials() {
+		needles[c.SecretAccessKey] = "a secret key of " + c.Caller.ARN
+		if c.SessionToken != "" {
+			needles[c.SessionToken] = "a session token of " + c.Caller.ARN
+		}
+	}
+	if len(needles) < 20 {
+		t.Fatalf("only %d secrets are known: were none issued?", len(needles))
+	}
+	for place, text := range places {
+		if text == "" {
+			t.Fatalf("%s is empty", place)
+		}
+		for needle, what := range needles {
+			if strings.Contains(text, needle) {
+				t.Errorf("%s holds %s", place, what)
+			}
+		}
+	}
+	// The manifest lies in the bucket and in the input that the caller gave, but
+	// no function logs it.
+	if strings.Contains(logs, body) {
+		t.Error("the logs hold a manifest's body")
+	}
+}
+
+// allHistory returns the events of all executions and their children, and how
+// many there were.
+func allHistory(t *testing.T) (string, int) {
+	t.Helper()
+	var text strings.Builder
+	count := 0
+	api := sfn.NewFromConfig(shared.Engineer())
+	var walk func(in *sfn.ListExecutionsInput)
+	walk = func(in *sfn.ListExecutionsInput) {
+		pages := sfn.NewListExecutionsPaginator(api, in)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, execution := range page.Executions {
+				count++
+				addHistory(t, api, execution.ExecutionArn, &text)
+				if in.MapRunArn != nil {
+					continue
+				}
+				runs, err := api.ListMapRuns(t.Context(), &sfn.ListMapRunsInput{ExecutionArn: execution.ExecutionArn})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, run := range runs.MapRuns {
+					walk(&sfn.ListExecutionsInput{MapRunArn: run.MapRunArn})
+				}
+			}
+		}
+	}
+	walk(&sfn.ListExecutionsInput{StateMachineArn: aws.String(shared.StateMachineARN)})
+	return text.String(), count
+}
+
+func addHistory(t *testing.T, api *sfn.Client, arn *string, text *strings.Builder) {
+	t.Helper()
+	pages := sfn.NewGetExecutionHistoryPaginator(api, &sfn.GetExecutionHistoryInput{ExecutionArn: arn, IncludeExecutionData: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.NewEncoder(text).Encode(page.Events); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func allObjects(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	api := s3.NewFromConfig(shared.Engineer())
+	pages := s3.NewListObjectsV2Paginator(api, &s3.ListObjectsV2Input{Bucket: aws.String(world.Bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range page.Contents {
+			out, err := api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: object.Key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(&text, out.Body); err != nil {
+				t.Fatal(err)
+			}
+			_ = out.Body.Close() // read to its end
+		}
+	}
+	return text.String()
+}
+
+func allLogs() string {
+	var text strings.Builder
+	for _, line := range shared.AWS.Lambda.Logs().Lines("") {
+		text.WriteString(line.Text + "\n")
+	}
+	return text.String()
+}
+
+// Every line that a function logs says which execution, target and stage it is
+// about.
+func TestLogLinesCarryTheirSubject(t *testing.T) {
+	rollout(t, topic{name: "logged", targets: []contract.Target{payments, missing}, maxFailures: "1"})
+	seen := map[string]bool{}
+	for _, line := range shared.AWS.Lambda.Logs().Lines("") {
+		if !strings.HasPrefix(line.Text, "{") {
+			continue // one of Lambda's own: START, END, REPORT
+		}
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line.Text), &fields); err != nil {
+			t.Errorf("%v: %s", err, line.Text)
+			continue
+		}
+		stage, _ := fields["stage"].(string)
+		seen[stage] = true
+		needs := []string{"timestamp", "level", "message", "stage", "requestId", "execution"}
+		if stage != "plan" && stage != "report" {
+			needs = append(needs, "target")
+		}
+		for _, key := range needs {
+			if fields[key] == nil {
+				t.Errorf("no %s in %s", key, line.Text)
+			}
+		}
+	}
+	for _, stage := range []string{"plan", "resolve", "apply", "poll", "report"} {
+		if !seen[stage] {
+			t.Errorf("%s logged nothing", stage)
+		}
+	}
+}
