@@ -1,7 +1,8 @@
 // Command local runs the whole workflow on this machine.
 //
-//	go run ./local demo    apply a resource to four clusters and show it
-//	go run ./local serve   keep the world running, for the AWS CLI and kubectl
+//	go run ./local demo      apply a resource to four clusters and show it
+//	go run ./local serve     keep the world running, for the AWS CLI and kubectl
+//	go run ./local prepare   build the control plane's binaries, if they are not there
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/local/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/cluster"
 	"github.com/crossapply/crossapply/local/demo"
 	"github.com/crossapply/crossapply/local/world"
 )
@@ -38,7 +40,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: demo or serve")
+		return errors.New("say what to do: demo, serve or prepare")
 	}
 	flags := flag.NewFlagSet("local "+args[0], flag.ContinueOnError)
 	address := flags.String("address", "127.0.0.1:4566", "where AWS is served, for serve")
@@ -61,8 +63,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "serve":
 		config.Address = *address
 		return serve(ctx, config, out)
+	case "prepare":
+		_, err := cluster.FindBinaries(ctx, out)
+		return err
 	}
-	return fmt.Errorf("%q is neither demo nor serve", args[0])
+	return fmt.Errorf("%q is neither demo, serve nor prepare", args[0])
 }
 
 func read(file string) ([]byte, error) {

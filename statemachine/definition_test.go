@@ -69,8 +69,10 @@ func TestErrorNamesAreKnown(t *testing.T) {
 		for _, name := range h.errors {
 			entry, ours := catalogue[fault.Name(name)]
 			switch {
-			case ours && h.field == "Retry" && !entry.Retry:
+			case ours && h.field == "Retry" && entry.Retry == fault.Never:
 				t.Errorf("%s retries %s, which a retry does not help", h.where, name)
+			case ours && h.field == "Retry" && entry.Retry == fault.OnceProven && !strings.HasSuffix(h.where, "/Poll resource"):
+				t.Errorf("%s retries %s before access was proven", h.where, name)
 			case ours, slices.Contains(lambdaErrors, name), name == "Lambda.TooManyRequestsException":
 			case name == "States.ALL" && h.field == "Catch":
 			default:
@@ -94,7 +96,7 @@ func TestEveryTaskRetries(t *testing.T) {
 		t.Errorf("tasks that retry the Lambda service's errors: %q, want %q", tasks, want)
 	}
 	for _, entry := range fault.Names() {
-		if !fault.Catalogue()[entry].Retry {
+		if fault.Catalogue()[entry].Retry == fault.Never {
 			continue
 		}
 		if !strings.Contains(statemachine.Definition, `"`+string(entry)+`"`) {

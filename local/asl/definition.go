@@ -3,6 +3,7 @@ package asl
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -111,7 +112,7 @@ func readNode(text []byte) (*node, error) {
 		return nil, err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("not JSON: more than one value")
+		return nil, errors.New("not JSON: more than one value")
 	}
 	return n, nil
 }

@@ -75,7 +75,7 @@ func (e *InvalidError) Error() string {
 // Diagnostics lists what an error of Parse says, with a diagnostic for each
 // thing that is not supported.
 func Diagnostics(err error) []Diagnostic {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it takes apart what Parse has joined
 	case *UnsupportedError:
 		return []Diagnostic{{codeUnsupported, e.Path, e.Error()}}
 	case *InvalidError:

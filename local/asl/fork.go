@@ -137,7 +137,7 @@ func (v *visit) inlineMap(ctx context.Context) (json.RawMessage, error) {
 	}
 	v.thread.record(types.HistoryEvent{
 		Type:                        types.HistoryEventTypeMapStateStarted,
-		MapStateStartedEventDetails: &types.MapStateStartedEventDetails{Length: int32(len(items))},
+		MapStateStartedEventDetails: &types.MapStateStartedEventDetails{Length: count(len(items))},
 	})
 	results := make([]json.RawMessage, len(items))
 	threads := make([]*thread, len(items))
@@ -185,5 +185,5 @@ func (v *visit) iterate(ctx context.Context, t *thread, i int) (json.RawMessage,
 
 // iteration is the details of an iteration's events.
 func (v *visit) iteration(i int) *types.MapIterationEventDetails {
-	return &types.MapIterationEventDetails{Name: aws.String(v.state.name), Index: int32(i)}
+	return &types.MapIterationEventDetails{Name: aws.String(v.state.name), Index: count(i)}
 }

@@ -2,6 +2,7 @@ package asl
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -47,6 +48,9 @@ func (h *history) list() []types.HistoryEvent {
 	defer h.mu.Unlock()
 	return slices.Clone(h.events)
 }
+
+// count is the API's type for a number of items.
+func count(n int) int32 { return int32(min(n, math.MaxInt32)) } //nolint:gosec // it is bounded
 
 // text is a pointer to s, or nil for "": AWS leaves empty details out.
 func text(s string) *string {

@@ -75,7 +75,7 @@ type bucketPlace struct {
 // place evaluates where a reader or writer works.
 func (v *visit) place(ctx context.Context, field string, t *template) (bucketPlace, error) {
 	var at bucketPlace
-	raw, err := v.evalKind(ctx, field, t, kindObject, values{})
+	raw, err := v.evalKind(ctx, field, t, kindObject)
 	if err != nil {
 		return at, err
 	}

@@ -87,6 +87,7 @@ func (m *MapRun) Counts() types.MapRunExecutionCounts {
 			c.TimedOut++
 		case types.ExecutionStatusAborted:
 			c.Aborted++
+		default: // nothing is redriven here
 		}
 	}
 	return c
@@ -100,7 +101,7 @@ func (v *visit) distributedMap(ctx context.Context) (json.RawMessage, error) {
 	}
 	v.thread.record(types.HistoryEvent{
 		Type:                        types.HistoryEventTypeMapStateStarted,
-		MapStateStartedEventDetails: &types.MapStateStartedEventDetails{Length: int32(len(run.items))},
+		MapStateStartedEventDetails: &types.MapStateStartedEventDetails{Length: count(len(run.items))},
 	})
 	if err := run.register(ctx); err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (v *visit) tolerance(ctx context.Context) (count int64, percentage float64,
 		}
 	}
 	if t := v.state.toleratedPercentage; t != nil {
-		raw, err := v.evalKind(ctx, "ToleratedFailurePercentage", t, kindNumber, values{})
+		raw, err := v.evalKind(ctx, "ToleratedFailurePercentage", t, kindNumber)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -106,10 +106,11 @@ func Parse(engine *jsonata.Engine, definition []byte) (*Machine, error) {
 	f := p.fields(root, "")
 	f.text("Comment")
 	f.oneOf("Version", "1.0")
-	jsonataDefault := f.oneOf("QueryLanguage", "JSONPath", "JSONata") == "JSONata"
+	p.jsonata = f.oneOf("QueryLanguage", "JSONPath", "JSONata") == "JSONata"
 	m.timeout = time.Duration(f.integer("TimeoutSeconds", 0, 1, 99999999)) * time.Second
-	m.graph = p.graph(f, jsonataDefault)
+	m.graph = p.graph(f)
 	f.rest()
+	p.scopes(m.graph, nil)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,7 @@ func Parse(engine *jsonata.Engine, definition []byte) (*Machine, error) {
 // parser gathers everything that is wrong before it gives up.
 type parser struct {
 	engine      *jsonata.Engine
+	jsonata     bool // the machine's query language, which a state may change for itself alone
 	diagnostics []Diagnostic
 	unsupported []*UnsupportedError
 	labels      map[string]bool
@@ -155,7 +157,7 @@ func orRoot(path string) string {
 }
 
 // graph reads StartAt and States and checks that the states hang together.
-func (p *parser) graph(f *fields, isJSONata bool) *graph {
+func (p *parser) graph(f *fields) *graph {
 	g := &graph{states: map[string]*state{}}
 	g.startAt = f.text("StartAt")
 	if g.startAt == "" {
@@ -175,7 +177,7 @@ func (p *parser) graph(f *fields, isJSONata bool) *graph {
 			p.wrong(codeSchema, f.path+"/States/"+m.name, "A state's name must have 1 to 80 characters")
 		}
 		g.order = append(g.order, m.name)
-		g.states[m.name] = p.state(m.name, m.value, f.path+"/States/"+m.name, isJSONata)
+		g.states[m.name] = p.state(m.name, m.value, f.path+"/States/"+m.name)
 	}
 	p.transitions(g, f.path)
 	return g
@@ -209,6 +211,52 @@ func (p *parser) transitions(g *graph, path string) {
 	}
 }
 
+// scopes checks that no inner scope assigns a variable of an outer one, whose
+// names are given. The children of a distributed Map do not see outer variables.
+// https://states-language.net/#variable-scope
+func (p *parser) scopes(g *graph, outer []string) {
+	visible := slices.Clone(outer)
+	for _, name := range g.order {
+		s := g.states[name]
+		for _, variable := range s.assigned() {
+			if slices.Contains(outer, variable) {
+				p.wrong(codeSchema, s.path+"/Assign/"+variable, "The variable '%s' belongs to an outer scope, where alone it can be assigned", variable)
+			}
+			visible = append(visible, variable)
+		}
+	}
+	for _, name := range g.order {
+		s := g.states[name]
+		for _, branch := range s.branches {
+			p.scopes(branch, visible)
+		}
+		switch {
+		case s.processor != nil && s.distributed != nil:
+			p.scopes(s.processor, nil)
+		case s.processor != nil:
+			p.scopes(s.processor, visible)
+		}
+	}
+}
+
+// assigned lists the variables that a state may assign.
+func (s *state) assigned() []string {
+	templates := []*template{s.assign}
+	for _, c := range s.choices {
+		templates = append(templates, c.assign)
+	}
+	for _, c := range s.catch {
+		templates = append(templates, c.assign)
+	}
+	var out []string
+	for _, t := range templates {
+		if t != nil {
+			out = append(out, t.names...)
+		}
+	}
+	return out
+}
+
 // targets lists the states that may follow.
 func (s *state) targets() []string {
 	out := []string{s.next, s.defaultNext}
@@ -221,13 +269,14 @@ func (s *state) targets() []string {
 	return slices.DeleteFunc(out, func(name string) bool { return name == "" })
 }
 
-func (p *parser) state(name string, n *node, path string, isJSONata bool) *state {
+func (p *parser) state(name string, n *node, path string) *state {
+	isJSONata := p.jsonata
 	s := &state{name: name, path: path}
 	f := p.fields(n, path)
 	s.typ = f.oneOf("Type", "Task", "Map", "Choice", "Wait", "Pass", "Succeed", "Fail", "Parallel")
 	f.text("Comment")
 	if lang := f.oneOf("QueryLanguage", "JSONPath", "JSONata"); lang != "" {
-		if isJSONata && lang == "JSONPath" {
+		if p.jsonata && lang == "JSONPath" {
 			p.wrong(codeSchema, path+"/QueryLanguage", "The QueryLanguage 'JSONPath' is not allowed when the state machine's is 'JSONata'")
 		}
 		isJSONata = lang == "JSONata"
@@ -240,9 +289,9 @@ func (p *parser) state(name string, n *node, path string, isJSONata bool) *state
 	case "Task":
 		p.task(f, s)
 	case "Map":
-		p.mapState(f, s, isJSONata)
+		p.mapState(f, s)
 	case "Parallel":
-		p.parallel(f, s, isJSONata)
+		p.parallel(f, s)
 	case "Choice":
 		p.choice(f, s)
 	case "Wait":
@@ -303,7 +352,7 @@ func (p *parser) task(f *fields, s *state) {
 	}
 }
 
-func (p *parser) parallel(f *fields, s *state, isJSONata bool) {
+func (p *parser) parallel(f *fields, s *state) {
 	s.arguments = f.value("Arguments")
 	branches := f.array("Branches")
 	if len(branches) == 0 {
@@ -312,7 +361,7 @@ func (p *parser) parallel(f *fields, s *state, isJSONata bool) {
 	for i, n := range branches {
 		bf := p.fields(n, fmt.Sprintf("%s/Branches[%d]", s.path, i))
 		bf.text("Comment")
-		s.branches = append(s.branches, p.graph(bf, isJSONata))
+		s.branches = append(s.branches, p.graph(bf))
 		bf.rest()
 	}
 }
@@ -408,19 +457,19 @@ type resource struct {
 }
 
 var (
-	lambdaARN = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$`)
-	// integrations are the service integrations that Tasks are given.
+	lambdaARN   = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$`)
 	integration = regexp.MustCompile(`^arn:(?:aws|aws-cn|aws-us-gov):states:[a-z0-9-]*:(?:\d{12})?:(.+)$`)
 )
+
+// integrations lists the service integrations that Tasks are given.
+func integrations() []string { return []string{"lambda:invoke"} }
 
 func parseResource(arn string) (*resource, bool) {
 	if lambdaARN.MatchString(arn) {
 		return &resource{arn: arn, function: true, typ: "lambda"}, true
 	}
 	if m := integration.FindStringSubmatch(arn); m != nil {
-		switch m[1] {
-		case "lambda:invoke":
-			typ, api, _ := strings.Cut(m[1], ":")
+		if typ, api, _ := strings.Cut(m[1], ":"); slices.Contains(integrations(), m[1]) {
 			return &resource{arn: arn, typ: typ, api: api}, true
 		}
 	}

@@ -21,6 +21,8 @@ func TestParseRefusesWhatItDoesNotSupport(t *testing.T) {
 	engine := asltest.Engine(t)
 	for _, tc := range []struct{ name, definition, path, what string }{
 		{"JSONPath machine", `{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}`, "/States/A", `JSONPath (state "A")`},
+		{"JSONPath inside of a JSONata state", `{"StartAt": "A", "States": {"A": {"QueryLanguage": "JSONata", "Type": "Parallel", "End": true, "Branches": [{"StartAt": "B", "States": {"B": {"Type": "Succeed"}}}]}}}`,
+			"/States/A/Branches[0]/States/B", `JSONPath (state "B")`},
 		{"activity", machine(task + `"Resource": "arn:aws:states:eu-west-1:111111111111:activity:x"}`), "/States/A/Resource", "activity:x"},
 		{"integration", machine(task + `"Resource": "arn:aws:states:::sqs:sendMessage"}`), "/States/A/Resource", "sqs:sendMessage"},
 		{"callback", machine(task + `"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}`), "/States/A/Resource", "waitForTaskToken"},
@@ -60,6 +62,8 @@ func TestParseFindsMistakes(t *testing.T) {
 		{"reserved variable", machine(`"A": {"Type": "Pass", "Assign": {"states": 1}, "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Assign/states"},
 		{"States.ALL first", machine(`"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true, "Retry": [{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["X"]}]}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Retry[0]/ErrorEquals"},
 		{"negative wait", machine(`"A": {"Type": "Wait", "Seconds": -1, "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Seconds"},
+		{"variable of an outer scope", machine(`"A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "B"}, "B": {"Type": "Map", "Items": [], "End": true, "ItemProcessor": {"StartAt": "C", "States": {"C": {"Type": "Pass", "Assign": {"x": 2}, "End": true}}}}`),
+			"SCHEMA_VALIDATION_FAILED", "/States/B/ItemProcessor/States/C/Assign/x"},
 		{"duplicate name", machine(`"A": {"Type": "Parallel", "End": true, "Branches": [{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}]}`), "DUPLICATE_STATE_NAME", "/States/A/Branches[0]/States/A"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,13 +1,12 @@
 package asl
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
 
 // mapState reads the fields of a Map in both of its modes.
-func (p *parser) mapState(f *fields, s *state, isJSONata bool) {
+func (p *parser) mapState(f *fields, s *state) {
 	s.items, s.itemSelector = f.value("Items"), f.value("ItemSelector")
 	s.maxConcurrency = f.value("MaxConcurrency")
 	p.literalInteger(s.maxConcurrency, s.path+"/MaxConcurrency", 0, 99999999)
@@ -31,7 +30,7 @@ func (p *parser) mapState(f *fields, s *state, isJSONata bool) {
 		defer func(names map[string]bool) { p.names = names }(p.names)
 		p.names = map[string]bool{}
 	}
-	s.processor = p.graph(pf, isJSONata)
+	s.processor = p.graph(pf)
 	pf.rest()
 }
 
@@ -163,6 +162,6 @@ func (p *parser) s3Resource(f *fields, want string) {
 	case arn == "":
 		p.wrong(codeSchema, f.path+"/Resource", "The field 'Resource' is required")
 	case m == nil || m[1] != want:
-		p.refuse(f.path+"/Resource", "%s", fmt.Sprintf("the resource %s", arn))
+		p.refuse(f.path+"/Resource", "the resource %s", arn)
 	}
 }

@@ -43,7 +43,7 @@ func (v *visit) ownEnds(fallback json.RawMessage) ends {
 func (v *visit) choose(ctx context.Context) (json.RawMessage, string, error) {
 	for i, c := range v.state.choices {
 		field := fmt.Sprintf("Choices[%d]", i)
-		yes, err := v.evalKind(ctx, field+"/Condition", c.condition, kindBoolean, values{})
+		yes, err := v.evalKind(ctx, field+"/Condition", c.condition, kindBoolean)
 		if err != nil {
 			return nil, "", err
 		}

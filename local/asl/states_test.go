@@ -205,7 +205,7 @@ func TestMapConcurrency(t *testing.T) {
 	run := asltest.Run(t, asltest.Case{
 		Definition: machine(`"A": {"Type": "Map", "Items": "{% [1..7] %}", "MaxConcurrency": "{% 3 %}", "ItemProcessor": {"StartAt": "B", "States": {
 			"B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f", "Payload": "{% $states.input %}"}, "Output": "{% $states.result.Payload %}", "End": true}}}, "End": true}`),
-		Functions: asltest.Functions{"f": func(ctx context.Context, call asltest.Call) asltest.Reply {
+		Functions: asltest.Functions{"f": func(_ context.Context, call asltest.Call) asltest.Reply {
 			<-gate
 			running++
 			most = max(most, running)

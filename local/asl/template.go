@@ -53,6 +53,7 @@ func newTemplate(n *node) *template {
 		for _, m := range n.members {
 			add(m.name, m.value)
 		}
+	default:
 	}
 	if constant {
 		t.constant = n.raw

@@ -104,8 +104,8 @@ func (v *visit) evalError(err error) error {
 }
 
 // evalKind evaluates a field that must have a certain type.
-func (v *visit) evalKind(ctx context.Context, field string, t *template, want kind, see values) (json.RawMessage, error) {
-	out, err := v.eval(ctx, field, t, see)
+func (v *visit) evalKind(ctx context.Context, field string, t *template, want kind) (json.RawMessage, error) {
+	out, err := v.eval(ctx, field, t, values{})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (v *visit) evalString(ctx context.Context, field string, t *template) (stri
 	if t == nil {
 		return "", nil
 	}
-	raw, err := v.evalKind(ctx, field, t, kindString, values{})
+	raw, err := v.evalKind(ctx, field, t, kindString)
 	if err != nil {
 		return "", err
 	}
@@ -135,7 +135,7 @@ func (v *visit) evalString(ctx context.Context, field string, t *template) (stri
 
 // evalInteger evaluates a field that must be an integer within bounds.
 func (v *visit) evalInteger(ctx context.Context, field string, t *template, low, high int64) (int64, error) {
-	raw, err := v.evalKind(ctx, field, t, kindNumber, values{})
+	raw, err := v.evalKind(ctx, field, t, kindNumber)
 	if err != nil {
 		return 0, err
 	}

@@ -160,16 +160,10 @@ func (w *World) startWorkflow(ctx context.Context, _ Config) error {
 	if err != nil {
 		return err
 	}
-	w.workflows = states.New(states.Options{Engine: engine, Access: w.AWS.StatesAccess(HubRegion), Caller: callerOf})
+	w.workflows = states.New(states.Options{Engine: engine, Access: w.AWS.StatesAccess(HubRegion), Caller: w.AWS.Caller})
 	w.AWS.Mount("states", w.workflows)
 	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer())
 	return err
-}
-
-// callerOf returns the account and Region that a request is for.
-func callerOf(ctx context.Context) (account, region string) {
-	origin, _ := iam.FromContext(ctx) // the server authenticates before it passes on
-	return origin.Caller.Account, origin.Region
 }
 
 // accounts returns the target accounts, each once.

@@ -44,7 +44,7 @@ func TestInvoke(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var logs bytes.Buffer
-			handler := edge.New("stage", &logs, func(ctx context.Context, in event) (string, error) {
+			handler := edge.New("stage", &logs, func(ctx context.Context, _ event) (string, error) {
 				edge.Logger(ctx).Info("working")
 				return "done", test.err
 			})

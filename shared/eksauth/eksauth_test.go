@@ -96,7 +96,10 @@ func urlOf(t *testing.T, value string) *url.URL {
 	return parsed
 }
 
-func dateOf(t *testing.T, value string) string { return urlOf(t, value).Query().Get("X-Amz-Date") }
+func dateOf(t *testing.T, value string) string {
+	t.Helper()
+	return urlOf(t, value).Query().Get("X-Amz-Date")
+}
 
 // An endpoint override sends our own calls elsewhere, but never the cluster's.
 func TestEndpointOverrideDoesNotReachTheToken(t *testing.T) {

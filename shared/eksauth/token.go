@@ -17,7 +17,7 @@ import (
 
 // The token's form, as sigs.k8s.io/aws-iam-authenticator/pkg/token reads it.
 const (
-	tokenPrefix     = "k8s-aws-v1."
+	tokenPrefix     = "k8s-aws-v1." //nolint:gosec // the form of a token, not one
 	clusterIDHeader = "x-k8s-aws-id"
 	// signedSeconds is the X-Amz-Expires of the presigned URL. It must be there
 	// and at most 900; STS itself takes the URL for 15 minutes whatever it says.

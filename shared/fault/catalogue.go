@@ -24,24 +24,22 @@ var catalogue = map[Name]Entry{
 	ClusterUnreachable: {
 		When:  "the cluster's API server does not answer, or its certificate is not signed by the cluster's CA",
 		Do:    "Check the API server's health and, for a private endpoint, that the functions run in a VPC with a route to it and that its security group lets them in.",
-		Retry: true,
+		Retry: Always,
 	},
 	ClusterError: {
 		When:  "the cluster's API server answers with an internal error, for example because an admission webhook does not respond",
 		Do:    "Read the message, mend the webhook or the API server, then retry.",
-		Retry: true,
+		Retry: Always,
 	},
 	Unauthenticated: {
-		When: "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
-		Do:   "Create the EKS access entry of the access role again.",
-		// Only once access was proven: an API server that restarts refuses for a moment.
-		Retry: true,
+		When:  "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
+		Do:    "Create the EKS access entry of the access role again.",
+		Retry: OnceProven,
 	},
 	Forbidden: {
-		When: "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
-		Do:   "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
-		// As for Unauthenticated.
-		Retry: true,
+		When:  "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
+		Do:    "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
+		Retry: OnceProven,
 	},
 	KindNotServed: {
 		When: "the cluster does not serve the resource's apiVersion and kind",
@@ -66,12 +64,12 @@ var catalogue = map[Name]Entry{
 	Throttled: {
 		When:  "AWS or the cluster's API server asks to slow down",
 		Do:    "Lower rollout.maxConcurrency, or ask for a higher quota.",
-		Retry: true,
+		Retry: Always,
 	},
 	AWSUnavailable: {
 		When:  "an AWS API does not answer or reports a fault of its own",
 		Do:    "Check the AWS health dashboard of the Region; retry later.",
-		Retry: true,
+		Retry: Always,
 	},
 	AWSError: {
 		When: "an AWS API refuses a call for a reason that has no name in this list; the message names the call and AWS's code",

@@ -43,9 +43,22 @@ type Entry struct {
 	// Do is what a person does about it.
 	Do string
 	// Retry says that the same call may succeed a little later, so the
-	// definition retries it.
-	Retry bool
+	// Retry says whether the definition makes the same call again.
+	Retry Retry
 }
+
+// Retry says when repeating a call that failed may help.
+type Retry int
+
+const (
+	// Never: the same call fails the same way.
+	Never Retry = iota
+	// Always: it may succeed a little later.
+	Always
+	// OnceProven: only where an earlier step proved access. An API server that
+	// restarts refuses what it allowed before, for a moment.
+	OnceProven
+)
 
 // Catalogue returns what every name means.
 func Catalogue() map[Name]Entry { return maps.Clone(catalogue) }

@@ -117,16 +117,16 @@ func (o Outcome) Types() []string {
 
 // Engine loads the JSONata engine, from the node_modules above the working
 // directory.
-func Engine(t testing.TB) *jsonata.Engine {
-	t.Helper()
+func Engine(tb testing.TB) *jsonata.Engine {
+	tb.Helper()
 	file, err := jsonata.Locate(".")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	// A fixed seed: the same test sees the same random values.
 	engine, err := jsonata.New(file, jsonata.Options{Rand: rand.NewPCG(1, 1), Limit: time.Minute})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return engine
 }
@@ -277,13 +277,13 @@ func (w *world) Put(_ context.Context, _, bucket, key string, body []byte) error
 }
 
 // Find returns the one object whose name ends with suffix.
-func (o Objects) Find(t testing.TB, suffix string) string {
-	t.Helper()
+func (o Objects) Find(tb testing.TB, suffix string) string {
+	tb.Helper()
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		if strings.HasSuffix(name, suffix) {
 			return o[name]
 		}
 	}
-	t.Fatalf("no object %q among %q", suffix, slices.Sorted(maps.Keys(o)))
+	tb.Fatalf("no object %q among %q", suffix, slices.Sorted(maps.Keys(o)))
 	return ""
 }

@@ -109,7 +109,7 @@ func Locate(dir string) (string, error) {
 
 // New makes an engine of the jsonata module in file (see Locate).
 func New(file string, opts Options) (*Engine, error) {
-	source, err := os.ReadFile(file)
+	source, err := os.ReadFile(file) //nolint:gosec // the caller names the module
 	if err != nil {
 		return nil, fmt.Errorf("load the jsonata module: %w", err)
 	}
@@ -124,7 +124,7 @@ func New(file string, opts Options) (*Engine, error) {
 		opts.Now = time.Now
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
+		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64()) //nolint:gosec // $random is not for secrets
 	}
 	if opts.Limit <= 0 {
 		opts.Limit = 10 * time.Second
@@ -132,7 +132,7 @@ func New(file string, opts Options) (*Engine, error) {
 	if opts.Runtimes <= 0 {
 		opts.Runtimes = 4
 	}
-	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: rand.New(opts.Rand)}
+	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: rand.New(opts.Rand)} //nolint:gosec // $random is not for secrets
 	first, err := e.newRuntime()
 	if err != nil {
 		return nil, err
@@ -344,7 +344,7 @@ func (e *Engine) newRuntime() (*runtime, error) {
 // random is the same number for the same seed, as AWS promises.
 func (e *Engine) random(seed *float64) float64 {
 	if seed != nil {
-		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0)).Float64()
+		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0)).Float64() //nolint:gosec // $random is not for secrets
 	}
 	e.randMu.Lock()
 	defer e.randMu.Unlock()

@@ -63,7 +63,7 @@ func (s *Server) start(v *version, name, input string) (*sfn.StartExecutionOutpu
 	if s.closed {
 		return nil, fault("ServiceUnavailable", "the server is closing")
 	}
-	e, err := s.runner.Start(s.ctx, v.parsed, asl.Start{
+	e, err := s.begin(v.parsed, asl.Start{
 		MachineARN: v.machineARN, RoleARN: v.roleARN, Name: name, Input: json.RawMessage(input),
 	})
 	if err != nil {

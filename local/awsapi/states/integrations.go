@@ -120,8 +120,8 @@ func invokeResult(out *lambda.InvokeOutput) json.RawMessage {
 		ExecutedVersion     *string `json:",omitempty"`
 		LogResult           *string `json:",omitempty"`
 		Payload             json.RawMessage
-		SdkHttpMetadata     httpMetadata //nolint:revive // Step Functions' spelling
-		SdkResponseMetadata struct{ RequestId string }
+		SdkHttpMetadata     httpMetadata               //nolint:revive // Step Functions' spelling
+		SdkResponseMetadata struct{ RequestId string } //nolint:revive // Step Functions' spelling
 		StatusCode          int32
 	}{ExecutedVersion: out.ExecutedVersion, LogResult: out.LogResult, Payload: payloadOf(out.Payload), StatusCode: out.StatusCode}
 	result.SdkHttpMetadata.HttpStatusCode = int(out.StatusCode)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -51,7 +50,8 @@ type Server struct {
 	runner     *asl.Runner
 	operations map[string]operation
 
-	ctx    context.Context // of all executions
+	// begin starts an execution that lives until it ends or cancel is called.
+	begin  func(m *asl.Machine, start asl.Start) (*asl.Execution, error)
 	cancel context.CancelFunc
 
 	mu         sync.Mutex
@@ -71,9 +71,11 @@ func New(opts Options) *Server {
 		access: opts.Access, engine: opts.Engine, caller: opts.Caller, clock: opts.Clock,
 		machines: map[string]*machine{}, executions: map[string]*execution{}, mapRuns: map[string]*asl.MapRun{},
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	work := &integrations{access: opts.Access, clients: map[string]*clients{}}
 	s.runner = asl.NewRunner(asl.Options{Tasks: work, Objects: work, Children: s, Clock: opts.Clock})
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.begin = func(m *asl.Machine, start asl.Start) (*asl.Execution, error) { return s.runner.Start(ctx, m, start) }
 	s.operations = s.routes()
 	return s
 }
@@ -158,7 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		body, _ = json.Marshal(map[string]string{"__type": failed.code, "message": failed.message})
 	}
-	_, _ = w.Write(body) // the client is gone: nobody to tell
+	_, _ = w.Write(body) //nolint:gosec // JSON, not HTML; a client that is gone needs no answer
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -190,5 +192,3 @@ func (s *Server) allow(ctx context.Context, action, resource string) error {
 	}
 	return nil
 }
-
-func (s *Server) now() *time.Time { return aws.Time(s.clock.Now()) }

@@ -371,12 +371,12 @@ func TestInvoke(t *testing.T) {
 				ExecutedVersion string
 				Payload         json.RawMessage
 				StatusCode      int
-				SdkHttpMetadata struct{ HttpStatusCode int }
+				SdkHttpMetadata struct{ HttpStatusCode int } //nolint:revive // Step Functions' spelling
 			}
 			if err := json.Unmarshal([]byte(*out.Output), &result); err != nil {
 				t.Fatal(err)
 			}
-			if string(result.Payload) != `{"who":"<you>"}` || result.StatusCode != 200 || result.ExecutedVersion != "$LATEST" || result.SdkHttpMetadata.HttpStatusCode != 200 {
+			if string(result.Payload) != `{"who":"<you>"}` || result.StatusCode != http.StatusOK || result.ExecutedVersion != "$LATEST" || result.SdkHttpMetadata.HttpStatusCode != http.StatusOK {
 				t.Errorf("%s", *out.Output)
 			}
 		})

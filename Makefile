@@ -1,0 +1,71 @@
+# Everything a person does here is a target; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+FUNCTIONS := plan resolve apply poll report
+GO_BUILD  := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w -buildid='
+LINT      := go tool -modfile=.ci/lint.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# npm leaves this file behind; it is older than the lock only when they differ.
+node_modules/.package-lock.json: package-lock.json
+	@echo "==> Node packages"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: demo
+demo: node_modules/.package-lock.json ## apply one resource to four local clusters and show it
+	@go run ./local demo
+
+.PHONY: local
+local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl
+	@go run ./local serve
+
+.PHONY: test
+test: node_modules/.package-lock.json ## run all tests, with the race detector
+	@echo "==> the control plane's binaries (built once, then cached)"
+	@go run ./local prepare
+	@echo "==> tests"
+	@go test -race -timeout 20m ./...
+
+.PHONY: test-unit
+test-unit: node_modules/.package-lock.json ## run the tests that need no API server: seconds
+	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/asl/... ./local/awsapi/...
+
+.PHONY: bench
+bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
+	@go test -run '^$$' -bench . -benchtime 20x ./local/world
+
+.PHONY: build
+build: $(FUNCTIONS:%=dist/%.zip) ## build the Lambda zips into dist/ (arm64)
+	@ls -l dist/*.zip | awk '{printf "  %-18s %6.2f MB\n", $$NF, $$5/1e6}'
+
+# A zip records times: a fixed one makes the same source give the same bytes.
+dist/%.zip: FORCE
+	@mkdir -p dist/$*
+	@GOOS=linux GOARCH=arm64 $(GO_BUILD) -o dist/$*/bootstrap ./functions/$*
+	@go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o dist/$*.zip dist/$*/bootstrap >/dev/null
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: lint
+lint: ## run golangci-lint, in the version pinned in .ci/lint.mod
+	@gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "gofmt these files" && exit 1)
+	@$(LINT) run ./...
+
+.PHONY: tidy
+tidy: ## tidy go.mod and format the code
+	@go mod tidy
+	@gofmt -w $$(git ls-files '*.go')
+
+.PHONY: verify
+verify: tidy lint ## fail if tidying or linting would change or refuse anything
+	@git diff --exit-code
+
+.PHONY: clean
+clean: ## remove what was built here (not the cache of control-plane binaries)
+	@rm -rf dist node_modules

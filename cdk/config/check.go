@@ -1,0 +1,222 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// Rules of names. Where AWS has one, it stands in the resource's reference under
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/
+var (
+	name            = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	accountID       = regexp.MustCompile(`^[0-9]{12}$`)
+	externalID      = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	roleName        = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
+	clusterName     = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
+	subnetID        = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	securityGroupID = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
+)
+
+// retentionDays are the periods CloudWatch Logs knows.
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+func retentionDays() []int {
+	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+}
+
+// templateResources is how many resources a CloudFormation template may hold.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const templateResources = 500
+
+// problems gathers what is wrong.
+type problems struct{ field.ErrorList }
+
+func (p *problems) add(e *field.Error) { p.ErrorList = append(p.ErrorList, e) }
+
+func (p *problems) matches(value string, pattern *regexp.Regexp, path *field.Path, must string) bool {
+	switch {
+	case value == "":
+		p.add(field.Required(path, must))
+		return false
+	case !pattern.MatchString(value):
+		p.add(field.Invalid(path, value, must))
+		return false
+	}
+	return true
+}
+
+func (p *problems) between(value, least, most int, path *field.Path) {
+	if value < least || value > most {
+		p.add(field.Invalid(path, value, fmt.Sprintf("must be between %d and %d", least, most)))
+	}
+}
+
+func (p *problems) region(value, partition string, path *field.Path) {
+	switch {
+	case value == "":
+		p.add(field.Required(path, "must be an AWS Region such as eu-west-1"))
+	case !knownRegion(value):
+		p.add(field.Invalid(path, value, "unknown AWS Region"))
+	case partition != "" && contract.PartitionOf(value) != partition:
+		p.add(field.Invalid(path, value, fmt.Sprintf("lies in partition %s; the hub is in %s and can assume roles in its own only",
+			contract.PartitionOf(value), partition)))
+	}
+}
+
+func (c *Config) check() field.ErrorList {
+	var p problems
+	p.matches(c.Name, name, field.NewPath("name"), "must be at most 32 lower-case letters, digits and hyphens")
+	hub := field.NewPath("hub")
+	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
+	p.region(c.Hub.Region, "", hub.Child("region"))
+	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,224 letters, digits and any of _+=,.@:/-")
+	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
+	p.accounts(c)
+	p.resources(c)
+	p.schedules(c)
+	p.functions(c)
+	p.options(c)
+	return p.ErrorList
+}
+
+func (p *problems) accounts(c *Config) {
+	path := field.NewPath("accounts")
+	if len(c.Accounts) == 0 {
+		p.add(field.Required(path, "name at least one target account"))
+	}
+	seen := map[string]int{}
+	for i, account := range c.Accounts {
+		at := path.Index(i)
+		if p.matches(account.ID, accountID, at.Child("id"), "must be the 12 digits of an AWS account id, as a string") {
+			if first, twice := seen[account.ID]; twice {
+				p.add(field.Invalid(at.Child("id"), account.ID, fmt.Sprintf("repeats %s", path.Index(first).Child("id"))))
+			}
+			seen[account.ID] = i
+		}
+		p.clusters(c, account, at.Child("clusters"))
+	}
+}
+
+func (p *problems) clusters(c *Config, account Account, path *field.Path) {
+	if len(account.Clusters) == 0 && !account.Discovery {
+		p.add(field.Required(path, "name at least one cluster, or turn discovery on"))
+	}
+	seen := map[Cluster]int{}
+	for i, cluster := range account.Clusters {
+		at := path.Index(i)
+		p.matches(cluster.Name, clusterName, at.Child("name"), "must be an EKS cluster's name: up to 100 letters, digits, - and _")
+		p.region(cluster.Region, contract.PartitionOf(c.Hub.Region), at.Child("region"))
+		if first, twice := seen[cluster]; twice {
+			p.add(field.Invalid(at, cluster.Name, fmt.Sprintf("repeats %s", path.Index(first))))
+		}
+		seen[cluster] = i
+	}
+}
+
+func (p *problems) resources(c *Config) {
+	for i, r := range c.Resources {
+		at := field.NewPath("resources").Index(i)
+		if r.Group != "" {
+			p.kubernetes(r.Group, at.Child("group"), validation.IsDNS1123Subdomain)
+		}
+		if r.Resource == "" {
+			p.add(field.Required(at.Child("resource"), "must be a plural such as kafkatopics"))
+		} else {
+			p.kubernetes(r.Resource, at.Child("resource"), validation.IsDNS1123Label)
+		}
+		for j, namespace := range r.Namespaces {
+			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
+		}
+	}
+}
+
+func (p *problems) kubernetes(value string, path *field.Path, rule func(string) []string) {
+	for _, message := range rule(value) {
+		p.add(field.Invalid(path, value, message))
+	}
+}
+
+func (p *problems) functions(c *Config) {
+	for _, f := range []struct {
+		key string
+		Function
+	}{
+		{"plan", c.Functions.Plan}, {"resolve", c.Functions.Resolve}, {"apply", c.Functions.Apply},
+		{"poll", c.Functions.Poll}, {"report", c.Functions.Report},
+	} {
+		at := field.NewPath("functions", f.key)
+		p.between(f.MemoryMB, 128, 10_240, at.Child("memoryMB"))
+		p.between(f.ReservedConcurrency, 0, 100_000, at.Child("reservedConcurrency"))
+	}
+}
+
+func (p *problems) options(c *Config) {
+	p.between(c.PollWindowSeconds, 5, 90, field.NewPath("pollWindowSeconds"))
+	p.between(c.RunDays, 1, 89, field.NewPath("runDays"))
+	logs := field.NewPath("logs")
+	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
+		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))
+	}
+	if levels := []string{"OFF", "FATAL", "ERROR", "ALL"}; !slices.Contains(levels, c.Logs.Level) {
+		p.add(field.NotSupported(logs.Child("level"), c.Logs.Level, levels))
+	}
+	if c.VPC != nil {
+		p.list(c.VPC.SubnetIDs, subnetID, field.NewPath("vpc", "subnetIds"), "must be a subnet's id")
+		p.list(c.VPC.SecurityGroupIDs, securityGroupID, field.NewPath("vpc", "securityGroupIds"), "must be a security group's id")
+	}
+	if c.AlarmTopicARN != "" {
+		prefix := fmt.Sprintf("arn:%s:sns:%s:", contract.PartitionOf(c.Hub.Region), c.Hub.Region)
+		if !strings.HasPrefix(c.AlarmTopicARN, prefix) || strings.Count(c.AlarmTopicARN, ":") != 5 {
+			p.add(field.Invalid(field.NewPath("alarmTopicArn"), c.AlarmTopicARN, "must be the ARN of an SNS topic in the hub's Region"))
+		}
+	}
+	p.stackSet(c)
+}
+
+func (p *problems) stackSet(c *Config) {
+	if c.StackSet == nil {
+		return
+	}
+	path := field.NewPath("stackSet")
+	p.list(c.StackSet.OrganizationalUnitIDs, unitID, path.Child("organizationalUnitIds"), "must be the id of an organisational unit or a root")
+	if roles := []string{"SELF", "DELEGATED_ADMIN"}; !slices.Contains(roles, c.StackSet.CallAs) {
+		p.add(field.NotSupported(path.Child("callAs"), c.StackSet.CallAs, roles))
+	}
+	if !c.FitsOneTemplate() {
+		p.add(field.Forbidden(path, fmt.Sprintf("all access stacks in one template are more than %d resources; deploy them one by one", templateResources)))
+	}
+}
+
+func (p *problems) list(values []string, pattern *regexp.Regexp, path *field.Path, must string) {
+	if len(values) == 0 {
+		p.add(field.Required(path, must))
+	}
+	for i, value := range values {
+		p.matches(value, pattern, path.Index(i), must)
+	}
+}
+
+// FitsOneTemplate says whether all access stacks fit into one CloudFormation
+// template: a role and its policy per account, and an entry per cluster.
+func (c Config) FitsOneTemplate() bool {
+	resources := 2 * len(c.Accounts)
+	for _, account := range c.Accounts {
+		resources += len(account.Clusters)
+	}
+	return resources <= templateResources
+}
+
+func asText(numbers []int) []string {
+	texts := make([]string, len(numbers))
+	for i, n := range numbers {
+		texts[i] = fmt.Sprint(n)
+	}
+	return texts
+}

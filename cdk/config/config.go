@@ -1,0 +1,258 @@
+package config
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Config is the configuration of a deployment.
+type Config struct {
+	// Name is the state machine's name and the first word of all other names:
+	// lower-case letters, digits and hyphens, at most 32. The default is
+	// "crossapply". A second deployment in the same account needs another one.
+	Name string `json:"name,omitempty"`
+
+	// Hub is where the workflow lives. Required.
+	Hub Hub `json:"hub"`
+
+	// ExternalID is what the functions say when they assume an access role, and
+	// what its trust policy asks for: 2 to 1,224 letters, digits and any of
+	// _+=,.@:/-. Required. It is no secret, but should be the deployment's own.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
+	ExternalID string `json:"externalId"`
+
+	// Accounts lists the target accounts, with their clusters. Required.
+	Accounts []Account `json:"accounts"`
+
+	// AccessRoleName is the name of the access role in every target account, at
+	// most 64 characters. The default is Name with "-access" behind it.
+	AccessRoleName string `json:"accessRoleName,omitempty"`
+
+	// Resources are the kinds that may be applied. They become the RBAC rules
+	// that `synth` writes to dist/, to be applied in every cluster.
+	Resources []Resource `json:"resources,omitempty"`
+
+	// Schedules start executions at set times.
+	Schedules []Schedule `json:"schedules,omitempty"`
+
+	// Functions tunes single functions.
+	Functions Functions `json:"functions,omitzero"`
+
+	// PollWindowSeconds is how long one call of the poll function watches a
+	// resource: 5 to 90, by default 60. A longer window costs fewer state
+	// transitions, a shorter one frees the function sooner for other targets.
+	PollWindowSeconds int `json:"pollWindowSeconds,omitempty"`
+
+	// VPC puts the functions that call clusters into subnets, for clusters with
+	// a private endpoint. By default they run outside any VPC.
+	VPC *VPC `json:"vpc,omitempty"`
+
+	// Logs says what is logged and for how long.
+	Logs Logs `json:"logs,omitzero"`
+
+	// RunDays is how many days the objects of an execution, its report included,
+	// stay in the run bucket: 1 to 89, by default 30. Names of executions may
+	// come again after 90 days.
+	RunDays int `json:"runDays,omitempty"`
+
+	// CustomerManagedKey encrypts the run bucket, the log groups, the
+	// executions, the dead-letter queue and the functions' environment with a
+	// KMS key of this deployment. By default AWS-owned keys are used.
+	CustomerManagedKey bool `json:"customerManagedKey,omitempty"`
+
+	// AlarmTopicARN is the SNS topic, in the hub's Region, that is told when an
+	// alarm goes off or back. Without one the alarms are shown only.
+	AlarmTopicARN string `json:"alarmTopicArn,omitempty"`
+
+	// StackSet lets the hub stack deploy the access stacks itself, through
+	// AWS Organizations. By default each is deployed with its account's own
+	// credentials.
+	StackSet *StackSet `json:"stackSet,omitempty"`
+
+	// Tags are put on everything that can carry tags.
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// Hub is the environment of the workflow.
+type Hub struct {
+	// Account is the 12-digit id of the AWS account, as a string. Required.
+	Account string `json:"account"`
+	// Region is the AWS Region, such as "eu-west-1". Required. Clusters may lie
+	// in any Region of the same partition.
+	Region string `json:"region"`
+}
+
+// Account is a target account.
+type Account struct {
+	// ID is the account's 12-digit id, as a string. Required.
+	ID string `json:"id"`
+	// Clusters lists the EKS clusters that the workflow may reach. Required,
+	// unless Discovery is on.
+	Clusters []Cluster `json:"clusters,omitempty"`
+	// Discovery allows the access role to list all clusters of the account and
+	// to read their tags. Access to a cluster still takes an entry in Clusters.
+	Discovery bool `json:"discovery,omitempty"`
+}
+
+// Cluster is an EKS cluster. Its authentication mode must be API or
+// API_AND_CONFIG_MAP, since access is given by an access entry.
+type Cluster struct {
+	// Name is the cluster's name. Required.
+	Name string `json:"name"`
+	// Region is the AWS Region it lies in. Required.
+	Region string `json:"region"`
+}
+
+// Resource is a kind of Kubernetes object that may be applied.
+type Resource struct {
+	// Group is the API group, such as "kafka.strimzi.io"; empty for the core group.
+	Group string `json:"group,omitempty"`
+	// Resource is the plural name, such as "kafkatopics". Required.
+	Resource string `json:"resource"`
+	// Namespaces keeps it to these namespaces. The default is the whole cluster.
+	Namespaces []string `json:"namespaces,omitempty"`
+}
+
+// Schedule starts the workflow at set times.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+type Schedule struct {
+	// Name is unique in the deployment: 1 to 64 letters, digits and any of _.-
+	// Required.
+	Name string `json:"name"`
+	// Expression is rate(value unit), cron(minutes hours day-of-month month
+	// day-of-week year) or at(yyyy-mm-ddThh:mm:ss). Required.
+	Expression string `json:"expression"`
+	// TimeZone is the IANA time zone in which cron and at are read. The default
+	// is "UTC".
+	TimeZone string `json:"timeZone,omitempty"`
+	// FlexibleWindowMinutes lets the start be up to so many minutes late: 1 to
+	// 1,440. The default is 0: at once.
+	FlexibleWindowMinutes int `json:"flexibleWindowMinutes,omitempty"`
+	// Request is the input of the execution. An idempotencyKey of the schedule
+	// and its scheduled time is added, so that a repeated delivery does nothing
+	// twice. Its targets must be in Accounts. Either Request or RequestFile is
+	// required.
+	Request json.RawMessage `json:"request,omitempty"`
+	// RequestFile names a JSON file with the request, relative to the file this
+	// configuration is in.
+	RequestFile string `json:"requestFile,omitempty"`
+	// MaximumRetryAttempts is how often a start that fails is tried again: 0 to
+	// 185, by default 10. After that it goes to the dead-letter queue.
+	MaximumRetryAttempts *int `json:"maximumRetryAttempts,omitempty"`
+	// MaximumEventAgeSeconds is how long a start may be tried: 60 to 86,400, by
+	// default 3,600.
+	MaximumEventAgeSeconds int `json:"maximumEventAgeSeconds,omitempty"`
+	// Disabled keeps the schedule but starts nothing.
+	Disabled bool `json:"disabled,omitempty"`
+}
+
+// Functions tunes the functions.
+type Functions struct {
+	Plan    Function `json:"plan,omitzero"`
+	Resolve Function `json:"resolve,omitzero"`
+	Apply   Function `json:"apply,omitzero"`
+	Poll    Function `json:"poll,omitzero"`
+	Report  Function `json:"report,omitzero"`
+}
+
+// Function tunes a function.
+type Function struct {
+	// MemoryMB is the memory in MB, 128 to 10,240, which sets the CPU share too.
+	// The default is 256, for report 512.
+	MemoryMB int `json:"memoryMB,omitempty"`
+	// ReservedConcurrency keeps so much of the account's concurrency for the
+	// function, and lets it use no more. By default nothing is reserved.
+	ReservedConcurrency int `json:"reservedConcurrency,omitempty"`
+}
+
+// VPC is where the functions that call clusters run.
+type VPC struct {
+	// SubnetIDs are private subnets with a route to the clusters' endpoints and
+	// to STS and EKS (through NAT or VPC endpoints). Required.
+	SubnetIDs []string `json:"subnetIds"`
+	// SecurityGroupIDs are their security groups. Required.
+	SecurityGroupIDs []string `json:"securityGroupIds"`
+}
+
+// Logs says what is logged and for how long.
+type Logs struct {
+	// RetentionDays is one of the periods CloudWatch Logs knows. The default is 30.
+	RetentionDays int `json:"retentionDays,omitempty"`
+	// Level is what the state machine logs: OFF, FATAL, ERROR or ALL. The
+	// default is ERROR.
+	Level string `json:"level,omitempty"`
+	// IncludeExecutionData logs input and output of states too, which hold the
+	// request's manifest.
+	IncludeExecutionData bool `json:"includeExecutionData,omitempty"`
+}
+
+// StackSet deploys the access stacks through AWS Organizations, with
+// service-managed permissions. All target accounts must be in the
+// organisation, and none may be its management account.
+type StackSet struct {
+	// OrganizationalUnitIDs are the roots or organisational units that hold the
+	// target accounts. Required.
+	OrganizationalUnitIDs []string `json:"organizationalUnitIds"`
+	// CallAs is DELEGATED_ADMIN when the hub account is a delegated
+	// administrator, or SELF (the default) when it is the management account.
+	CallAs string `json:"callAs,omitempty"`
+}
+
+// Place is one access stack: what one account needs in one Region.
+type Place struct {
+	Account string
+	Region  string
+	// Home says that the access role itself is made here. IAM is global, so one
+	// of an account's places makes it, before the others need it.
+	Home bool
+	// Clusters are the names of the account's clusters in this Region.
+	Clusters []string
+}
+
+// Places lists the access stacks, by account and, within an account, its home
+// first: the hub's Region, or else the first in alphabetical order.
+func (c Config) Places() []Place {
+	var places []Place
+	for _, account := range c.Accounts {
+		byRegion := map[string][]string{}
+		for _, cluster := range account.Clusters {
+			byRegion[cluster.Region] = append(byRegion[cluster.Region], cluster.Name)
+		}
+		if len(byRegion) == 0 {
+			byRegion[c.Hub.Region] = nil
+		}
+		for i, region := range c.inOrder(byRegion) {
+			slices.Sort(byRegion[region])
+			places = append(places, Place{Account: account.ID, Region: region, Home: i == 0, Clusters: byRegion[region]})
+		}
+	}
+	return places
+}
+
+// Regions lists the Regions of all access stacks in the order in which they are
+// to be deployed, so that each account's home comes before its other Regions.
+func (c Config) Regions() []string {
+	all := map[string][]string{}
+	for _, place := range c.Places() {
+		all[place.Region] = nil
+	}
+	return c.inOrder(all)
+}
+
+func (c Config) inOrder(regions map[string][]string) []string {
+	var names []string
+	for region := range regions {
+		names = append(names, region)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		switch c.Hub.Region {
+		case a:
+			return -1
+		case b:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// InvalidError is returned when a configuration is not in order.
+type InvalidError struct {
+	// Source is where the configuration was read from.
+	Source string
+	// Problems are the mistakes, each with the path of its key.
+	Problems field.ErrorList
+}
+
+func (e *InvalidError) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s is not in order:", e.Source)
+	for _, problem := range e.Problems {
+		text.WriteString("\n  " + problem.Error())
+	}
+	return text.String()
+}
+
+// Load reads a configuration from a JSON or YAML file. It returns an
+// [InvalidError] when the configuration is not in order.
+func Load(file string) (Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, fmt.Errorf("read the configuration: %w", err)
+	}
+	raw, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("read the configuration %s: %w", file, err)
+	}
+	return Parse(raw, file)
+}
+
+// Parse reads a configuration from JSON, fills in the defaults and checks it.
+// source names where it came from; files that it mentions are sought beside
+// that. It returns an [InvalidError] when the configuration is not in order.
+func Parse(raw []byte, source string) (Config, error) {
+	config, problems := decode(raw)
+	if len(problems) == 0 {
+		problems = config.readRequests(filepath.Dir(source))
+	}
+	if len(problems) == 0 {
+		config.setDefaults()
+		problems = config.check()
+	}
+	if len(problems) > 0 {
+		return Config{}, &InvalidError{Source: source, Problems: problems}
+	}
+	return config, nil
+}
+
+// decode reads strictly: names are case-sensitive, and an unknown or repeated
+// key is an error.
+func decode(raw []byte) (Config, field.ErrorList) {
+	var config Config
+	return config, unmarshal(raw, &config, nil)
+}
+
+func unmarshal(raw []byte, into any, path *field.Path) field.ErrorList {
+	strict, err := kjson.UnmarshalStrict(raw, into)
+	var problems field.ErrorList
+	for _, e := range strict {
+		problems = append(problems, strictProblem(e, path))
+	}
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType):
+		problems = append(problems, field.Invalid(below(path, wrongType.Field), field.OmitValueType{},
+			fmt.Sprintf("must not be of type %s", wrongType.Value)))
+	case err != nil:
+		problems = append(problems, field.Invalid(below(path, ""), field.OmitValueType{}, err.Error()))
+	}
+	return problems
+}
+
+func strictProblem(err error, path *field.Path) *field.Error {
+	var at kjson.FieldError
+	if !errors.As(err, &at) {
+		return field.Invalid(below(path, ""), field.OmitValueType{}, err.Error())
+	}
+	what := "unknown key"
+	if strings.HasPrefix(err.Error(), "duplicate") {
+		what = "given twice"
+	}
+	return field.Invalid(below(path, at.FieldPath()), field.OmitValueType{}, what)
+}
+
+func below(path *field.Path, name string) *field.Path {
+	switch {
+	case path == nil && name == "":
+		return field.NewPath("configuration")
+	case path == nil:
+		return field.NewPath(name)
+	case name == "":
+		return path
+	}
+	return path.Child(name)
+}
+
+// readRequests replaces every requestFile by what is in it.
+func (c *Config) readRequests(dir string) field.ErrorList {
+	var problems field.ErrorList
+	for i := range c.Schedules {
+		s, path := &c.Schedules[i], field.NewPath("schedules").Index(i)
+		switch {
+		case s.RequestFile == "" && s.Request == nil:
+			problems = append(problems, field.Required(path.Child("request"), "give request or requestFile"))
+		case s.RequestFile != "" && s.Request != nil:
+			problems = append(problems, field.Forbidden(path.Child("requestFile"), "request is given too"))
+		case s.RequestFile != "":
+			file := s.RequestFile
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(dir, file)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				problems = append(problems, field.Invalid(path.Child("requestFile"), s.RequestFile, err.Error()))
+				continue
+			}
+			s.Request = text
+		}
+	}
+	return problems
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.Name, "crossapply")
+	setDefault(&c.AccessRoleName, c.Name+"-access")
+	setDefault(&c.PollWindowSeconds, 60)
+	setDefault(&c.RunDays, 30)
+	setDefault(&c.Logs.RetentionDays, 30)
+	setDefault(&c.Logs.Level, "ERROR")
+	for _, f := range []*Function{&c.Functions.Plan, &c.Functions.Resolve, &c.Functions.Apply, &c.Functions.Poll} {
+		setDefault(&f.MemoryMB, 256)
+	}
+	setDefault(&c.Functions.Report.MemoryMB, 512)
+	for i := range c.Schedules {
+		s := &c.Schedules[i]
+		setDefault(&s.TimeZone, "UTC")
+		setDefault(&s.MaximumEventAgeSeconds, 3_600)
+		if s.MaximumRetryAttempts == nil {
+			attempts := 10
+			s.MaximumRetryAttempts = &attempts
+		}
+	}
+	if c.StackSet != nil {
+		setDefault(&c.StackSet.CallAs, "SELF")
+	}
+}
+
+func setDefault[T comparable](value *T, otherwise T) {
+	var zero T
+	if *value == zero {
+		*value = otherwise
+	}
+}

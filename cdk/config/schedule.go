@@ -1,0 +1,171 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // the machine that synthesises may have no time zones
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+var scheduleName = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
+
+// The largest input of an execution, less what the idempotencyKey takes.
+const maxRequestBytes = 250 << 10
+
+func (p *problems) schedules(c *Config) {
+	path := field.NewPath("schedules")
+	seen := map[string]int{}
+	for i, s := range c.Schedules {
+		at := path.Index(i)
+		if p.matches(s.Name, scheduleName, at.Child("name"), "must be 1 to 64 letters, digits and any of _.-") {
+			if first, twice := seen[s.Name]; twice {
+				p.add(field.Invalid(at.Child("name"), s.Name, fmt.Sprintf("repeats %s", path.Index(first).Child("name"))))
+			}
+			seen[s.Name] = i
+		}
+		if s.Expression == "" {
+			p.add(field.Required(at.Child("expression"), "must be rate(...), cron(...) or at(...)"))
+		} else if err := checkExpression(s.Expression); err != nil {
+			p.add(field.Invalid(at.Child("expression"), s.Expression, err.Error()))
+		}
+		if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
+			p.add(field.Invalid(at.Child("timeZone"), s.TimeZone, "must be an IANA time zone such as Europe/Berlin"))
+		}
+		p.between(s.FlexibleWindowMinutes, 0, 1_440, at.Child("flexibleWindowMinutes"))
+		p.between(*s.MaximumRetryAttempts, 0, 185, at.Child("maximumRetryAttempts"))
+		p.between(s.MaximumEventAgeSeconds, 60, 86_400, at.Child("maximumEventAgeSeconds"))
+		p.request(c, s.Request, at.Child("request"))
+	}
+}
+
+// request checks what can be known before an execution: that every field is
+// one, and that access is given to every target. The plan function checks the
+// rest when the execution starts.
+func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
+	var request contract.Request
+	if mistakes := unmarshal(raw, &request, path); len(mistakes) > 0 {
+		p.ErrorList = append(p.ErrorList, mistakes...)
+		return
+	}
+	if len(raw) > maxRequestBytes {
+		p.add(field.TooLong(path, "", maxRequestBytes))
+	}
+	if request.IdempotencyKey != "" {
+		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
+	}
+	if len(request.Targets) == 0 {
+		p.add(field.Required(path.Child("targets"), "name at least one target"))
+	}
+	for i, t := range request.Targets {
+		if t.Account != "" && t.Cluster != "" && !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
+			p.add(field.Invalid(path.Child("targets").Index(i), t.Account+"/"+t.Region+"/"+t.Cluster, "is not among the clusters of accounts"))
+		}
+	}
+}
+
+func (c *Config) reaches(account string, cluster Cluster) bool {
+	return slices.ContainsFunc(c.Accounts, func(a Account) bool {
+		return a.ID == account && slices.Contains(a.Clusters, cluster)
+	})
+}
+
+var (
+	rateExpression = regexp.MustCompile(`^rate\((\d+) (minutes?|hours?|days?)\)$`)
+	atExpression   = regexp.MustCompile(`^at\((.*)\)$`)
+	cronExpression = regexp.MustCompile(`^cron\((.*)\)$`)
+)
+
+// checkExpression checks an EventBridge Scheduler expression.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+func checkExpression(expression string) error {
+	if rate := rateExpression.FindStringSubmatch(expression); rate != nil {
+		value, err := strconv.Atoi(rate[1])
+		if err != nil || value < 1 {
+			return fmt.Errorf("the rate's value must be a positive whole number")
+		}
+		return nil
+	}
+	if at := atExpression.FindStringSubmatch(expression); at != nil {
+		if _, err := time.Parse("2006-01-02T15:04:05", at[1]); err != nil {
+			return fmt.Errorf("must be at(yyyy-mm-ddThh:mm:ss)")
+		}
+		return nil
+	}
+	if cron := cronExpression.FindStringSubmatch(expression); cron != nil {
+		return checkCron(cron[1])
+	}
+	return fmt.Errorf("must be rate(value unit), cron(...) or at(yyyy-mm-ddThh:mm:ss)")
+}
+
+// cronField is one of the six fields of a cron expression.
+type cronField struct {
+	name        string
+	least, most int
+	// names stand for numbers, the first for least.
+	names []string
+	// special matches what only this field may hold.
+	special *regexp.Regexp
+}
+
+func cronFields() []cronField {
+	return []cronField{
+		{name: "minutes", least: 0, most: 59},
+		{name: "hours", least: 0, most: 23},
+		{name: "day-of-month", least: 1, most: 31, special: regexp.MustCompile(`^(\?|L|LW|([1-9]|[12][0-9]|3[01])W)$`)},
+		{name: "month", least: 1, most: 12, names: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")},
+		{name: "day-of-week", least: 1, most: 7, names: strings.Fields("SUN MON TUE WED THU FRI SAT"),
+			special: regexp.MustCompile(`^(\?|L|([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5]))$`)},
+		{name: "year", least: 1970, most: 2199},
+	}
+}
+
+func checkCron(text string) error {
+	given, fields := strings.Fields(text), cronFields()
+	if len(given) != len(fields) {
+		return fmt.Errorf("cron takes 6 fields (minutes hours day-of-month month day-of-week year), not %d", len(given))
+	}
+	for i, f := range fields {
+		for part := range strings.SplitSeq(given[i], ",") {
+			if !f.accepts(part) {
+				return fmt.Errorf("cron: %q is no %s", part, f.name)
+			}
+		}
+	}
+	// AWS cannot tell a day of the month and one of the week apart: one must be ?
+	if (given[2] == "?") == (given[4] == "?") {
+		return fmt.Errorf("cron: either day-of-month or day-of-week must be ?, and not both")
+	}
+	return nil
+}
+
+// accepts a value, *, a range a-b, or one of these with a step /n.
+func (f cronField) accepts(part string) bool {
+	if f.special != nil && f.special.MatchString(part) {
+		return true
+	}
+	base, step, stepped := strings.Cut(part, "/")
+	if n, err := strconv.Atoi(step); stepped && (err != nil || n < 1) {
+		return false
+	}
+	if base == "*" {
+		return true
+	}
+	from, to, ranged := strings.Cut(base, "-")
+	return f.number(from) && (!ranged || f.number(to))
+}
+
+func (f cronField) number(text string) bool {
+	if slices.Contains(f.names, text) {
+		return true
+	}
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= f.least && n <= f.most
+}

@@ -1,0 +1,66 @@
+package hub
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newKey makes the deployment's own key, where it wants one.
+func (h *hub) newKey() {
+	if !h.config.CustomerManagedKey {
+		return
+	}
+	h.key = awskms.NewKey(h.Stack, jsii.String("Key"), &awskms.KeyProps{
+		Alias:             jsii.String("alias/" + h.config.Name),
+		Description:       jsii.String("Encrypts what the crossapply workflow stores."),
+		EnableKeyRotation: jsii.Bool(true),
+	})
+	// CloudWatch Logs uses the key itself, for log groups of this deployment only.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+	h.key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs."+h.config.Hub.Region+".amazonaws.com"), nil)},
+		Actions:    texts("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),
+		Resources:  texts("*"),
+		Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{
+			h.arn("logs", "log-group:/aws/lambda/"+h.config.Name+"-*"),
+			h.arn("logs", "log-group:"+stateLogs+h.config.Name),
+		}}},
+	}), jsii.Bool(true))
+}
+
+// newBucket makes the run bucket. Nothing in it is worth keeping for long: its
+// objects expire, and so need no versions.
+func (h *hub) newBucket() {
+	props := &awss3.BucketProps{
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		MinimumTLSVersion: jsii.Number(1.2),
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			Id:                                  jsii.String("expire"),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(h.config.RunDays)),
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
+		}},
+		// The reports outlive the stack until they expire.
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+	}
+	if h.key != nil {
+		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, h.key, jsii.Bool(true)
+	}
+	h.bucket = awss3.NewBucket(h.Stack, jsii.String("Runs"), props)
+}
+
+// objects returns the ARN of objects in the run bucket.
+func (h *hub) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
+
+// useKey lets a role read and write what is encrypted with the deployment's
+// key, if it has one.
+func (h *hub) useKey(role awsiam.Role) {
+	if h.key != nil {
+		h.key.GrantEncryptDecrypt(role)
+	}
+}

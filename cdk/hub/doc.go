@@ -1,0 +1,18 @@
+// Package hub is the stack of the workflow itself, in the hub account.
+//
+// The tour, a file for each part:
+//
+//   - functions.go: the five Lambda functions, each with a role of its own that
+//     can do what the function needs and nothing else.
+//   - workflow.go: the state machine from statemachine/rollout.asl.json, its
+//     role, its log, its versions and the alias "live" that callers use.
+//   - bucket.go: the run bucket, and the key of a deployment that wants its own.
+//   - callers.go: the managed policy for those who start the workflow, and the
+//     stack's outputs.
+//   - schedules.go: executions at set times.
+//   - observability.go: the dashboard and the alarms.
+//   - stackset.go: optionally, the access stacks of an organisation.
+//
+// Names that others rely on are fixed by the configuration's name: the roles of
+// the functions, which access roles trust, the functions and the state machine.
+package hub

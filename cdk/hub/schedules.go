@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/cdk/config"
+)
+
+// idempotencyKey is the same for every delivery of one scheduled start, and of
+// no other: EventBridge Scheduler fills the placeholders in. Its execution-id
+// would not do, since every attempt has another one.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+const idempotencyKey = "<aws.scheduler.schedule-arn>/<aws.scheduler.scheduled-time>"
+
+// newSchedules makes the schedules, and returns their dead-letter queue, or nil
+// where there is no schedule.
+func (h *hub) newSchedules(w workflow) awssqs.Queue {
+	if len(h.config.Schedules) == 0 {
+		return nil
+	}
+	deadLetters := h.newDeadLetters()
+	group := awsscheduler.NewCfnScheduleGroup(h.Stack, jsii.String("Schedules"), &awsscheduler.CfnScheduleGroupProps{
+		Name: jsii.String(h.config.Name),
+	})
+	role := awsiam.NewRole(h.Stack, jsii.String("ScheduleRole"), &awsiam.RoleProps{
+		RoleName:    h.name("schedule"),
+		Description: jsii.String("EventBridge Scheduler, when it starts the workflow."),
+		AssumedBy:   h.service("scheduler.amazonaws.com", h.arn("scheduler", "schedule-group/"+h.config.Name)),
+	})
+	role.AddToPolicy(allow([]string{"states:StartExecution"}, *w.alias.AttrArn()))
+	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
+	h.useKey(role)
+	for _, s := range h.config.Schedules {
+		schedule := h.newSchedule(s, w, role, deadLetters)
+		schedule.SetGroupName(group.Ref())
+		// The role must be able to start before the first start.
+		schedule.Node().AddDependency(role)
+	}
+	return deadLetters
+}
+
+func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) awsscheduler.CfnSchedule {
+	window := &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")}
+	if s.FlexibleWindowMinutes > 0 {
+		window.Mode, window.MaximumWindowInMinutes = jsii.String("FLEXIBLE"), jsii.Number(s.FlexibleWindowMinutes)
+	}
+	state := "ENABLED"
+	if s.Disabled {
+		state = "DISABLED"
+	}
+	return awsscheduler.NewCfnSchedule(h.Stack, jsii.String("Schedule-"+s.Name), &awsscheduler.CfnScheduleProps{
+		Name:                       jsii.String(s.Name),
+		ScheduleExpression:         jsii.String(s.Expression),
+		ScheduleExpressionTimezone: jsii.String(s.TimeZone),
+		FlexibleTimeWindow:         window,
+		State:                      jsii.String(state),
+		Target: &awsscheduler.CfnSchedule_TargetProperty{
+			Arn:              w.alias.AttrArn(),
+			RoleArn:          role.RoleArn(),
+			Input:            jsii.String(input(s)),
+			DeadLetterConfig: &awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: deadLetters.QueueArn()},
+			RetryPolicy: &awsscheduler.CfnSchedule_RetryPolicyProperty{
+				MaximumRetryAttempts:     jsii.Number(*s.MaximumRetryAttempts),
+				MaximumEventAgeInSeconds: jsii.Number(s.MaximumEventAgeSeconds),
+			},
+		},
+	})
+}
+
+// input returns the request with the idempotencyKey in it. The configuration
+// was checked: it is an object without one.
+func input(s config.Schedule) string {
+	var request map[string]json.RawMessage
+	if err := json.Unmarshal(s.Request, &request); err != nil {
+		panic(fmt.Sprintf("the request of schedule %s was checked before: %v", s.Name, err))
+	}
+	key, err := marshal(idempotencyKey)
+	if err != nil {
+		panic(err) // a text: it cannot happen
+	}
+	request["idempotencyKey"] = key
+	body, err := marshal(request)
+	if err != nil {
+		panic(err) // JSON as it was read: it cannot happen
+	}
+	return string(body)
+}
+
+// newDeadLetters makes the queue for starts that were given up.
+func (h *hub) newDeadLetters() awssqs.Queue {
+	props := &awssqs.QueueProps{
+		QueueName:       h.name("schedule-dead-letters"),
+		EnforceSSL:      jsii.Bool(true),
+		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
+	}
+	if h.key != nil {
+		props.Encryption, props.EncryptionMasterKey = awssqs.QueueEncryption_KMS, h.key
+	}
+	return awssqs.NewQueue(h.Stack, jsii.String("ScheduleDeadLetters"), props)
+}

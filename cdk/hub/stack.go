@@ -1,0 +1,80 @@
+package hub
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// Props is what the stack is made of.
+type Props struct {
+	Config config.Config
+	// Definition is the path of rollout.asl.json.
+	Definition string
+	// Assets is the folder that holds plan.zip and the other functions' zips.
+	Assets string
+	// AccessTemplate is the path of the access template, for Config.StackSet.
+	AccessTemplate string
+}
+
+// hub is the stack while it is put together.
+type hub struct {
+	awscdk.Stack
+	config config.Config
+	// key is nil unless the deployment has a key of its own.
+	key awskms.Key
+	// bucket is the run bucket.
+	bucket awss3.Bucket
+}
+
+// New makes the stack. It returns an error when a function's zip is missing.
+func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
+	if err := checkAssets(props.Assets); err != nil {
+		return nil, err
+	}
+	c := props.Config
+	h := &hub{config: c, Stack: awscdk.NewStack(scope, jsii.String(c.Name), &awscdk.StackProps{
+		StackName:   jsii.String(c.Name),
+		Description: jsii.String("crossapply: applies Kubernetes resources to EKS clusters in many accounts."),
+		Env:         &awscdk.Environment{Account: jsii.String(c.Hub.Account), Region: jsii.String(c.Hub.Region)},
+	})}
+	h.newKey()
+	h.newBucket()
+	functions := h.newFunctions(props.Assets)
+	workflow := h.newWorkflow(props.Definition, functions)
+	h.newCallers(workflow)
+	deadLetters := h.newSchedules(workflow)
+	h.newObservability(workflow, functions, deadLetters)
+	h.newStackSet(props.AccessTemplate)
+	return h.Stack, nil
+}
+
+// name returns the deployment's name for a part of it.
+func (h *hub) name(part string) *string { return jsii.String(h.config.Name + "-" + part) }
+
+// arn returns the ARN of something in the hub's account and Region.
+func (h *hub) arn(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", contract.PartitionOf(h.config.Hub.Region), service,
+		h.config.Hub.Region, h.config.Hub.Account, resource)
+}
+
+// allow returns a statement that allows actions on resources.
+func allow(actions []string, resources ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: texts(actions...), Resources: texts(resources...)})
+}
+
+func texts(values ...string) *[]*string {
+	list := make([]*string, len(values))
+	for i, value := range values {
+		list[i] = jsii.String(value)
+	}
+	return &list
+}

@@ -1,0 +1,120 @@
+package hub
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	sfn "github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	// stateLogs is the prefix that AWS advises for logs of state machines: the
+	// log resource policy, which is limited in size, need not name them.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+	stateLogs = "/aws/vendedlogs/states/"
+	// mapLabel is the Label of the definition's Distributed Map; it is part of
+	// the ARNs of the child executions.
+	mapLabel = "Target"
+	// live is the alias that callers start.
+	live = "live"
+)
+
+// workflow is the state machine and what others need of it.
+type workflow struct {
+	machine sfn.StateMachine
+	alias   sfn.CfnStateMachineAlias
+	// arn is the state machine's ARN, as a plain text.
+	arn string
+	// executions is the pattern of the ARNs of its executions.
+	executions string
+}
+
+func (h *hub) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
+	w := workflow{
+		arn:        h.arn("states", "stateMachine:"+h.config.Name),
+		executions: h.arn("states", "execution:"+h.config.Name+":*"),
+	}
+	substitutions := map[string]*string{}
+	for name, f := range functions {
+		substitutions[string(name[0]-'a'+'A')+name[1:]+"FunctionArn"] = f.FunctionArn()
+	}
+	props := &sfn.StateMachineProps{
+		StateMachineName:        jsii.String(h.config.Name),
+		StateMachineType:        sfn.StateMachineType_STANDARD,
+		DefinitionBody:          sfn.DefinitionBody_FromFile(jsii.String(definition), nil),
+		DefinitionSubstitutions: &substitutions,
+		Role:                    h.newWorkflowRole(w, functions),
+		TracingEnabled:          jsii.Bool(true),
+	}
+	if h.config.Logs.Level != "OFF" {
+		props.Logs = &sfn.LogOptions{
+			Destination:          h.newLogGroup("WorkflowLog", stateLogs+h.config.Name),
+			Level:                sfn.LogLevel(h.config.Logs.Level),
+			IncludeExecutionData: jsii.Bool(h.config.Logs.IncludeExecutionData),
+		}
+	}
+	if h.key != nil {
+		props.EncryptionConfiguration = sfn.NewCustomerManagedEncryptionConfiguration(h.key, nil)
+	}
+	w.machine = sfn.NewStateMachine(h.Stack, jsii.String("Workflow"), props)
+	w.alias = h.newAlias(w.machine)
+	return w
+}
+
+// newWorkflowRole makes the state machine's role: invoke the functions, run its
+// own Distributed Map, read the targets and write the results.
+// https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
+	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
+		RoleName:    h.name("workflow"),
+		Description: jsii.String("The state machine of the workflow."),
+		AssumedBy:   h.service("states.amazonaws.com", h.arn("states", "stateMachine:*")),
+	})
+	var invoked []string
+	for _, name := range functionNames() {
+		invoked = append(invoked, *functions[name].FunctionArn())
+	}
+	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, mapLabel))
+	for _, statement := range []awsiam.PolicyStatement{
+		allow([]string{"lambda:InvokeFunction"}, invoked...),
+		allow([]string{"states:StartExecution"}, w.arn),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, children),
+		allow([]string{"s3:GetObject"}, h.objects("runs/*/targets.json")),
+		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects("runs/*/results/*")),
+	} {
+		role.AddToPolicy(statement)
+	}
+	h.useKey(role)
+	return role
+}
+
+// service is a service of AWS as a principal, but only when it acts for a
+// resource of this account: AWS's advice against a confused deputy.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+func (h *hub) service(name, sourceARN string) awsiam.IPrincipal {
+	return awsiam.NewServicePrincipal(jsii.String(name), &awsiam.ServicePrincipalOpts{Conditions: &map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": h.config.Hub.Account},
+		"ArnLike":      map[string]any{"aws:SourceArn": sourceARN},
+	}})
+}
+
+// newAlias publishes the state machine as a version and points the alias at it.
+// Versions are kept, so that pointing the alias at the one before is a way back.
+func (h *hub) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
+	version := sfn.NewCfnStateMachineVersion(h.Stack, jsii.String("Version"), &sfn.CfnStateMachineVersionProps{
+		StateMachineArn:        machine.StateMachineArn(),
+		StateMachineRevisionId: machine.StateMachineRevisionId(),
+	})
+	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	return sfn.NewCfnStateMachineAlias(h.Stack, jsii.String("Live"), &sfn.CfnStateMachineAliasProps{
+		Name:        jsii.String(live),
+		Description: jsii.String("The version that callers and schedules start."),
+		DeploymentPreference: &sfn.CfnStateMachineAlias_DeploymentPreferenceProperty{
+			Type:                   jsii.String("ALL_AT_ONCE"),
+			StateMachineVersionArn: version.AttrArn(),
+		},
+	})
+}

@@ -1,0 +1,112 @@
+package fault_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/crossapply/crossapply/shared/fault"
+)
+
+var update = flag.Bool("update", false, "write docs/errors.md anew")
+
+const page = "../../docs/errors.md"
+
+// docs/errors.md is the catalogue in words.
+func TestErrorsPage(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("# Errors\n\n" +
+		"The closed list of error names. They appear as the `Error` of a failed execution, as `error` of a target in the answer\n" +
+		"and the full report, and as `error` in the functions' logs. A name never changes its meaning. (This page is written\n" +
+		"from `shared/fault/catalogue.go`: `go test ./shared/fault -update`.)\n\n" +
+		"Beside them an execution or target can end with an error of the services themselves, such as `States.Timeout`,\n" +
+		"`Lambda.Unknown` or `Sandbox.Timedout`: see the\n" +
+		"[Step Functions developer guide](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html).\n")
+	for _, name := range fault.Names() {
+		entry := fault.Catalogue()[name]
+		retried := map[fault.Retry]string{
+			fault.Never:      "No.",
+			fault.Always:     "Yes, with growing, jittered pauses.",
+			fault.OnceProven: "Only while waiting for Ready, where access was proven before: an API server that restarts refuses for a moment.",
+		}[entry.Retry]
+		fmt.Fprintf(&text, "\n## %s\n\nIs returned when %s.\n\n- **What to do:** %s\n- **Retried by the workflow:** %s\n", name, entry.When, entry.Do, retried)
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != text.String() {
+		t.Error("docs/errors.md is not the catalogue: run go test ./shared/fault -update")
+	}
+}
+
+func TestEveryNameIsDocumented(t *testing.T) {
+	for name, entry := range fault.Catalogue() {
+		if entry.When == "" || entry.Do == "" || !strings.HasPrefix(string(name), "CrossApply.") {
+			t.Errorf("%s: %+v", name, entry)
+		}
+		if strings.HasSuffix(entry.When, ".") || !strings.HasSuffix(entry.Do, ".") {
+			t.Errorf("%s: When completes a sentence, Do is one", name)
+		}
+	}
+}
+
+func TestNameOf(t *testing.T) {
+	inner := fault.New(fault.Conflict, "owned")
+	tests := []struct {
+		err  error
+		want fault.Name
+	}{
+		{inner, fault.Conflict},
+		{fmt.Errorf("wrapped: %w", inner), fault.Conflict},
+		{fault.Wrap(inner, fault.Forbidden, "outer"), fault.Forbidden},
+		{errors.Join(errors.New("other"), inner), fault.Conflict},
+		{errors.New("nobody named it"), fault.Internal},
+	}
+	for _, test := range tests {
+		if got := fault.NameOf(test.err); got != test.want {
+			t.Errorf("%v: got %s, want %s", test.err, got, test.want)
+		}
+	}
+	if !errors.Is(fault.Wrap(inner, fault.Forbidden, "outer"), inner) {
+		t.Error("the cause is lost")
+	}
+}
+
+func TestFromAWS(t *testing.T) {
+	names := map[string]fault.Name{"ResourceNotFoundException": fault.ClusterNotFound}
+	tests := []struct {
+		err  error
+		want fault.Name
+	}{
+		{&smithy.GenericAPIError{Code: "ResourceNotFoundException", Message: "none"}, fault.ClusterNotFound},
+		{&smithy.GenericAPIError{Code: "ThrottlingException"}, fault.Throttled},
+		{&smithy.GenericAPIError{Code: "TooManyRequestsException"}, fault.Throttled},
+		{&smithy.GenericAPIError{Code: "ServerException", Fault: smithy.FaultServer}, fault.AWSUnavailable},
+		{&smithy.GenericAPIError{Code: "UnsupportedOperation", Fault: smithy.FaultClient}, fault.AWSError},
+		{&url.Error{Op: "Get", URL: "https://sts/?X-Amz-Signature=abc", Err: errors.New("connection reset")}, fault.AWSUnavailable},
+	}
+	for _, test := range tests {
+		err := fault.FromAWS(test.err, names, "describe the cluster")
+		if fault.NameOf(err) != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%v: got %s", test.err, fault.NameOf(err))
+		}
+		if !strings.HasPrefix(err.Error(), "describe the cluster: ") || strings.Contains(err.Error(), "X-Amz-Signature") {
+			t.Errorf("the message is %q", err)
+		}
+	}
+	if fault.FromAWS(nil, nil, "x") != nil {
+		t.Error("no error became one")
+	}
+}
