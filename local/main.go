@@ -24,18 +24,23 @@ import (
 	"github.com/crossapply/crossapply/local/world"
 )
 
-func main() {
+func main() { os.Exit(status(os.Args[1:])) }
+
+// status runs a command and returns its exit status: 130 where it was
+// interrupted, as shells have it.
+func status(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := run(ctx, args, os.Stdout)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Println("\nstopped; nothing is left running")
-		os.Exit(130)
+		return 130
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {

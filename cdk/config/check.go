@@ -17,7 +17,7 @@ import (
 var (
 	name            = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 	accountID       = regexp.MustCompile(`^[0-9]{12}$`)
-	externalID      = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalID      = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}$`)
 	roleName        = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
 	clusterName     = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
 	subnetID        = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
@@ -76,7 +76,7 @@ func (c *Config) check() field.ErrorList {
 	hub := field.NewPath("hub")
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
 	p.region(c.Hub.Region, "", hub.Child("region"))
-	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,224 letters, digits and any of _+=,.@:/-")
+	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
 	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
 	p.accounts(c)
 	p.resources(c)

@@ -17,7 +17,7 @@ type Config struct {
 	Hub Hub `json:"hub"`
 
 	// ExternalID is what the functions say when they assume an access role, and
-	// what its trust policy asks for: 2 to 1,224 letters, digits and any of
+	// what its trust policy asks for: 2 to 1,000 letters, digits and any of
 	// _+=,.@:/-. Required. It is no secret, but should be the deployment's own.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
 	ExternalID string `json:"externalId"`

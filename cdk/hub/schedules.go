@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -21,9 +23,9 @@ const idempotencyKey = "<aws.scheduler.schedule-arn>/<aws.scheduler.scheduled-ti
 
 // newSchedules makes the schedules, and returns their dead-letter queue, or nil
 // where there is no schedule.
-func (h *hub) newSchedules(w workflow) awssqs.Queue {
+func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
 	if len(h.config.Schedules) == 0 {
-		return nil
+		return nil, nil
 	}
 	deadLetters := h.newDeadLetters()
 	group := awsscheduler.NewCfnScheduleGroup(h.Stack, jsii.String("Schedules"), &awsscheduler.CfnScheduleGroupProps{
@@ -38,15 +40,22 @@ func (h *hub) newSchedules(w workflow) awssqs.Queue {
 	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
 	h.useKey(role)
 	for _, s := range h.config.Schedules {
-		schedule := h.newSchedule(s, w, role, deadLetters)
+		schedule, err := h.newSchedule(s, w, role, deadLetters)
+		if err != nil {
+			return nil, err
+		}
 		schedule.SetGroupName(group.Ref())
 		// The role must be able to start before the first start.
 		schedule.Node().AddDependency(role)
 	}
-	return deadLetters
+	return deadLetters, nil
 }
 
-func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) awsscheduler.CfnSchedule {
+func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) (awsscheduler.CfnSchedule, error) {
+	input, err := input(s)
+	if err != nil {
+		return nil, fmt.Errorf("schedule %s: %w", s.Name, err)
+	}
 	window := &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")}
 	if s.FlexibleWindowMinutes > 0 {
 		window.Mode, window.MaximumWindowInMinutes = jsii.String("FLEXIBLE"), jsii.Number(s.FlexibleWindowMinutes)
@@ -64,33 +73,33 @@ func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadL
 		Target: &awsscheduler.CfnSchedule_TargetProperty{
 			Arn:              w.alias.AttrArn(),
 			RoleArn:          role.RoleArn(),
-			Input:            jsii.String(input(s)),
+			Input:            jsii.String(input),
 			DeadLetterConfig: &awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: deadLetters.QueueArn()},
 			RetryPolicy: &awsscheduler.CfnSchedule_RetryPolicyProperty{
 				MaximumRetryAttempts:     jsii.Number(*s.MaximumRetryAttempts),
 				MaximumEventAgeInSeconds: jsii.Number(s.MaximumEventAgeSeconds),
 			},
 		},
-	})
+	}), nil
 }
 
-// input returns the request with the idempotencyKey in it. The configuration
-// was checked: it is an object without one.
-func input(s config.Schedule) string {
-	var request map[string]json.RawMessage
-	if err := json.Unmarshal(s.Request, &request); err != nil {
-		panic(fmt.Sprintf("the request of schedule %s was checked before: %v", s.Name, err))
+// input returns the request with the idempotencyKey in it. The brackets of the
+// placeholders must stay as they are: Scheduler does not know \u003c.
+func input(s config.Schedule) (string, error) {
+	var request map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(s.Request))
+	decoder.UseNumber()
+	if err := decoder.Decode(&request); err != nil {
+		return "", fmt.Errorf("its request: %w", err)
 	}
-	key, err := marshal(idempotencyKey)
-	if err != nil {
-		panic(err) // a text: it cannot happen
+	request["idempotencyKey"] = idempotencyKey
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(request); err != nil {
+		return "", fmt.Errorf("its request: %w", err)
 	}
-	request["idempotencyKey"] = key
-	body, err := marshal(request)
-	if err != nil {
-		panic(err) // JSON as it was read: it cannot happen
-	}
-	return string(body)
+	return strings.TrimSpace(text.String()), nil
 }
 
 // newDeadLetters makes the queue for starts that were given up.

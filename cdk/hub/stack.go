@@ -51,7 +51,10 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 	functions := h.newFunctions(props.Assets)
 	workflow := h.newWorkflow(props.Definition, functions)
 	h.newCallers(workflow)
-	deadLetters := h.newSchedules(workflow)
+	deadLetters, err := h.newSchedules(workflow)
+	if err != nil {
+		return nil, err
+	}
 	h.newObservability(workflow, functions, deadLetters)
 	h.newStackSet(props.AccessTemplate)
 	return h.Stack, nil

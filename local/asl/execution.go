@@ -73,11 +73,11 @@ func NewRunner(opts Options) *Runner {
 		opts.Clock = SystemClock{}
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64()) //nolint:gosec // jitter and ids are not secrets
+		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
 	}
 	return &Runner{
 		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children,
-		clock: opts.Clock, rand: rand.New(opts.Rand), //nolint:gosec // jitter and ids are not secrets
+		clock: opts.Clock, rand: rand.New(opts.Rand),
 	}
 }
 

@@ -50,7 +50,7 @@ func (h *history) list() []types.HistoryEvent {
 }
 
 // count is the API's type for a number of items.
-func count(n int) int32 { return int32(min(n, math.MaxInt32)) } //nolint:gosec // it is bounded
+func count(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
 // text is a pointer to s, or nil for "": AWS leaves empty details out.
 func text(s string) *string {

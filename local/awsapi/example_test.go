@@ -29,7 +29,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 
 	client := sts.NewFromConfig(server.UserConfig(user, "eu-west-1"))
 	session, err := client.AssumeRole(context.Background(), &sts.AssumeRoleInput{

@@ -229,7 +229,7 @@ func TestPresignedObjects(t *testing.T) {
 	for name, url := range map[string]string{
 		"other key":     strings.Replace(presigned.URL, "open/x", "open/y", 1),
 		"longer":        strings.Replace(presigned.URL, "X-Amz-Expires=60", "X-Amz-Expires=600", 1),
-		"no signature":  presigned.URL[:strings.Index(presigned.URL, "?")],
+		"no signature":  strings.SplitN(presigned.URL, "?", 2)[0],
 		"other account": strings.Replace(presigned.URL, admin().AccessKeyID, guest().AccessKeyID, 1),
 	} {
 		if response := get(t, url, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {

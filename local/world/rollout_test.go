@@ -40,7 +40,7 @@ func TestReadyThenUnchanged(t *testing.T) {
 		}
 	}
 
-	answer, results = rollout(t, topic{name: "orders", partitions: 3, targets: both})
+	answer, _ = rollout(t, topic{name: "orders", partitions: 3, targets: both})
 	if answer.Counts[contract.OutcomeUnchanged] != 2 {
 		t.Fatalf("the second time: %+v", answer)
 	}

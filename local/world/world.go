@@ -250,11 +250,11 @@ func (w *World) startClusters(ctx context.Context, config Config) error {
 		return err
 	}
 	for _, c := range w.clusters {
-		if described, err := w.describe(c); err != nil {
+		described, err := w.describe(c)
+		if err != nil {
 			return err
-		} else {
-			w.AWS.EKS.Put(described)
 		}
+		w.AWS.EKS.Put(described)
 	}
 	return nil
 }

@@ -2,8 +2,8 @@ package jsonata
 
 import (
 	"context"
-	"crypto/md5"  //nolint:gosec // $hash offers it
-	"crypto/sha1" //nolint:gosec // $hash offers it
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	_ "embed"
@@ -109,7 +109,7 @@ func Locate(dir string) (string, error) {
 
 // New makes an engine of the jsonata module in file (see Locate).
 func New(file string, opts Options) (*Engine, error) {
-	source, err := os.ReadFile(file) //nolint:gosec // the caller names the module
+	source, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("load the jsonata module: %w", err)
 	}
@@ -124,7 +124,7 @@ func New(file string, opts Options) (*Engine, error) {
 		opts.Now = time.Now
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64()) //nolint:gosec // $random is not for secrets
+		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
 	}
 	if opts.Limit <= 0 {
 		opts.Limit = 10 * time.Second
@@ -132,7 +132,7 @@ func New(file string, opts Options) (*Engine, error) {
 	if opts.Runtimes <= 0 {
 		opts.Runtimes = 4
 	}
-	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: rand.New(opts.Rand)} //nolint:gosec // $random is not for secrets
+	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: rand.New(opts.Rand)}
 	first, err := e.newRuntime()
 	if err != nil {
 		return nil, err
@@ -344,7 +344,7 @@ func (e *Engine) newRuntime() (*runtime, error) {
 // random is the same number for the same seed, as AWS promises.
 func (e *Engine) random(seed *float64) float64 {
 	if seed != nil {
-		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0)).Float64() //nolint:gosec // $random is not for secrets
+		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0)).Float64()
 	}
 	e.randMu.Lock()
 	defer e.randMu.Unlock()
@@ -366,9 +366,9 @@ func hashText(text, algorithm string) string {
 	var h hash.Hash
 	switch algorithm {
 	case "MD5":
-		h = md5.New() //nolint:gosec // $hash offers it
+		h = md5.New()
 	case "SHA-1":
-		h = sha1.New() //nolint:gosec // $hash offers it
+		h = sha1.New()
 	case "SHA-256":
 		h = sha256.New()
 	case "SHA-384":

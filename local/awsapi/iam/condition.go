@@ -79,8 +79,8 @@ func ordered(relation string, compare func(a, b string) (int, bool)) (operator, 
 		return operator{}, false
 	}
 	return operator{negated: relation == "NotEquals", matches: literally(func(value, want string) bool {
-		c, comparable := compare(value, want)
-		return comparable && accept(c)
+		c, ok := compare(value, want)
+		return ok && accept(c)
 	})}, true
 }
 

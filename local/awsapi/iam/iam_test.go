@@ -168,7 +168,7 @@ func TestMalformedPolicies(t *testing.T) {
 		{policy(`{"Effect":"Allow","Action":"*"}`), "Resource"},
 		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","NotResource":"*"}`), "NotResource"},
 		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}`), "Principal"},
-		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Conditon":{}}`), "Conditon"},
+		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Conditions":{}}`), "Conditions"},
 		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringMatches":{"k":"v"}}}`), "StringMatches"},
 		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForSome:StringEquals":{"k":"v"}}}`), "ForSome:StringEquals"},
 		{policy(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"BinaryEquals":{"k":"v"}}}`), "BinaryEquals"},

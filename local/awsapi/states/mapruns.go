@@ -56,7 +56,7 @@ func (s *Server) describeMapRun(ctx context.Context, in *sfn.DescribeMapRunInput
 	status, stop := run.Status()
 	return &sfn.DescribeMapRunOutput{
 		MapRunArn: &run.ARN, ExecutionArn: &run.Execution.ARN, Status: status,
-		StartDate: &run.StartDate, StopDate: ended(stop), MaxConcurrency: int32(run.MaxConcurrency), //nolint:gosec // at most 99999999
+		StartDate: &run.StartDate, StopDate: ended(stop), MaxConcurrency: int32(run.MaxConcurrency),
 		ToleratedFailureCount: run.ToleratedFailureCount, ToleratedFailurePercentage: float32(run.ToleratedFailurePercentage),
 		ExecutionCounts: &counts, ItemCounts: &items, RedriveCount: aws.Int32(0),
 	}, nil

@@ -160,7 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		body, _ = json.Marshal(map[string]string{"__type": failed.code, "message": failed.message})
 	}
-	_, _ = w.Write(body) //nolint:gosec // JSON, not HTML; a client that is gone needs no answer
+	_, _ = w.Write(body)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {

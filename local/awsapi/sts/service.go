@@ -219,13 +219,13 @@ func write(w http.ResponseWriter, r *http.Request, result any) {
 		v.Metadata.RequestID = id
 		name, result = "AssumeRoleResponse", v
 	}
-	contentType, body, err := "text/xml", []byte(nil), error(nil)
+	contentType := "text/xml"
+	encode := func() ([]byte, error) { return xml.Marshal(result) }
 	if protocol.WantsJSON(r) {
 		contentType = "application/json"
-		body, err = json.Marshal(map[string]any{name: result})
-	} else {
-		body, err = xml.Marshal(result)
+		encode = func() ([]byte, error) { return json.Marshal(map[string]any{name: result}) }
 	}
+	body, err := encode()
 	if err != nil {
 		protocol.Query.WriteError(w, r, fmt.Errorf("encode %s: %w", name, err))
 		return

@@ -1,0 +1,171 @@
+package access
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseks"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// Group is the Kubernetes group that access entries map the access role to.
+const Group = "crossapply"
+
+const description = "Gives the crossapply workflow access to EKS clusters of this account."
+
+// RoleARN returns the ARN of the access role in an account.
+func RoleARN(c config.Config, account string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s", contract.PartitionOf(c.Hub.Region), account, c.AccessRoleName)
+}
+
+// StackName returns the name of a place's stack.
+func StackName(c config.Config, place config.Place) string {
+	return fmt.Sprintf("%s-access-%s-%s", c.Name, place.Account, place.Region)
+}
+
+// NewStack makes the stack of one account in one Region.
+func NewStack(scope constructs.Construct, c config.Config, place config.Place) awscdk.Stack {
+	stack := awscdk.NewStack(scope, jsii.String(StackName(c, place)), &awscdk.StackProps{
+		StackName:   jsii.String(c.Name + "-access"),
+		Description: jsii.String(description),
+		Env:         &awscdk.Environment{Account: jsii.String(place.Account), Region: jsii.String(place.Region)},
+		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
+	})
+	part{Config: c, Place: place}.build(stack)
+	return stack
+}
+
+// NewTemplate makes the stack of all accounts and Regions, each part under the
+// condition that it is deployed there.
+func NewTemplate(scope constructs.Construct, id string, c config.Config) awscdk.Stack {
+	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		Description: jsii.String(description),
+		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
+	})
+	for _, place := range c.Places() {
+		here := constructs.NewConstruct(stack, jsii.String(fmt.Sprintf("In-%s-%s", place.Account, place.Region)))
+		condition := awscdk.NewCfnCondition(here, jsii.String("Condition"), &awscdk.CfnConditionProps{
+			Expression: awscdk.Fn_ConditionAnd(
+				awscdk.Fn_ConditionEquals(awscdk.Aws_ACCOUNT_ID(), place.Account),
+				awscdk.Fn_ConditionEquals(awscdk.Aws_REGION(), place.Region),
+			),
+		})
+		part{Config: c, Place: place, condition: condition}.build(here)
+	}
+	return stack
+}
+
+// part is what one account needs in one Region.
+type part struct {
+	config.Config
+	config.Place
+	// condition is nil where the part has a stack of its own.
+	condition awscdk.CfnCondition
+}
+
+func (p part) build(scope constructs.Construct) {
+	var role awsiam.CfnRole
+	if p.Home {
+		role = p.newRole(scope)
+	}
+	for _, cluster := range p.Place.Clusters {
+		entry := awseks.NewCfnAccessEntry(scope, jsii.String("Entry-"+cluster), &awseks.CfnAccessEntryProps{
+			ClusterName:      jsii.String(cluster),
+			PrincipalArn:     jsii.String(RoleARN(p.Config, p.Place.Account)),
+			KubernetesGroups: jsii.Strings(Group),
+			Type:             jsii.String("STANDARD"),
+		})
+		p.onlyHere(entry)
+		if role != nil {
+			// EKS refuses an entry for a role that is not there.
+			entry.AddDependency(role)
+		}
+	}
+}
+
+func (p part) onlyHere(resource awscdk.CfnResource) {
+	if p.condition != nil {
+		resource.CfnOptions().SetCondition(p.condition)
+	}
+}
+
+// newRole makes the access role: trusted by the hub's functions that call
+// clusters, with the external id, to describe the clusters.
+func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
+	role := awsiam.NewCfnRole(scope, jsii.String("Role"), &awsiam.CfnRoleProps{
+		RoleName:                 jsii.String(p.AccessRoleName),
+		Description:              jsii.String("Lets the crossapply workflow find this account's clusters; access to a cluster is given by its access entry."),
+		AssumeRolePolicyDocument: p.trust(),
+		Policies: []awsiam.CfnRole_PolicyProperty{{
+			PolicyName: jsii.String("clusters"), PolicyDocument: p.permissions(),
+		}},
+	})
+	p.onlyHere(role)
+	return role
+}
+
+// trusted are the hub's functions that assume access roles.
+func trusted() []string { return []string{"resolve", "apply", "poll"} }
+
+func (p part) trust() awsiam.PolicyDocument {
+	partition := contract.PartitionOf(p.Hub.Region)
+	var callers []string
+	for _, function := range trusted() {
+		callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.Hub.Account, p.Name, function))
+	}
+	return document(&awsiam.PolicyStatementProps{
+		Actions:    jsii.Strings("sts:AssumeRole"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(jsii.String(fmt.Sprintf("arn:%s:iam::%s:root", partition, p.Hub.Account)))},
+		Conditions: &map[string]any{
+			"StringEquals": map[string]any{"sts:ExternalId": p.ExternalID},
+			"ArnEquals":    map[string]any{"aws:PrincipalArn": callers},
+		},
+	})
+}
+
+func (p part) permissions() awsiam.PolicyDocument {
+	account := p.account()
+	arn := func(region, cluster string) *string {
+		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", contract.PartitionOf(p.Hub.Region), region, account.ID, cluster))
+	}
+	var clusters []*string
+	for _, cluster := range account.Clusters {
+		clusters = append(clusters, arn(cluster.Region, cluster.Name))
+	}
+	if !account.Discovery {
+		return document(describe(clusters))
+	}
+	return document(
+		// DescribeCluster tells a cluster's tags too.
+		describe([]*string{arn("*", "*")}),
+		// It takes no resource.
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelastickubernetesservice.html
+		&awsiam.PolicyStatementProps{Actions: jsii.Strings("eks:ListClusters"), Resources: jsii.Strings("*")},
+	)
+}
+
+func describe(clusters []*string) *awsiam.PolicyStatementProps {
+	return &awsiam.PolicyStatementProps{Actions: jsii.Strings("eks:DescribeCluster"), Resources: &clusters}
+}
+
+func (p part) account() config.Account {
+	for _, account := range p.Accounts {
+		if account.ID == p.Place.Account {
+			return account
+		}
+	}
+	return config.Account{ID: p.Place.Account}
+}
+
+func document(statements ...*awsiam.PolicyStatementProps) awsiam.PolicyDocument {
+	all := make([]awsiam.PolicyStatement, len(statements))
+	for i, statement := range statements {
+		all[i] = awsiam.NewPolicyStatement(statement)
+	}
+	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all})
+}

@@ -1,0 +1,136 @@
+package hub
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	cw "github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/shared/contract"
+)
+
+// The metrics that the report function writes with its log (embedded metric
+// format): how many targets ended in each outcome, and how long each took.
+const (
+	namespace     = "CrossApply"
+	targets       = "Targets"
+	targetSeconds = "TargetSeconds"
+	byOutcome     = "Outcome"
+)
+
+// outcomes are the ends of a target, the good ones first.
+func outcomes() []contract.Outcome {
+	return []contract.Outcome{
+		contract.OutcomeReady, contract.OutcomeApplied, contract.OutcomeUnchanged, contract.OutcomeDeleted, contract.OutcomeFound,
+		contract.OutcomeFailed, contract.OutcomeTimedOut, contract.OutcomeStopped, contract.OutcomeNotStarted,
+	}
+}
+
+func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
+
+func (h *hub) newObservability(w workflow, functions map[string]awslambda.Function, deadLetters awssqs.Queue) {
+	dashboard := cw.NewDashboard(h.Stack, jsii.String("Dashboard"), &cw.DashboardProps{
+		DashboardName:   jsii.String(h.config.Name),
+		DefaultInterval: awscdk.Duration_Days(jsii.Number(1)),
+		PeriodOverride:  cw.PeriodOverride_AUTO,
+	})
+	dashboard.AddWidgets(
+		graph("Executions", executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
+			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
+		outcomeGraph(),
+		readyGraph(),
+	)
+	var errors, throttles, durations, concurrency []cw.IMetric
+	for _, name := range functionNames() {
+		f := functions[name]
+		label := jsii.String(name)
+		errors = append(errors, f.MetricErrors(&cw.MetricOptions{Label: label, Statistic: jsii.String("Sum")}))
+		throttles = append(throttles, f.MetricThrottles(&cw.MetricOptions{Label: label, Statistic: jsii.String("Sum")}))
+		durations = append(durations, f.MetricDuration(&cw.MetricOptions{Label: label, Statistic: jsii.String("p99")}))
+		concurrency = append(concurrency, f.Metric(jsii.String("ConcurrentExecutions"), &cw.MetricOptions{Label: label, Statistic: jsii.String("Maximum")}))
+	}
+	// A target that ends badly shows as an error of a function: errors alone are
+	// no alarm.
+	dashboard.AddWidgets(graph("Function errors", errors...), graph("Function throttles", throttles...),
+		graph("Function duration (p99, ms)", durations...), graph("Concurrent invocations", concurrency...))
+	h.newAlarms(w, throttles, deadLetters)
+}
+
+func graph(title string, metrics ...cw.IMetric) cw.IWidget {
+	width := 8.0
+	if title[0] == 'F' || title[0] == 'C' {
+		width = 6
+	}
+	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &metrics, Width: jsii.Number(width)})
+}
+
+func executions(w workflow, name string) cw.IMetric {
+	return w.machine.Metric(jsii.String(name), &cw.MetricOptions{
+		Label: jsii.String(name[len("Executions"):]), Statistic: jsii.String("Sum"), Period: minutes(5),
+	})
+}
+
+func metricOf(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
+	return cw.NewMetric(&cw.MetricProps{
+		Namespace: jsii.String(namespace), MetricName: jsii.String(name),
+		DimensionsMap: &map[string]*string{byOutcome: jsii.String(string(outcome))},
+		Statistic:     jsii.String(statistic), Label: jsii.String(label), Period: minutes(5),
+	})
+}
+
+func outcomeGraph() cw.IWidget {
+	var metrics []cw.IMetric
+	for _, outcome := range outcomes() {
+		metrics = append(metrics, metricOf(targets, outcome, "Sum", string(outcome)))
+	}
+	return cw.NewGraphWidget(&cw.GraphWidgetProps{
+		Title: jsii.String("Targets by outcome"), Left: &metrics, Stacked: jsii.Bool(true), Width: jsii.Number(8),
+	})
+}
+
+func readyGraph() cw.IWidget {
+	var metrics []cw.IMetric
+	for _, statistic := range []string{"p50", "p90", "Maximum"} {
+		metrics = append(metrics, metricOf(targetSeconds, contract.OutcomeReady, statistic, statistic))
+	}
+	return graph("Time to Ready (s)", metrics...)
+}
+
+// newAlarms makes the alarms: things that somebody should look at.
+func (h *hub) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Queue) {
+	sum := func(expression string, metrics map[string]cw.IMetric) cw.IMetric {
+		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &metrics, Period: minutes(5)})
+	}
+	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets ended badly than its request allows, or the request is wrong.",
+		sum("failed + timedOut", map[string]cw.IMetric{
+			"failed": executions(w, "ExecutionsFailed"), "timedOut": executions(w, "ExecutionsTimedOut"),
+		}), 1)
+	throttled := map[string]cw.IMetric{}
+	for i, name := range functionNames() {
+		throttled[name] = throttles[i]
+	}
+	h.newAlarm("FunctionThrottled", "Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
+		sum("plan + resolve + apply + poll + report", throttled), 3)
+	if deadLetters != nil {
+		h.newAlarm("ScheduleGaveUp", "A scheduled start was given up and lies in the dead-letter queue.",
+			deadLetters.MetricApproximateNumberOfMessagesVisible(&cw.MetricOptions{Statistic: jsii.String("Maximum")}), 1)
+	}
+}
+
+func (h *hub) newAlarm(id, means string, metric cw.IMetric, periods float64) {
+	alarm := cw.NewAlarm(h.Stack, jsii.String(id), &cw.AlarmProps{
+		AlarmName: h.name(id), AlarmDescription: jsii.String(means),
+		Metric: metric, Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(periods),
+		ComparisonOperator: cw.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		TreatMissingData:   cw.TreatMissingData_NOT_BREACHING,
+	})
+	if h.config.AlarmTopicARN == "" {
+		return
+	}
+	topic := awssns.Topic_FromTopicArn(alarm, jsii.String("Topic"), jsii.String(h.config.AlarmTopicARN))
+	alarm.AddAlarmAction(awscloudwatchactions.NewSnsAction(topic))
+	alarm.AddOkAction(awscloudwatchactions.NewSnsAction(topic))
+}
