@@ -66,7 +66,7 @@ func build(app awscdk.App, c config.Config, paths paths) error {
 		if place.Home {
 			homes[place.Account] = stack
 		} else {
-			stack.AddDependency(homes[place.Account], jsii.String("it makes the access role"))
+			stack.AddStackDependency(homes[place.Account], jsii.String("it makes the access role"))
 		}
 	}
 	return nil
@@ -106,7 +106,11 @@ func accessTemplate(c config.Config) ([]byte, error) {
 		return nil, fmt.Errorf("write the access template: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder for temporary files is left at worst
-	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), AutoSynth: jsii.Bool(false), Outdir: jsii.String(dir)})
+	app := awscdk.NewApp(&awscdk.AppProps{
+		AnalyticsReporting: jsii.Bool(false), AutoSynth: jsii.Bool(false), Outdir: jsii.String(dir),
+		// The CLI asks for it, but it means nothing to those who get the template.
+		PostCliContext: &map[string]any{"aws:cdk:enable-path-metadata": false},
+	})
 	const id = "crossapply-access"
 	tag(access.NewTemplate(app, id, c), c)
 	body, err := json.MarshalIndent(app.Synth(nil).GetStackByName(jsii.String(id)).Template(), "", "  ")

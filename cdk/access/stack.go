@@ -82,8 +82,7 @@ func (p part) build(scope constructs.Construct) {
 		})
 		p.onlyHere(entry)
 		if role != nil {
-			// EKS refuses an entry for a role that is not there.
-			entry.AddDependency(role)
+			entry.AddResourceDependency(role, jsii.String("EKS refuses an entry for a role that is not there"))
 		}
 	}
 }
@@ -101,7 +100,7 @@ func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
 		RoleName:                 jsii.String(p.AccessRoleName),
 		Description:              jsii.String("Lets the crossapply workflow find this account's clusters; access to a cluster is given by its access entry."),
 		AssumeRolePolicyDocument: p.trust(),
-		Policies: []awsiam.CfnRole_PolicyProperty{{
+		Policies: []*awsiam.CfnRole_PolicyProperty{{
 			PolicyName: jsii.String("clusters"), PolicyDocument: p.permissions(),
 		}},
 	})

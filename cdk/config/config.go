@@ -2,8 +2,8 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // Config is the configuration of a deployment.
@@ -230,29 +230,16 @@ func (c Config) Places() []Place {
 	return places
 }
 
-// Regions lists the Regions of all access stacks in the order in which they are
-// to be deployed, so that each account's home comes before its other Regions.
-func (c Config) Regions() []string {
-	all := map[string][]string{}
-	for _, place := range c.Places() {
-		all[place.Region] = nil
-	}
-	return c.inOrder(all)
-}
-
 func (c Config) inOrder(regions map[string][]string) []string {
-	var names []string
-	for region := range regions {
-		names = append(names, region)
-	}
-	slices.SortFunc(names, func(a, b string) int {
+	names := slices.Sorted(maps.Keys(regions))
+	slices.SortStableFunc(names, func(a, b string) int {
 		switch c.Hub.Region {
 		case a:
 			return -1
 		case b:
 			return 1
 		}
-		return strings.Compare(a, b)
+		return 0
 	})
 	return names
 }

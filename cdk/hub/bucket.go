@@ -61,6 +61,6 @@ func (h *hub) objects(pattern string) string { return *h.bucket.ArnForObjects(js
 // key, if it has one.
 func (h *hub) useKey(role awsiam.Role) {
 	if h.key != nil {
-		h.key.GrantEncryptDecrypt(role)
+		h.key.Grant(role, jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey"))
 	}
 }

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	cw "github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
@@ -101,19 +103,21 @@ func readyGraph() cw.IWidget {
 
 // newAlarms makes the alarms: things that somebody should look at.
 func (h *hub) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Queue) {
+	// A metric is missing where nothing happened, and would take the sum with it.
 	sum := func(expression string, metrics map[string]cw.IMetric) cw.IMetric {
 		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &metrics, Period: minutes(5)})
 	}
 	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets ended badly than its request allows, or the request is wrong.",
-		sum("failed + timedOut", map[string]cw.IMetric{
+		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
 			"failed": executions(w, "ExecutionsFailed"), "timedOut": executions(w, "ExecutionsTimedOut"),
 		}), 1)
-	throttled := map[string]cw.IMetric{}
+	throttled, terms := map[string]cw.IMetric{}, []string{}
 	for i, name := range functionNames() {
 		throttled[name] = throttles[i]
+		terms = append(terms, "FILL("+name+", 0)")
 	}
 	h.newAlarm("FunctionThrottled", "Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
-		sum("plan + resolve + apply + poll + report", throttled), 3)
+		sum(strings.Join(terms, " + "), throttled), 3)
 	if deadLetters != nil {
 		h.newAlarm("ScheduleGaveUp", "A scheduled start was given up and lies in the dead-letter queue.",
 			deadLetters.MetricApproximateNumberOfMessagesVisible(&cw.MetricOptions{Statistic: jsii.String("Maximum")}), 1)

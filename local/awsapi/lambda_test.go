@@ -303,7 +303,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	_ = <-ended // how it ended does not matter
+	<-ended //nolint:errcheck // how it ended does not matter
 	if err := syscall.Kill(idle.PID, 0); err == nil {
 		t.Error("a process is left")
 	}
