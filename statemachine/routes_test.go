@@ -75,7 +75,7 @@ func expectRoute(t *testing.T, what string, got, want []string) {
 }
 
 var (
-	wellRoute  = []string{"Plan", "Roll out to targets", "Report", "Within the failure budget?", "Rolled out"}
+	wellRoute  = []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rolled out"}
 	readyRoute = []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Poll resource", "Ready?", "Target done"}
 )
 
@@ -203,7 +203,7 @@ func TestBeyondTheBudget(t *testing.T) {
 			return asltest.Output(answer)
 		},
 	}.run(t)
-	expectRoute(t, "the execution", out.Route, []string{"Plan", "Roll out to targets", "Report", "Within the failure budget?", "Rollout failed"})
+	expectRoute(t, "the execution", out.Route, []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rollout failed"})
 	if reportedError.RolloutError.Error != "States.ExceedToleratedFailureThreshold" {
 		t.Errorf("report was told %q", reportedError.RolloutError.Error)
 	}
@@ -231,6 +231,14 @@ func TestWithinTheBudget(t *testing.T) {
 	}
 	if failed != 1 || len(out.Children) != 3 {
 		t.Errorf("%d of %d targets failed, want 1 of 3", failed, len(out.Children))
+	}
+}
+
+func TestDuplicate(t *testing.T) {
+	out := script{plan: asltest.Replies(asltest.Output(`{"run": {}, "answer": {"status": "Duplicate", "duplicateOf": "arn"}}`))}.run(t)
+	expectRoute(t, "the execution", out.Route, []string{"Plan", "Anything to do?", "Already started"})
+	if out.Status != types.ExecutionStatusSucceeded || out.Output != `{"status":"Duplicate","duplicateOf":"arn"}` {
+		t.Errorf("%s with %s", out.Status, out.Output)
 	}
 }
 

@@ -25,6 +25,8 @@ type plan struct {
 	ready          contract.ReadySettings
 	maxConcurrency int
 	maxFailures    int
+	// idempotencyKey is empty where the request has none.
+	idempotencyKey string
 }
 
 // Defaults of a request.
@@ -56,6 +58,10 @@ func check(raw json.RawMessage, partition string) (plan, error) {
 	problems = append(problems, more...)
 	p.maxConcurrency, p.maxFailures, more = checkRollout(request.Rollout, len(p.targets), field.NewPath("rollout"))
 	problems = append(problems, more...)
+	p.idempotencyKey = request.IdempotencyKey
+	if len(p.idempotencyKey) > contract.MaxIdempotencyKey {
+		problems = append(problems, field.TooLong(field.NewPath("idempotencyKey"), "", contract.MaxIdempotencyKey))
+	}
 	if len(problems) > 0 {
 		return plan{}, refuse(problems)
 	}
@@ -140,7 +146,6 @@ func unsupported(r contract.Request) field.ErrorList {
 	refuse(r.Operation != "" && r.Operation != contract.OperationApply, field.NewPath("operation"), `only "apply" is`)
 	refuse(len(r.Overrides) > 0, field.NewPath("overrides"), "start one execution per variant of the resource")
 	refuse(r.Retry != nil, field.NewPath("retry"), "start an execution with the targets that failed")
-	refuse(r.IdempotencyKey != "", field.NewPath("idempotencyKey"), "give the execution a name of its own")
 	if r.Ready != nil {
 		refuse(r.Ready.Expressions != nil, field.NewPath("ready", "expressions"), "use ready.condition")
 	}

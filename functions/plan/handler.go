@@ -14,7 +14,9 @@ import (
 // Store is where plan writes to; [runs.Bucket] is one.
 type Store interface {
 	Name() string
+	GetJSON(ctx context.Context, key string, value any) error
 	PutJSON(ctx context.Context, key string, value any) error
+	PutJSONOnce(ctx context.Context, key string, value any) error
 }
 
 // Planner plans executions.
@@ -42,6 +44,16 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 		Resource:  plan.ref,
 		Apply:     plan.apply,
 		Ready:     plan.ready,
+	}
+	if plan.idempotencyKey != "" {
+		owner, err := p.claim(ctx, plan.idempotencyKey, in.Execution)
+		if err != nil {
+			return contract.PlanOutput{}, err
+		}
+		if owner != in.Execution {
+			edge.Logger(ctx).Info("duplicate", "of", owner)
+			return contract.PlanOutput{Run: run, Answer: duplicate(run, owner)}, nil
+		}
 	}
 	if err := p.store.PutJSON(ctx, prefix+runs.Resource, plan.resource); err != nil {
 		return contract.PlanOutput{}, err

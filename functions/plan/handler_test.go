@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -24,6 +25,17 @@ func (b bucket) PutJSON(_ context.Context, key string, value any) error {
 	body, err := json.Marshal(value)
 	b[key] = string(body)
 	return err
+}
+
+func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) error {
+	if _, taken := b[key]; taken {
+		return fault.New(fault.AlreadyExists, "there is a %s", key)
+	}
+	return b.PutJSON(ctx, key, value)
+}
+
+func (b bucket) GetJSON(_ context.Context, key string, value any) error {
+	return json.Unmarshal([]byte(b[key]), value)
 }
 
 const (
@@ -79,7 +91,7 @@ func TestPlan(t *testing.T) {
 		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results",
 		Total: 2, MaxConcurrency: 7, MaxFailures: 1,
 	}
-	if out != want {
+	if !reflect.DeepEqual(out, want) {
 		t.Errorf("got  %+v\nwant %+v", out, want)
 	}
 	wantObjects := bucket{
@@ -173,7 +185,7 @@ func TestPlanRefuses(t *testing.T) {
 		{name: "bake time", request: request(map[string]string{"rollout": `{"bakeSeconds": 5}`}), want: []string{"rollout.bakeSeconds: Forbidden: not supported yet"}},
 		{name: "expressions", request: request(map[string]string{"ready": `{"expressions": {"failed": "true"}}`}), want: []string{"ready.expressions: Forbidden: not supported yet"}},
 		{name: "a retry", request: request(map[string]string{"retry": `{"execution": "x"}`}), want: []string{"retry: Forbidden: not supported yet"}},
-		{name: "an idempotency key", request: request(map[string]string{"idempotencyKey": `"x"`}), want: []string{"idempotencyKey: Forbidden: not supported yet"}},
+		{name: "an idempotency key of 600 letters", request: request(map[string]string{"idempotencyKey": `"` + strings.Repeat("k", 600) + `"`}), want: []string{"idempotencyKey: Too long"}, never: "kkkk"},
 		{name: "selectors", request: request(target(`{"accounts": ["111111111111"], "regions": ["eu-west-1"], "clusterTags": {"a": "b"}}`)),
 			want: []string{"targets[0].accounts: Forbidden: not supported yet", "targets[0].regions: Forbidden", "targets[0].clusterTags: Forbidden"}},
 		{name: "an empty selector", request: request(target(`{"accounts": []}`)), want: []string{"targets[0].accounts: Forbidden: not supported yet"}},
@@ -199,6 +211,34 @@ func TestPlanRefuses(t *testing.T) {
 				t.Errorf("%d objects were written before the request was refused", len(store))
 			}
 		})
+	}
+}
+
+// Of all executions with one key the first does the work. A further call for
+// the same execution, after its answer was lost, goes on.
+func TestIdempotencyKey(t *testing.T) {
+	store := bucket{}
+	input := json.RawMessage(request(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`}))
+	call := func(execution string) contract.PlanOutput {
+		t.Helper()
+		out, err := Planner{store: store, partition: "aws"}.Handle(t.Context(), contract.PlanInput{Execution: execution, Name: execution, Request: input})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for range 2 {
+		if out := call("first"); out.Answer != nil || out.Total != 1 {
+			t.Fatalf("the first: %+v", out)
+		}
+	}
+	written := len(store)
+	out := call("second")
+	if out.Answer == nil || out.Answer.Status != contract.StatusDuplicate || out.Answer.DuplicateOf != "first" {
+		t.Errorf("the second: %+v", out)
+	}
+	if len(store) != written {
+		t.Error("a duplicate wrote to the run bucket")
 	}
 }
 

@@ -23,6 +23,7 @@ type Store interface {
 // Reporter reports on executions.
 type Reporter struct {
 	store func(bucket string) Store
+	now   func() time.Time
 }
 
 // Handle gathers the results of all targets. An execution whose failures exceed
@@ -40,6 +41,9 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 	}
 	answer := summarize(in, results)
 	answer.Report = store.URI(key)
+	if !answer.DryRun {
+		emit(ctx, r.now(), results)
+	}
 	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report)
 	return answer, nil
 }

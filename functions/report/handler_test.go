@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -93,7 +94,7 @@ func failed(i int, name fault.Name, message string) map[string]any {
 
 func report(t *testing.T, b bucket, maxFailures int, broken *contract.StateError) contract.Answer {
 	t.Helper()
-	answer, err := Reporter{store: func(string) Store { return b }}.Handle(t.Context(), contract.ReportInput{
+	answer, err := Reporter{store: func(string) Store { return b }, now: time.Now}.Handle(t.Context(), contract.ReportInput{
 		Plan: contract.PlanOutput{
 			Run: contract.Run{Execution: "arn", Bucket: "bucket", Prefix: "runs/nightly/", Operation: "apply",
 				Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"}},

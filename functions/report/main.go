@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -13,6 +14,6 @@ import (
 
 func main() {
 	client := s3.NewFromConfig(awsenv.Config())
-	reporter := Reporter{store: func(bucket string) Store { return runs.NewBucket(client, bucket) }}
+	reporter := Reporter{store: func(bucket string) Store { return runs.NewBucket(client, bucket) }, now: time.Now}
 	lambda.Start(edge.New("report", os.Stdout, reporter.Handle))
 }

@@ -64,8 +64,8 @@ func TestCallsPerTarget(t *testing.T) {
 		"list topics.messaging.example.com":                    1,
 	})
 
-	if got := transitions(t, arn); got != [2]int{5, 6} {
-		t.Errorf("%d state transitions for the execution and %d for its target, want 5 and 6", got[0], got[1])
+	if got := transitions(t, arn); got != [2]int{6, 6} {
+		t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 6", got[0], got[1])
 	}
 }
 

@@ -47,7 +47,7 @@ var accessEnv = map[string]string{"PARTITION": "aws", "ACCESS_ROLE_NAME": access
 // definition's states, so that it is the function that ends first and says why.
 var hubFunctions = []function{
 	{name: "plan", timeout: 30 * time.Second, env: map[string]string{"PARTITION": "aws", "RUN_BUCKET": Bucket},
-		s3: []statement{allow("s3:PutObject", objects("runs/*"))}},
+		s3: []statement{allow("s3:PutObject", objects("runs/*"), objects("claims/*")), allow("s3:GetObject", objects("claims/*"))}},
 	{name: "resolve", timeout: 60 * time.Second, assumes: true, env: accessEnv},
 	{name: "apply", timeout: 60 * time.Second, assumes: true, env: accessEnv,
 		s3: []statement{allow("s3:GetObject", objects("runs/*/resource.json"))}},

@@ -235,6 +235,35 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// Of executions with one idempotency key, however close together, one does the
+// work, and the others name it.
+func TestIdempotencyKey(t *testing.T) {
+	request := strings.Replace(topic{name: "once", targets: []contract.Target{payments}}.request(t), "{", `{"idempotencyKey": "nightly/1",`, 1)
+	var arns []string
+	for range 3 {
+		arns = append(arns, start(t, request))
+	}
+	winners, named := []string{}, map[string]bool{}
+	for _, arn := range arns {
+		ended := wait(t, arn)
+		var answer contract.Answer
+		if err := json.Unmarshal([]byte(aws.ToString(ended.Output)), &answer); err != nil {
+			t.Fatal(err)
+		}
+		switch answer.Status {
+		case contract.StatusSucceeded:
+			winners = append(winners, arn)
+		case contract.StatusDuplicate:
+			named[answer.DuplicateOf] = true
+		default:
+			t.Errorf("%+v", answer)
+		}
+	}
+	if len(winners) != 1 || len(named) != 1 || !named[winners[0]] {
+		t.Errorf("winners %v, named by the others %v", winners, named)
+	}
+}
+
 // An API server that goes away while a target waits, and comes back, costs a few
 // retries and nothing else.
 func TestAPIServerRestarts(t *testing.T) {

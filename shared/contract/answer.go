@@ -64,6 +64,9 @@ const (
 	StatusSucceeded Status = "Succeeded"
 	// StatusFailed: more did, or the rollout itself broke.
 	StatusFailed Status = "Failed"
+	// StatusDuplicate: another execution has the request's idempotency key, and
+	// this one did nothing.
+	StatusDuplicate Status = "Duplicate"
 )
 
 // Answer is the output of an execution, and the cause when it fails with
@@ -76,6 +79,9 @@ type Answer struct {
 	// DryRun repeats the request's apply.dryRun: nothing was kept.
 	DryRun bool   `json:"dryRun"`
 	Status Status `json:"status"`
+	// DuplicateOf is the ARN of the execution that has the idempotency key, with
+	// status Duplicate.
+	DuplicateOf string `json:"duplicateOf,omitempty"`
 	// Message sums the rollout up in a sentence.
 	Message string `json:"message"`
 	// Total is the number of targets, and Counts how many ended in each outcome
@@ -89,8 +95,8 @@ type Answer struct {
 	// Slowest lists the targets that took longest to end well, slowest first.
 	Slowest []Result `json:"slowest"`
 	// Report is the s3:// URI of the full report: a JSON array of every
-	// target's [Result].
-	Report string `json:"report"`
+	// target's [Result]. A duplicate has none of its own.
+	Report string `json:"report,omitempty"`
 	// RolloutError is set when the rollout as a whole was cut short: by the
 	// failure budget, or by a defect.
 	RolloutError *StateError `json:"rolloutError,omitempty"`

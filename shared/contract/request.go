@@ -32,7 +32,10 @@ type Request struct {
 	// supported yet.
 	Retry *RetryOptions `json:"retry,omitempty"`
 
-	// IdempotencyKey makes a repeated start a no-op. Not supported yet.
+	// IdempotencyKey makes a repeated start a no-op: of all executions with the
+	// same key, the first does the work, and the others end well at once with
+	// status Duplicate. 1 to 512 characters. A key is remembered as long as the
+	// run bucket keeps its objects.
 	IdempotencyKey string `json:"idempotencyKey,omitempty"`
 }
 
@@ -45,6 +48,8 @@ const (
 	// an execution's input; this leaves room for the targets.
 	// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 	MaxResourceBytes = 200 << 10
+	// MaxIdempotencyKey is the largest length of an idempotency key, in bytes.
+	MaxIdempotencyKey = 512
 )
 
 // Operation is what to do with the resource.

@@ -69,6 +69,9 @@ type PlanInput struct {
 // PlanOutput is what plan found.
 type PlanOutput struct {
 	Run Run `json:"run"`
+	// Answer is set when there is nothing to do, and is then the execution's
+	// output: the request's idempotency key belongs to another execution.
+	Answer *Answer `json:"answer,omitempty"`
 	// TargetsKey is the key in the run bucket of a JSON array of [Target].
 	TargetsKey string `json:"targetsKey"`
 	// ResultsPrefix is the prefix in the run bucket for the Map's results.

@@ -7,5 +7,6 @@
 //	runs/<execution name>/report.json     every target's result (report -> people)
 //
 // so that one and ten thousand targets take the same way and no state carries
-// more than a few KiB.
+// more than a few KiB. Under claims/ lies an object per idempotency key, which
+// names the execution that has it.
 package runs

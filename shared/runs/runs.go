@@ -3,6 +3,8 @@ package runs
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +19,13 @@ import (
 // no slash and are unique per state machine for 90 days, longer than the
 // objects live.
 func Prefix(executionName string) string { return "runs/" + executionName + "/" }
+
+// ClaimKey returns the key of the object that claims an idempotency key. The
+// key is the caller's text, so its hash is used.
+func ClaimKey(idempotencyKey string) string {
+	sum := sha256.Sum256([]byte(idempotencyKey))
+	return "claims/" + hex.EncodeToString(sum[:]) + ".json"
+}
 
 // Names of the objects below an execution's prefix.
 const (
@@ -77,6 +86,17 @@ func (b Bucket) GetJSON(ctx context.Context, key string, value any) error {
 
 // PutJSON writes value as an object.
 func (b Bucket) PutJSON(ctx context.Context, key string, value any) error {
+	return b.put(ctx, key, value, nil)
+}
+
+// PutJSONOnce writes value as an object unless there is one, and fails with
+// [fault.AlreadyExists] where there is.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (b Bucket) PutJSONOnce(ctx context.Context, key string, value any) error {
+	return b.put(ctx, key, value, aws.String("*"))
+}
+
+func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *string) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", b.URI(key), err)
@@ -86,8 +106,13 @@ func (b Bucket) PutJSON(ctx context.Context, key string, value any) error {
 		Key:         aws.String(key),
 		Body:        bytes.NewReader(body),
 		ContentType: aws.String("application/json"),
+		IfNoneMatch: ifNoneMatch,
 	})
-	return fault.FromAWS(err, nil, "write "+b.URI(key))
+	return fault.FromAWS(err, map[string]fault.Name{
+		"PreconditionFailed": fault.AlreadyExists,
+		// Two conditional writes at the same time: the same call tells who won.
+		"ConditionalRequestConflict": fault.AWSUnavailable,
+	}, "write "+b.URI(key))
 }
 
 // List returns all keys below a prefix.
