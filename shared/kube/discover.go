@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,9 +30,8 @@ func (c *Client) Discover(ctx context.Context, resource contract.ResourceRef) (c
 		return contract.Mapping{}, Fault(c.target, doing, err)
 	}
 	for _, r := range served {
-		// Subresources share their parent's kind; their names hold a slash,
-		// which sorts them behind it.
-		if r.Kind != resource.Kind {
+		// Subresources have kinds too; their names hold a slash.
+		if r.Kind != resource.Kind || strings.Contains(r.Name, "/") {
 			continue
 		}
 		mapping := contract.Mapping{Group: gv.Group, Version: gv.Version, Plural: r.Name, Namespaced: r.Namespaced}
