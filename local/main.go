@@ -43,12 +43,15 @@ func status(args []string) int {
 	return 0
 }
 
+// defaultAddress is where serve answers AWS calls.
+const defaultAddress = "127.0.0.1:4566"
+
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errors.New("say what to do: demo, serve or prepare")
 	}
 	flags := flag.NewFlagSet("local "+args[0], flag.ContinueOnError)
-	address := flags.String("address", "127.0.0.1:4566", "where AWS is served, for serve")
+	address := flags.String("address", defaultAddress, "where AWS is served, for serve")
 	request := flags.String("request", "", "a file with the execution's input, for demo (default: examples/rollout.json)")
 	logs := flags.Bool("logs", false, "show the functions' logs")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -96,7 +99,12 @@ func runDemo(ctx context.Context, config world.Config, request []byte, out io.Wr
 			return err
 		}
 	}
-	_, _ = fmt.Fprint(out, "\nTo look further, keep such a world running with `make local`; it prints how to use it with aws and kubectl.\n")
+	kubeconfig, err := world.KubeconfigPath()
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "\nTo look further, keep such a world running with `make local`, and in another terminal:\n%s",
+		world.Guide("http://"+defaultAddress, kubeconfig, world.Demo()))
 	return nil
 }
 
@@ -107,11 +115,16 @@ func serve(ctx context.Context, config world.Config, out io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	guide, err := w.Guide()
+	kubeconfig, err := world.KubeconfigPath()
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprint(out, guide)
+	if err := w.WriteKubeconfig(kubeconfig); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "\nThe world is running. In another terminal:\n%s\n"+
+		"The clusters' tokens come from `aws eks get-token`, as on EKS. Ctrl-C ends it all.\n",
+		world.Guide(w.AWS.URL(), kubeconfig, world.Demo()))
 	<-ctx.Done()
 	return nil
 }

@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -10,37 +11,50 @@ import (
 	"github.com/crossapply/crossapply/local/cluster"
 )
 
-// Guide writes a kubeconfig and returns the command lines with which a person
-// uses the world from the AWS CLI and kubectl.
-func (w *World) Guide() (string, error) {
-	kubeconfig := filepath.Join(w.dir, "kubeconfig")
+// KubeconfigPath is where a world that is kept running leaves its kubeconfig.
+func KubeconfigPath() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for the kubeconfig: %w", err)
+	}
+	return filepath.Join(cache, "crossapply", "kubeconfig"), nil
+}
+
+// WriteKubeconfig writes a kubeconfig for all clusters, whose tokens come from
+// `aws eks get-token` with the keys of each account's engineer.
+func (w *World) WriteKubeconfig(path string) error {
 	keys := func(c *cluster.Cluster) map[string]string {
 		user := engineer(c.Account)
 		return map[string]string{
 			"AWS_ACCESS_KEY_ID": user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": user.SecretAccessKey, "AWS_SESSION_TOKEN": "",
 		}
 	}
-	if err := clientcmd.WriteToFile(*cluster.Kubeconfig(w.control.Clusters(), keys), kubeconfig); err != nil {
-		return "", fmt.Errorf("write the kubeconfig: %w", err)
+	if err := clientcmd.WriteToFile(*cluster.Kubeconfig(w.control.Clusters(), keys), path); err != nil {
+		return fmt.Errorf("write the kubeconfig: %w", err)
 	}
+	return nil
+}
+
+// Guide returns the command lines with which a person uses a world of these
+// clusters from the AWS CLI and kubectl.
+func Guide(endpoint, kubeconfig string, clusters []Cluster) string {
 	hub := engineer(HubAccount)
+	machine := fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:%s", HubRegion, HubAccount, machineName)
+	execution := fmt.Sprintf("arn:aws:states:%s:%s:execution:%s:first", HubRegion, HubAccount, machineName)
 	var text strings.Builder
 	fmt.Fprintf(&text, `
-The world is running. In another terminal:
-
 export AWS_ENDPOINT_URL=%s
-export AWS_REGION=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s
-export AWS_PAGER= KUBECONFIG=%s
+export AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s AWS_PAGER=
+export AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
+export KUBECONFIG=%[5]s
 
-aws stepfunctions start-execution --state-machine-arn %s \
+aws stepfunctions start-execution --state-machine-arn %[6]s \
   --name first --input file://examples/rollout.json
-aws stepfunctions describe-execution --execution-arn %s:first
-aws s3 cp s3://%s/runs/first/report.json -
-`, w.AWS.URL(), HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, w.StateMachineARN,
-		strings.Replace(w.StateMachineARN, ":stateMachine:", ":execution:", 1), Bucket)
-	for _, c := range w.control.Clusters() {
-		fmt.Fprintf(&text, "kubectl --context %s --namespace %s get topics --show-managed-fields -o yaml\n", c.ID(), Namespace)
+aws stepfunctions describe-execution --execution-arn %[7]s
+aws s3 cp s3://%[8]s/runs/first/report.json -
+`, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)
+	for _, c := range clusters {
+		fmt.Fprintf(&text, "kubectl --context %s --namespace %s get topics --show-managed-fields -o yaml\n", c.Target, Namespace)
 	}
-	text.WriteString("\nThe clusters' tokens come from `aws eks get-token`, as on EKS. Ctrl-C ends it all.\n")
-	return text.String(), nil
+	return text.String()
 }
