@@ -11,7 +11,8 @@
 //     belongs to the account and Region it is deployed to: for those who deploy
 //     without the CDK, and for StackSets. Everything comes from the
 //     configuration, so there is no parameter that could be given wrongly.
-//   - Neither has assets, so no account or Region must be bootstrapped.
+//   - Neither has assets, and the CDK's legacy synthesizer deploys with the
+//     caller's own credentials, so no account or Region must be bootstrapped.
 //
 // The role trusts the hub account as far as the caller is one of the functions'
 // roles, by condition on aws:PrincipalArn. Naming the roles as principals

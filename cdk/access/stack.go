@@ -34,7 +34,7 @@ func NewStack(scope constructs.Construct, c config.Config, place config.Place) a
 		StackName:   jsii.String(c.Name + "-access"),
 		Description: jsii.String(description),
 		Env:         &awscdk.Environment{Account: jsii.String(place.Account), Region: jsii.String(place.Region)},
-		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
+		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
 	})
 	part{Config: c, Place: place}.build(stack)
 	return stack
@@ -45,7 +45,7 @@ func NewStack(scope constructs.Construct, c config.Config, place config.Place) a
 func NewTemplate(scope constructs.Construct, id string, c config.Config) awscdk.Stack {
 	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
 		Description: jsii.String(description),
-		Synthesizer: awscdk.NewBootstraplessSynthesizer(nil),
+		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
 	})
 	for _, place := range c.Places() {
 		here := constructs.NewConstruct(stack, jsii.String(fmt.Sprintf("In-%s-%s", place.Account, place.Region)))

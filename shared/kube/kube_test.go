@@ -74,8 +74,8 @@ func write(t *testing.T, w http.ResponseWriter, status int, value any) {
 	w.(http.Flusher).Flush()
 }
 
-func list(version string, items ...map[string]any) map[string]any {
-	return map[string]any{"apiVersion": orders.APIVersion, "kind": "TopicList", "metadata": map[string]any{"resourceVersion": version}, "items": items}
+func list(items ...map[string]any) map[string]any {
+	return map[string]any{"apiVersion": orders.APIVersion, "kind": "TopicList", "metadata": map[string]any{"resourceVersion": "7"}, "items": items}
 }
 
 // watching answers lists and watches of the one object.
@@ -122,7 +122,7 @@ func expectSeen(t *testing.T, got []string, err error, want string) {
 
 func TestFollowGoesOnFromTheList(t *testing.T) {
 	client, _ := server(t, watching(t,
-		func(int) map[string]any { return list("7", topic("5")) },
+		func(int) map[string]any { return list(topic("5")) },
 		func(_ int, version string, w http.ResponseWriter, _ *http.Request) {
 			if version != "7" {
 				t.Errorf("watches from version %q", version)
@@ -138,7 +138,7 @@ func TestFollowGoesOnFromTheList(t *testing.T) {
 // A watch that breaks off, for whatever reason, is followed by a new list.
 func TestFollowListsAnew(t *testing.T) {
 	client, _ := server(t, watching(t,
-		func(n int) map[string]any { return list("7", topic(fmt.Sprint("listed-", n))) },
+		func(n int) map[string]any { return list(topic(fmt.Sprint("listed-", n))) },
 		func(n int, _ string, w http.ResponseWriter, _ *http.Request) {
 			if n == 1 {
 				expired := apierrors.NewResourceExpired("too old").Status()
@@ -152,7 +152,7 @@ func TestFollowListsAnew(t *testing.T) {
 
 func TestFollowSeesTheObjectGo(t *testing.T) {
 	client, _ := server(t, watching(t,
-		func(int) map[string]any { return list("7", topic("5")) },
+		func(int) map[string]any { return list(topic("5")) },
 		func(_ int, _ string, w http.ResponseWriter, _ *http.Request) {
 			write(t, w, http.StatusOK, map[string]any{"type": "DELETED", "object": topic("6")})
 		}))
@@ -165,7 +165,7 @@ func TestFollowSeesTheObjectGo(t *testing.T) {
 func TestFollowEndsWithItsWindow(t *testing.T) {
 	for _, window := range []time.Duration{-time.Second, 0, 50 * time.Millisecond} {
 		client, _ := server(t, watching(t,
-			func(int) map[string]any { return list("7", topic("5")) },
+			func(int) map[string]any { return list(topic("5")) },
 			func(_ int, _ string, w http.ResponseWriter, r *http.Request) {
 				w.(http.Flusher).Flush()
 				<-r.Context().Done()
