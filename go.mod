@@ -2,6 +2,9 @@ module github.com/crossapply/crossapply
 
 go 1.26.0
 
+// npm packages ship Go templates that are no packages of this module.
+ignore ./node_modules
+
 require (
 	cel.dev/expr v0.25.1 // indirect
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect

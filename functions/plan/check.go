@@ -58,10 +58,8 @@ func check(raw json.RawMessage, partition string) (plan, error) {
 	problems = append(problems, more...)
 	p.maxConcurrency, p.maxFailures, more = checkRollout(request.Rollout, len(p.targets), field.NewPath("rollout"))
 	problems = append(problems, more...)
-	p.idempotencyKey = request.IdempotencyKey
-	if len(p.idempotencyKey) > contract.MaxIdempotencyKey {
-		problems = append(problems, field.TooLong(field.NewPath("idempotencyKey"), "", contract.MaxIdempotencyKey))
-	}
+	p.idempotencyKey, more = checkIdempotencyKey(request.IdempotencyKey, field.NewPath("idempotencyKey"))
+	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return plan{}, refuse(problems)
 	}
@@ -96,7 +94,7 @@ func decode(raw json.RawMessage) (contract.Request, field.ErrorList) {
 		problems = append(problems, strictProblem(e))
 	}
 	if err != nil {
-		problems = append(problems, decodeProblem(err))
+		problems = append(problems, decodeProblems(raw, err)...)
 	}
 	return request, problems
 }
@@ -113,13 +111,38 @@ func strictProblem(err error) *field.Error {
 	return field.Invalid(field.NewPath(shorten(at.FieldPath())), field.OmitValueType{}, what)
 }
 
-func decodeProblem(err error) *field.Error {
+// decodeProblems says where a value is of the wrong type. The decoder stops at
+// the first one and does not say at which index of a list; among up to ten
+// thousand targets that matters, so they are decoded one by one.
+func decodeProblems(raw json.RawMessage, err error) field.ErrorList {
 	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return field.Invalid(field.NewPath(wrongType.Field), field.OmitValueType{},
-			fmt.Sprintf("must be of type %s, not %s", jsonTypeOf(wrongType.Type.Kind().String()), wrongType.Value))
+	if !errors.As(err, &wrongType) || wrongType.Field == "" {
+		return field.ErrorList{field.Invalid(field.NewPath("request"), field.OmitValueType{}, "not JSON: "+err.Error())}
 	}
-	return field.Invalid(field.NewPath("request"), field.OmitValueType{}, "not JSON: "+err.Error())
+	if !strings.HasPrefix(wrongType.Field, "targets.") {
+		return field.ErrorList{typeProblem(field.NewPath(wrongType.Field), wrongType)}
+	}
+	var each struct{ Targets []json.RawMessage }
+	if err := json.Unmarshal(raw, &each); err != nil {
+		return field.ErrorList{typeProblem(field.NewPath(wrongType.Field), wrongType)}
+	}
+	var problems field.ErrorList
+	for i, target := range each.Targets {
+		err := json.Unmarshal(target, &contract.TargetSelector{})
+		if errors.As(err, &wrongType) {
+			path := field.NewPath("targets").Index(i)
+			if wrongType.Field != "" {
+				path = path.Child(wrongType.Field)
+			}
+			problems = append(problems, typeProblem(path, wrongType))
+		}
+	}
+	return problems
+}
+
+func typeProblem(path *field.Path, err *json.UnmarshalTypeError) *field.Error {
+	return field.Invalid(path, field.OmitValueType{},
+		fmt.Sprintf("must be of type %s, not %s", jsonTypeOf(err.Type.Kind().String()), err.Value))
 }
 
 func jsonTypeOf(kind string) string {
@@ -217,11 +240,11 @@ func checkRollout(options *contract.RolloutOptions, total int, path *field.Path)
 }
 
 // countOf reads a failure budget: a count, or a percentage of total rounded
-// down. A count larger than the fleet is kept as it is.
+// down. A count larger than the fleet means all of it.
 func countOf(raw json.RawMessage, total int) (int, bool) {
 	var count int
 	if err := json.Unmarshal(raw, &count); err == nil {
-		return count, count >= 0
+		return min(count, total), count >= 0
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
@@ -233,6 +256,18 @@ func countOf(raw json.RawMessage, total int) (int, bool) {
 		return 0, false
 	}
 	return total * int(share) / 100, true
+}
+
+func checkIdempotencyKey(key *string, path *field.Path) (string, field.ErrorList) {
+	switch {
+	case key == nil:
+		return "", nil
+	case *key == "":
+		return "", field.ErrorList{field.Required(path, "leave it out, or give it a value")}
+	case len(*key) > contract.MaxIdempotencyKey:
+		return "", field.ErrorList{field.TooLong(path, "", contract.MaxIdempotencyKey)}
+	}
+	return *key, nil
 }
 
 func between(value, least, most int, path *field.Path) field.ErrorList {
@@ -250,10 +285,4 @@ var (
 )
 
 // shorten bounds what a message repeats of the request.
-func shorten(value string) string {
-	const most = 80
-	if len(value) <= most {
-		return value
-	}
-	return strings.ToValidUTF8(value[:most], "") + "..."
-}
+func shorten(value string) string { return fault.Shorten(value, 80) }

@@ -45,8 +45,15 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 		Apply:     plan.apply,
 		Ready:     plan.ready,
 	}
+	if err := p.store.PutJSON(ctx, prefix+runs.Resource, plan.resource); err != nil {
+		return contract.PlanOutput{}, err
+	}
+	if err := p.store.PutJSON(ctx, prefix+runs.Targets, plan.targets); err != nil {
+		return contract.PlanOutput{}, err
+	}
 	if plan.idempotencyKey != "" {
-		owner, err := p.claim(ctx, plan.idempotencyKey, in.Execution)
+		// Last, so that a claim stands only for an execution that can go on.
+		owner, err := p.claim(ctx, plan, in.Execution)
 		if err != nil {
 			return contract.PlanOutput{}, err
 		}
@@ -54,12 +61,6 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 			edge.Logger(ctx).Info("duplicate", "of", owner)
 			return contract.PlanOutput{Run: run, Answer: duplicate(run, owner)}, nil
 		}
-	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Resource, plan.resource); err != nil {
-		return contract.PlanOutput{}, err
-	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Targets, plan.targets); err != nil {
-		return contract.PlanOutput{}, err
 	}
 	edge.Logger(ctx).Info("planned", "targets", len(plan.targets), "resource", plan.ref.String(),
 		"maxConcurrency", plan.maxConcurrency, "maxFailures", plan.maxFailures)

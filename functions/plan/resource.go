@@ -3,7 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"regexp"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -58,11 +61,46 @@ func checkResource(raw json.RawMessage, path *field.Path) (map[string]any, contr
 	ref.Kind = text(kind, true, "must be a kind such as KafkaTopic", "kind")
 	ref.Name = text(objectName, true, "must be an object's name (an apply needs one; generateName cannot be applied)", "metadata", "name")
 	ref.Namespace = text(namespace, false, "must be a namespace's name", "metadata", "namespace")
+	if ref.APIVersion == "v1" && ref.Kind == "Secret" {
+		problems = append(problems, field.Forbidden(path.Child("kind"),
+			"an execution's input can be read in its history: keep secrets in a secret store and let the resource name them"))
+	}
+	problems = append(problems, inexact(object.Object, path)...)
 	if len(problems) > 0 {
 		return nil, ref, problems
 	}
 	strip(object.Object)
 	return object.Object, ref, nil
+}
+
+// maxExact is the largest magnitude below which every whole number survives
+// JSONata, whose numbers are IEEE doubles: the request passed through it on its
+// way here, so a larger one may be another by now.
+const maxExact = 1 << 53
+
+// inexact returns the numbers in value that may have been rounded.
+func inexact(value any, path *field.Path) field.ErrorList {
+	var problems field.ErrorList
+	large := false
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			problems = append(problems, inexact(value[key], path.Child(key))...)
+		}
+	case []any:
+		for i, item := range value {
+			problems = append(problems, inexact(item, path.Index(i))...)
+		}
+	case int64:
+		large = value >= maxExact || value <= -maxExact
+	case float64:
+		large = math.Abs(value) >= maxExact
+	}
+	if large {
+		problems = append(problems, field.Invalid(path, field.OmitValueType{},
+			"is a number of 2^53 or more, which Step Functions may round: give it as a string, or as a quantity such as 16Pi, where the kind allows"))
+	}
+	return problems
 }
 
 // strip removes what the cluster writes and an apply must not claim. A null

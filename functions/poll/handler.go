@@ -46,10 +46,14 @@ func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.Pol
 	// The target's last window ends with its time.
 	window := min(p.window, in.Deadline.Sub(p.now()))
 	if err := client.Follow(ctx, window, in.Run.Resource, in.Mapping, seen.see); err != nil {
-		return contract.PollOutput{}, err
+		return contract.PollOutput{}, p.outOfTime(in, err)
 	}
 	return p.conclude(ctx, in, seen)
 }
+
+// maxMessage bounds, in bytes, what is repeated of a condition's message, which
+// may be 32 KiB.
+const maxMessage = 600
 
 // sighting is what a window saw last.
 type sighting struct {
@@ -65,7 +69,18 @@ func (s *sighting) see(object *unstructured.Unstructured) (done bool) {
 		return true
 	}
 	s.verdict = readiness.Of(object, s.rule)
+	s.verdict.Message = fault.Shorten(s.verdict.Message, maxMessage)
 	return s.verdict.State != readiness.Progressing
+}
+
+// outOfTime turns an error that a retry might help into the end of the target's
+// time, once that is over.
+func (p Poller) outOfTime(in contract.PollInput, err error) error {
+	if fault.Catalogue()[fault.NameOf(err)].Retry == fault.Never || p.now().Before(in.Deadline) {
+		return err
+	}
+	return fault.Wrap(err, fault.ReadyTimeout, "%s: %s was not Ready within %d seconds, and cannot be seen now: %v",
+		in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, err)
 }
 
 func (p Poller) conclude(ctx context.Context, in contract.PollInput, seen sighting) (contract.PollOutput, error) {

@@ -79,6 +79,26 @@ func TestConclude(t *testing.T) {
 	}
 }
 
+// An outage at the end of the target's time is the end of its time.
+func TestOutOfTime(t *testing.T) {
+	p := Poller{now: func() time.Time { return noon }}
+	outage := fault.New(fault.ClusterUnreachable, "connection refused")
+	tests := []struct {
+		remaining time.Duration
+		err       error
+		want      fault.Name
+	}{
+		{time.Minute, outage, fault.ClusterUnreachable},
+		{0, outage, fault.ReadyTimeout},
+		{0, fault.New(fault.Invalid, "no"), fault.Invalid},
+	}
+	for _, test := range tests {
+		if got := p.outOfTime(input(contract.Created, test.remaining), test.err); fault.NameOf(got) != test.want || !strings.Contains(got.Error(), test.err.Error()) {
+			t.Errorf("%v with %s left: got %v", test.err, test.remaining, got)
+		}
+	}
+}
+
 // An object of the same name that somebody made anew is not the one applied.
 func TestSightingKnowsTheObject(t *testing.T) {
 	s := sighting{uid: "u", rule: readiness.Rule{Condition: "Ready"}}

@@ -31,7 +31,7 @@ type Reporter struct {
 // definition fails with it.
 func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract.Answer, error) {
 	store := r.store(in.Plan.Run.Bucket)
-	results, err := gather(ctx, store, in.Plan)
+	results, err := gather(ctx, store, in)
 	if err != nil {
 		return contract.Answer{}, err
 	}
@@ -48,31 +48,43 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 	return answer, nil
 }
 
-// gather returns one result per target, in the order of the request. A target
-// that the Map's results do not mention was never started.
-func gather(ctx context.Context, store Store, plan contract.PlanOutput) ([]contract.Result, error) {
+// gather returns one result per target, in the order of the request.
+func gather(ctx context.Context, store Store, in contract.ReportInput) ([]contract.Result, error) {
 	var targets []contract.Target
-	if err := store.GetJSON(ctx, plan.TargetsKey, &targets); err != nil {
+	if err := store.GetJSON(ctx, in.Plan.TargetsKey, &targets); err != nil {
 		return nil, err
 	}
-	ended, err := mapResults(ctx, store, plan.ResultsPrefix)
+	ended, written, err := mapResults(ctx, store, in.Plan.ResultsPrefix)
 	if err != nil {
 		return nil, err
+	}
+	unmentioned := contract.Result{Outcome: contract.OutcomeNotStarted, Message: notStarted}
+	if !written && !nothingStarted(in.RolloutError) {
+		unmentioned = contract.Result{Outcome: contract.OutcomeStopped, Message: unknown}
 	}
 	results := make([]contract.Result, len(targets))
 	for i, target := range targets {
 		result, ok := ended[target]
 		if !ok {
-			result = contract.Result{Target: target, Outcome: contract.OutcomeNotStarted, Message: notStarted}
+			result = unmentioned
+			result.Target = target
 		}
 		results[i] = result
 	}
 	return results, nil
 }
 
+// nothingStarted says that the Map failed before it had any target to start.
+// Any other failure may have left targets behind that were worked on, even where
+// the Map could not write their results.
+func nothingStarted(err *contract.StateError) bool {
+	return err != nil && err.Error == "States.ItemReaderFailed"
+}
+
 const (
 	notStarted = "the rollout ended before this target's turn"
 	stopped    = "the rollout ended while this target was worked on; its state is unknown"
+	unknown    = "the rollout's results could not be written; what became of this target is unknown"
 )
 
 // seconds returns the time between two moments, in seconds with milliseconds.

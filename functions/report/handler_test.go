@@ -131,7 +131,7 @@ func TestReport(t *testing.T) {
 		Failed: []contract.Result{
 			{Target: targetOf(1), Outcome: "TimedOut", Error: "CrossApply.ReadyTimeout", Message: "c1 was not Ready", Seconds: 1.5},
 			{Target: targetOf(2), Outcome: "Failed", Error: "CrossApply.Forbidden", Message: "c2 says no", Seconds: 2.5},
-			{Target: targetOf(5), Outcome: "Failed", Error: "States.Timeout", Seconds: 5.5},
+			{Target: targetOf(5), Outcome: "Failed", Error: "States.Timeout", Message: "Step Functions ended the target with States.Timeout", Seconds: 5.5},
 			{Target: targetOf(4), Outcome: "Stopped", Message: stopped, Seconds: 4.5},
 			{Target: targetOf(6), Outcome: "NotStarted", Message: notStarted},
 		},
@@ -171,6 +171,7 @@ func TestReportStatus(t *testing.T) {
 		{"within the budget", one, 1, nil, contract.StatusSucceeded, "1 of 2 targets ended well (1 Ready, 1 Failed)"},
 		{"beyond the budget", one, 0, nil, contract.StatusFailed, "1 of 2 targets"},
 		{"the rollout broke", one, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "the rollout itself broke: States.ResultWriterFailed"},
+		{"the results were lost", nil, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "0 of 2 targets ended well (2 Stopped)"},
 		{"nothing was started", nil, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed, "0 of 2 targets ended well (2 NotStarted)"},
 	}
 	for _, test := range tests {

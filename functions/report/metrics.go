@@ -19,7 +19,8 @@ const maxValues = 100
 
 // emit logs how many targets ended in each outcome and how long they took, in
 // CloudWatch's embedded metric format: the log line is the metric, and no call
-// is made for it.
+// is made for it. Targets that were never started took no time. A report that is
+// repeated because its answer was lost counts its targets again.
 func emit(ctx context.Context, now time.Time, results []contract.Result) {
 	byOutcome := map[contract.Outcome][]float64{}
 	for _, result := range results {
@@ -44,10 +45,9 @@ func line(now time.Time, outcome contract.Outcome, seconds []float64) []slog.Att
 			},
 		}},
 	}
-	return []slog.Attr{
-		slog.Any("_aws", directive),
-		slog.String("Outcome", string(outcome)),
-		slog.Int("Targets", len(seconds)),
-		slog.Any("TargetSeconds", seconds),
+	attrs := []slog.Attr{slog.Any("_aws", directive), slog.String("Outcome", string(outcome)), slog.Int("Targets", len(seconds))}
+	if outcome != contract.OutcomeNotStarted {
+		attrs = append(attrs, slog.Any("TargetSeconds", seconds))
 	}
+	return attrs
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,31 +32,32 @@ type child struct {
 	StopDate  time.Time `json:"StopDate"`
 }
 
-// mapResults reads the results of all child executions. Where the Map could not
-// write any, nothing was started.
-func mapResults(ctx context.Context, store Store, prefix string) (map[contract.Target]contract.Result, error) {
+// mapResults reads the results of all child executions. written says whether the
+// Map wrote any.
+func mapResults(ctx context.Context, store Store, prefix string) (results map[contract.Target]contract.Result, written bool, err error) {
 	keys, err := store.List(ctx, prefix+"/")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	results := map[contract.Target]contract.Result{}
+	results = map[contract.Target]contract.Result{}
 	for _, key := range keys {
 		if !strings.HasSuffix(key, "/manifest.json") {
 			continue
 		}
+		written = true
 		var m manifest
 		if err := store.GetJSON(ctx, key, &m); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, files := range m.ResultFiles {
 			for _, file := range files {
 				if err := readChildren(ctx, store, file.Key, results); err != nil {
-					return nil, err
+					return nil, false, err
 				}
 			}
 		}
 	}
-	return results, nil
+	return results, written, nil
 }
 
 func readChildren(ctx context.Context, store Store, key string, results map[contract.Target]contract.Result) error {
@@ -86,7 +88,7 @@ func (c child) result() (contract.Result, error) {
 			return contract.Result{}, fmt.Errorf("its output: %w", err)
 		}
 	case "FAILED", "TIMED_OUT":
-		result.Outcome, result.Error, result.Message = contract.OutcomeFailed, c.Error, messageOf(c.Cause)
+		result.Outcome, result.Error, result.Message = contract.OutcomeFailed, c.Error, messageOf(c)
 		if c.Error == string(fault.ReadyTimeout) {
 			result.Outcome = contract.OutcomeTimedOut
 		}
@@ -104,13 +106,13 @@ func (c child) result() (contract.Result, error) {
 }
 
 // messageOf returns the message in the cause of a failed child: what a function
-// reports as its error, or the service's own words.
-func messageOf(cause string) string {
+// reports as its error, or the service's own words, if it has any.
+func messageOf(c child) string {
 	var reported struct {
 		Message string `json:"errorMessage"`
 	}
-	if err := json.Unmarshal([]byte(cause), &reported); err == nil && reported.Message != "" {
+	if err := json.Unmarshal([]byte(c.Cause), &reported); err == nil && reported.Message != "" {
 		return reported.Message
 	}
-	return cause
+	return cmp.Or(c.Cause, "Step Functions ended the target with "+c.Error)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
 )
 
 // Bounds that keep the answer within a few KiB: it crosses states, and a Fail
@@ -33,8 +34,9 @@ func summarize(in contract.ReportInput, results []contract.Result) contract.Answ
 		Counts:    map[contract.Outcome]int{},
 		Failed:    []contract.Result{},
 		Slowest:   []contract.Result{},
-		// Where the budget ended the rollout, the counts say it better.
-		RolloutError: in.RolloutError,
+	}
+	if in.RolloutError != nil {
+		answer.RolloutError = &contract.StateError{Error: in.RolloutError.Error, Cause: fault.Shorten(in.RolloutError.Cause, maxMessage)}
 	}
 	var well, badly []contract.Result
 	for _, result := range results {
@@ -60,9 +62,7 @@ func worst(badly []contract.Result) (shown []contract.Result, omitted int) {
 	slices.SortStableFunc(badly, func(a, b contract.Result) int { return cmp.Compare(severity(a), severity(b)) })
 	shown = []contract.Result{}
 	for _, result := range badly[:min(len(badly), maxFailed)] {
-		if len(result.Message) > maxMessage {
-			result.Message = strings.ToValidUTF8(result.Message[:maxMessage], "") + "..."
-		}
+		result.Message = fault.Shorten(result.Message, maxMessage)
 		shown = append(shown, result)
 	}
 	return shown, len(badly) - len(shown)

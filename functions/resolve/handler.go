@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	static "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 
@@ -27,8 +28,7 @@ type EKS interface {
 // Resolver resolves targets.
 type Resolver struct {
 	auth *eksauth.Authenticator
-	// eks returns a client for a Region with a target account's credentials.
-	eks func(region string, credentials aws.Credentials) EKS
+	eks  EKS
 }
 
 // Handle finds the target's cluster and proves access to it.
@@ -72,7 +72,12 @@ func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Clus
 	if err != nil {
 		return contract.Cluster{}, err
 	}
-	out, err := r.eks(in.Target.Region, credentials).DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String(in.Target.Cluster)})
+	// One client for all Regions and accounts: a client of its own per call would
+	// have its own connections.
+	out, err := r.eks.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String(in.Target.Cluster)}, func(o *eks.Options) {
+		o.Region = in.Target.Region
+		o.Credentials = static.StaticCredentialsProvider{Value: credentials}
+	})
 	if err != nil {
 		return contract.Cluster{}, fault.FromAWS(err, map[string]fault.Name{
 			"ResourceNotFoundException": fault.ClusterNotFound,
@@ -80,12 +85,13 @@ func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Clus
 			"AccessDenied":              fault.DescribeClusterDenied,
 		}, fmt.Sprintf("%s: describe the cluster", in.Target))
 	}
-	if out.Cluster.Status != ekstypes.ClusterStatusActive {
-		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is %s, not ACTIVE", in.Target, out.Cluster.Status)
+	// A cluster goes on serving while it is UPDATING.
+	// https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html
+	if status := out.Cluster.Status; status != ekstypes.ClusterStatusActive && status != ekstypes.ClusterStatusUpdating {
+		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is %s, not ACTIVE", in.Target, status)
 	}
-	// Endpoint and CA are there from ACTIVE on.
-	if out.Cluster.CertificateAuthority == nil {
-		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is ACTIVE but has no certificate authority yet", in.Target)
+	if out.Cluster.Endpoint == nil || out.Cluster.CertificateAuthority == nil {
+		return contract.Cluster{}, fault.New(fault.ClusterNotActive, "%s: the cluster is %s but has no endpoint or certificate authority yet", in.Target, out.Cluster.Status)
 	}
 	return contract.Cluster{
 		Endpoint: aws.ToString(out.Cluster.Endpoint),

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +30,14 @@ type fakeEKS struct {
 	err     error
 }
 
-func (f fakeEKS) DescribeCluster(context.Context, *eks.DescribeClusterInput, ...func(*eks.Options)) (*eks.DescribeClusterOutput, error) {
+func (f fakeEKS) DescribeCluster(ctx context.Context, _ *eks.DescribeClusterInput, options ...func(*eks.Options)) (*eks.DescribeClusterOutput, error) {
+	var o eks.Options
+	for _, set := range options {
+		set(&o)
+	}
+	if credentials, err := o.Credentials.Retrieve(ctx); err != nil || o.Region != "eu-west-1" || credentials.AccessKeyID != "ASIA" {
+		return nil, fmt.Errorf("asked in %s with %s: %w", o.Region, credentials.AccessKeyID, err)
+	}
 	return &eks.DescribeClusterOutput{Cluster: &f.cluster}, f.err
 }
 
@@ -47,6 +56,8 @@ var item = contract.Item{
 func TestDescribe(t *testing.T) {
 	active := ekstypes.Cluster{Status: ekstypes.ClusterStatusActive, Endpoint: aws.String("https://c"), Version: aws.String("1.33"),
 		CertificateAuthority: &ekstypes.Certificate{Data: aws.String("Y2E=")}}
+	updating := active
+	updating.Status = ekstypes.ClusterStatusUpdating
 	young := active
 	young.CertificateAuthority = nil
 	tests := []struct {
@@ -56,23 +67,19 @@ func TestDescribe(t *testing.T) {
 		says string
 	}{
 		{name: "active", eks: fakeEKS{cluster: active}},
+		{name: "updating", eks: fakeEKS{cluster: updating}},
 		{name: "creating", eks: fakeEKS{cluster: ekstypes.Cluster{Status: ekstypes.ClusterStatusCreating}}, want: fault.ClusterNotActive, says: "CREATING"},
 		{name: "without a CA", eks: fakeEKS{cluster: young}, want: fault.ClusterNotActive, says: "certificate authority"},
 		{name: "not there", eks: fakeEKS{err: &ekstypes.ResourceNotFoundException{Message: aws.String("No cluster found")}}, want: fault.ClusterNotFound, says: "No cluster found"},
 		{name: "denied", eks: fakeEKS{err: &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}}, want: fault.DescribeClusterDenied},
 		{name: "throttled", eks: fakeEKS{err: &smithy.GenericAPIError{Code: "ThrottlingException"}}, want: fault.Throttled},
 		{name: "a fault of EKS", eks: fakeEKS{err: &ekstypes.ServerException{}}, want: fault.AWSUnavailable},
-		{name: "no way to it", eks: fakeEKS{err: errors.New("dial tcp: i/o timeout")}, want: fault.AWSUnavailable},
+		{name: "no way to it", eks: fakeEKS{err: &net.OpError{Op: "dial", Err: errors.New("i/o timeout")}}, want: fault.AWSUnavailable},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			role := eksauth.AccessRole{Partition: "aws", Name: "crossapply-access", ExternalID: "x"}
-			resolver := Resolver{auth: eksauth.New(role, fakeSTS{}, time.Now), eks: func(region string, credentials aws.Credentials) EKS {
-				if region != "eu-west-1" || credentials.AccessKeyID != "ASIA" {
-					t.Errorf("asked in %s with %s", region, credentials.AccessKeyID)
-				}
-				return test.eks
-			}}
+			resolver := Resolver{auth: eksauth.New(role, fakeSTS{}, time.Now), eks: test.eks}
 			got, err := resolver.describe(t.Context(), item)
 			if test.want == "" {
 				want := contract.Cluster{Endpoint: "https://c", CA: "Y2E=", Version: "1.33", Role: "arn:aws:iam::111111111111:role/crossapply-access"}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 
 	"github.com/crossapply/crossapply/shared/awsenv"
@@ -21,11 +19,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
-	resolver := Resolver{auth: auth, eks: func(region string, creds aws.Credentials) EKS {
-		return eks.NewFromConfig(config, func(o *eks.Options) {
-			o.Region = region
-			o.Credentials = credentials.StaticCredentialsProvider{Value: creds}
-		})
-	}}
+	resolver := Resolver{auth: auth, eks: eks.NewFromConfig(config)}
 	lambda.Start(edge.New("resolve", os.Stdout, resolver.Handle))
 }

@@ -34,9 +34,10 @@ type Request struct {
 
 	// IdempotencyKey makes a repeated start a no-op: of all executions with the
 	// same key, the first does the work, and the others end well at once with
-	// status Duplicate. 1 to 512 characters. A key is remembered as long as the
-	// run bucket keeps its objects.
-	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	// status Duplicate. The first keeps the key even if it fails. The same key
+	// with another request is refused. 1 to [MaxIdempotencyKey] bytes; a key is
+	// remembered as long as the run bucket keeps its objects.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 }
 
 // Limits of a request.

@@ -47,18 +47,21 @@ func New[In Event, Out any](stage string, logs io.Writer, handle func(context.Co
 // [messages.InvokeResponse_Error] value: the runtime finds the error's name by
 // a direct type assertion, so a wrapped one would lose it.
 func (h *Handler[In, Out]) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	started := time.Now()
+	if deadline, ok := ctx.Deadline(); ok {
+		// End first and say why, before Lambda ends the sandbox without a word.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-spare))
+		defer cancel()
+	}
 	log := h.log
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		log = log.With("requestId", lc.AwsRequestID)
 	}
-	response, err := h.invoke(WithLogger(ctx, log), payload)
-	if err != nil {
-		return nil, err
-	}
-	log.Debug("handled", "milliseconds", time.Since(started).Milliseconds())
-	return response, nil
+	return h.invoke(WithLogger(ctx, log), payload)
 }
+
+// spare is how long before the function's own timeout a handler is told to end.
+const spare = 2 * time.Second
 
 func (h *Handler[In, Out]) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	var in In

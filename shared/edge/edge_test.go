@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -64,6 +65,24 @@ func TestInvoke(t *testing.T) {
 			lines := bytes.Split(bytes.TrimSpace(logs.Bytes()), []byte("\n"))
 			checkLine(t, bytes.NewBuffer(lines[len(lines)-1]), map[string]any{"level": "ERROR", "error": test.want.Type, "stage": "stage"})
 		})
+	}
+}
+
+// A handler that hangs is told to end before Lambda ends the sandbox.
+func TestDeadline(t *testing.T) {
+	handler := edge.New("stage", t.Output(), func(ctx context.Context, _ event) (string, error) {
+		<-ctx.Done()
+		return "", fault.Wrap(ctx.Err(), fault.AWSUnavailable, "STS does not answer")
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 2100*time.Millisecond)
+	defer cancel()
+	_, err := handler.Invoke(ctx, []byte("{}"))
+	if ctx.Err() != nil {
+		t.Error("the handler ended after the function's own time")
+	}
+	var reported messages.InvokeResponse_Error
+	if !errors.As(err, &reported) || reported.Type != "CrossApply.AWSUnavailable" {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -3,10 +3,12 @@ package fault
 import (
 	"context"
 	"errors"
+	"net"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // FromAWS names an error of an AWS SDK call by its error code. names maps the
@@ -23,7 +25,11 @@ func FromAWS(err error, names map[string]Name, doing string) error {
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return Wrap(err, AWSUnavailable, "%s: no answer from AWS: %s", doing, root(err))
+		if unanswered(err) {
+			return Wrap(err, AWSUnavailable, "%s: no answer from AWS: %s", doing, root(err))
+		}
+		// Refused by the SDK itself, such as a parameter that it does not take.
+		return Wrap(err, AWSError, "%s: %s", doing, root(err))
 	}
 	name, known := names[api.ErrorCode()]
 	switch {
@@ -36,6 +42,14 @@ func FromAWS(err error, names map[string]Name, doing string) error {
 		name = AWSError
 	}
 	return Wrap(err, name, "%s: %s: %s", doing, api.ErrorCode(), api.ErrorMessage())
+}
+
+// unanswered says that a call was sent, or was to be, but no answer came.
+func unanswered(err error) bool {
+	var send *smithyhttp.RequestSendError
+	var network net.Error
+	return errors.As(err, &send) || errors.As(err, &network) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 func serverFault(err error, api smithy.APIError) bool {

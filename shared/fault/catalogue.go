@@ -18,7 +18,7 @@ var catalogue = map[Name]Entry{
 		Do:   "Correct the target's account, region or cluster.",
 	},
 	ClusterNotActive: {
-		When: "the cluster's status is not ACTIVE: it is being created, deleted or has failed",
+		When: "the cluster's status is neither ACTIVE nor UPDATING: it is being created or deleted, or has failed",
 		Do:   "Wait until the cluster is ACTIVE, then retry the targets that did not end well.",
 	},
 	ClusterUnreachable: {

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -95,6 +96,8 @@ func TestFromAWS(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "TooManyRequestsException"}, fault.Throttled},
 		{&smithy.GenericAPIError{Code: "ServerException", Fault: smithy.FaultServer}, fault.AWSUnavailable},
 		{&smithy.GenericAPIError{Code: "UnsupportedOperation", Fault: smithy.FaultClient}, fault.AWSError},
+		{&smithy.OperationError{ServiceID: "EKS", Err: errors.New("missing required field, DescribeClusterInput.Name")}, fault.AWSError},
+		{fmt.Errorf("operation error: %w", context.DeadlineExceeded), fault.AWSUnavailable},
 		{&url.Error{Op: "Get", URL: "https://sts/?X-Amz-Signature=abc", Err: errors.New("connection reset")}, fault.AWSUnavailable},
 	}
 	for _, test := range tests {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Name is the stable name of an error, such as "CrossApply.Conflict".
@@ -42,7 +43,6 @@ type Entry struct {
 	When string
 	// Do is what a person does about it.
 	Do string
-	// Retry says that the same call may succeed a little later, so the
 	// Retry says whether the definition makes the same call again.
 	Retry Retry
 }
@@ -89,6 +89,15 @@ func New(name Name, format string, args ...any) error {
 // text: say in it what a person needs to know.
 func Wrap(err error, name Name, format string, args ...any) error {
 	return &Error{Name: name, Message: fmt.Sprintf(format, args...), cause: err}
+}
+
+// Shorten bounds a text that comes from elsewhere to most bytes before it goes
+// into a message: messages cross states, which carry a few KiB at most.
+func Shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // NameOf returns the name of the outermost named error in err's chain, and

@@ -9,11 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
 )
 
 // Apply applies an object server-side and says what that changed. An apply that
 // changes nothing leaves the object as it was, to the resourceVersion; so Apply
-// reads it first. A change by somebody else between the two calls is reported as
+// reads it first; a call that is repeated because its answer was lost says
+// unchanged too. A change by somebody else between the two calls is reported as
 // configured. It fails with [fault.Conflict] and the fields and owners, or as
 // [Fault] says.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
@@ -31,6 +33,9 @@ func (c *Client) Apply(ctx context.Context, object *unstructured.Unstructured, m
 		options.DryRun = []string{metav1.DryRunAll}
 	}
 	after, err := resource.Apply(ctx, object.GetName(), object, options)
+	if apierrors.IsForbidden(err) {
+		return contract.Applied{}, c.refusal(ctx, ref, mapping, err)
+	}
 	if err != nil {
 		return contract.Applied{}, Fault(c.target, "apply "+ref.String(), err)
 	}
@@ -40,6 +45,17 @@ func (c *Client) Apply(ctx context.Context, object *unstructured.Unstructured, m
 		Generation:      after.GetGeneration(),
 		ResourceVersion: after.GetResourceVersion(),
 	}, nil
+}
+
+// refusal tells apart who forbade an apply: RBAC, or admission. A webhook, an
+// exceeded quota and a terminating namespace answer with the same code and
+// reason as RBAC does, but what helps is another.
+func (c *Client) refusal(ctx context.Context, ref contract.ResourceRef, mapping contract.Mapping, err error) error {
+	if denied := c.Review(ctx, ref, mapping, []string{"get", "create", "patch"}); denied != nil {
+		return denied
+	}
+	return fault.Wrap(err, fault.Invalid, "%s: apply %s: RBAC allows it, but admission does not: %s",
+		c.target, ref, fault.Shorten(err.Error(), maxMessage))
 }
 
 // changeBetween compares an object before an apply (nil or empty: there was

@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -58,7 +57,7 @@ func (c *Client) servedIn(ctx context.Context, gv schema.GroupVersion) ([]metav1
 	}
 	var list metav1.APIResourceList
 	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, errors.Join(errors.New("the discovery document is not JSON"), err)
+		return nil, fault.Wrap(err, fault.ClusterError, "%s: the discovery document of %s is not JSON: is this a Kubernetes API server?", c.target, gv)
 	}
 	return list.APIResources, nil
 }

@@ -82,10 +82,7 @@ func messageOf(status metav1.Status) string {
 	if conflicts != nil {
 		message = strings.Join(conflicts, "; ")
 	}
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
-	}
-	return message
+	return fault.Shorten(message, maxMessage)
 }
 
 // transport says why no answer came, without the URL that url.Error repeats.

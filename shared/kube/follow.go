@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
@@ -66,13 +67,15 @@ func (f *follower) round(ctx, watching context.Context) (done bool, err error) {
 	options := f.one
 	options.ResourceVersion = version
 	watcher, err := f.api.Watch(watching, options)
-	if watching.Err() != nil {
+	if err == nil {
+		defer watcher.Stop()
+	}
+	if watching.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer watcher.Stop()
 	for event := range watcher.ResultChan() {
 		object, _ := event.Object.(*unstructured.Unstructured)
 		switch event.Type {

@@ -265,6 +265,34 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// RBAC and admission forbid with the same code and reason.
+func TestForbiddenApply(t *testing.T) {
+	for _, test := range []struct {
+		allowed bool
+		want    fault.Name
+		says    string
+	}{
+		{true, fault.Invalid, "admission does not: admission webhook \"quota\" denied the request"},
+		{false, fault.Forbidden, "RBAC does not allow the access role to get, create, patch topics.messaging.example.com in namespace kafka"},
+	} {
+		client, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+			switch r.Method {
+			case http.MethodGet:
+				write(t, w, http.StatusOK, topic("5"))
+			case http.MethodPatch:
+				write(t, w, http.StatusForbidden, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
+					Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: `admission webhook "quota" denied the request`})
+			case http.MethodPost:
+				write(t, w, http.StatusOK, map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": map[string]any{"allowed": test.allowed}})
+			}
+		})
+		_, err := client.Apply(t.Context(), &unstructured.Unstructured{Object: topic("")}, topics, contract.ApplySettings{FieldManager: "crossapply"})
+		if fault.NameOf(err) != test.want || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("got %s: %v", fault.NameOf(err), err)
+		}
+	}
+}
+
 func TestDiscover(t *testing.T) {
 	served := metav1.APIResourceList{GroupVersion: "messaging.example.com/v1", APIResources: []metav1.APIResource{
 		{Name: "topics", Kind: "Topic", Namespaced: true},

@@ -11,5 +11,7 @@
 // Whether a condition speaks of the generation that was applied can only be
 // told where the condition, or else the status, carries observedGeneration. An
 // operator that writes neither can leave a stale Ready=True behind that nobody
-// can tell from a fresh one; [Verdict.Unproven] is set then.
+// can tell from a fresh one; [Verdict.Unproven] is set then. Nor does a
+// condition like Failed=True without it end the wait, but on a new object: the
+// target then runs out of its time instead, and the message says what was seen.
 package readiness

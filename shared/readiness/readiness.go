@@ -21,7 +21,8 @@ const (
 
 // failing are the condition types by which operators say "this will not work":
 // Stalled is kstatus's, Failed and Degraded are in wide use. One that is True
-// for the applied generation ends the wait.
+// for the applied generation ends the wait; one that may be left over from an
+// earlier generation does not, or no repair could ever be applied.
 var failing = []string{"Stalled", "Failed", "Degraded"}
 
 // Rule is what an object must say to be Ready.
@@ -51,7 +52,7 @@ func Of(object *unstructured.Unstructured, rule Rule) Verdict {
 		if kind == rule.Condition {
 			continue
 		}
-		if c, ok := conditions[kind]; ok && c.status == "True" && !c.stale(rule.Generation) {
+		if c, ok := conditions[kind]; ok && c.status == "True" && c.fresh(rule.Generation) {
 			return Verdict{State: Failed, Message: c.String()}
 		}
 	}
@@ -81,6 +82,12 @@ type condition struct {
 // stale says that the condition speaks of an earlier generation than wanted.
 func (c condition) stale(wanted int64) bool {
 	return c.observed != nil && *c.observed < wanted
+}
+
+// fresh says that the condition must speak of the generation wanted. One that
+// does not say of which can only be left over where there was an earlier one.
+func (c condition) fresh(wanted int64) bool {
+	return wanted == 1 || c.observed != nil && !c.stale(wanted)
 }
 
 func (c condition) String() string {

@@ -1,6 +1,7 @@
 package readiness_test
 
 import (
+	"cmp"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,7 +15,9 @@ func TestOf(t *testing.T) {
 		name      string
 		object    string
 		condition string
-		want      readiness.Verdict
+		// generation that was applied; 0 means 2
+		generation int64
+		want       readiness.Verdict
 	}{{
 		name:   "no status at all is not Ready",
 		object: `{}`,
@@ -75,6 +78,15 @@ func TestOf(t *testing.T) {
 		object: `{status: {conditions: [{type: Failed, status: "True", observedGeneration: 1}]}}`,
 		want:   readiness.Verdict{State: readiness.Progressing, Message: "status has no condition Ready yet"},
 	}, {
+		name:   "a failure that may be left over does not count",
+		object: `{status: {conditions: [{type: Degraded, status: "True"}, {type: Ready, status: "False", reason: Repairing}]}}`,
+		want:   readiness.Verdict{State: readiness.Progressing, Message: "Ready=False (Repairing)"},
+	}, {
+		name:       "a new object has nothing left over",
+		object:     `{status: {conditions: [{type: Degraded, status: "True"}]}}`,
+		generation: 1,
+		want:       readiness.Verdict{State: readiness.Failed, Message: "Degraded=True"},
+	}, {
 		name:   "Failed=False is not a failure",
 		object: `{status: {observedGeneration: 2, conditions: [{type: Failed, status: "False"}, {type: Ready, status: "True"}]}}`,
 		want:   readiness.Verdict{State: readiness.Ready, Message: "Ready=True"},
@@ -94,7 +106,7 @@ func TestOf(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(test.object), &object.Object); err != nil {
 				t.Fatal(err)
 			}
-			rule := readiness.Rule{Condition: "Ready", Generation: 2}
+			rule := readiness.Rule{Condition: "Ready", Generation: cmp.Or(test.generation, 2)}
 			if test.condition != "" {
 				rule.Condition = test.condition
 			}

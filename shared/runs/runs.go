@@ -57,12 +57,12 @@ func (b Bucket) Name() string { return b.name }
 // URI returns the s3:// URI of a key.
 func (b Bucket) URI(key string) string { return "s3://" + b.name + "/" + key }
 
-// Get reads a whole object. It fails with [fault.NotFound] where there is none.
+// Get reads a whole object.
 func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	doing := "read " + b.URI(key)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
 	if err != nil {
-		return nil, fault.FromAWS(err, map[string]fault.Name{"NoSuchKey": fault.NotFound}, doing)
+		return nil, fault.FromAWS(err, nil, doing)
 	}
 	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
 	body, err := io.ReadAll(out.Body)
