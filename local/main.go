@@ -31,13 +31,16 @@ func main() { os.Exit(status(os.Args[1:])) }
 func status(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends a clean-up that hangs
 	err := run(ctx, args, os.Stdout)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
 	switch {
 	case ctx.Err() != nil:
-		fmt.Println("\nstopped; nothing is left running")
+		fmt.Println("\nstopped")
 		return 130
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "error:", err)
 		return 1
 	}
 	return 0
@@ -56,6 +59,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	logs := flags.Bool("logs", false, "show the functions' logs")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is not an option: see -h", flags.Arg(0))
 	}
 	config := world.Config{Progress: out}
 	if *logs {
@@ -92,7 +98,7 @@ func runDemo(ctx context.Context, config world.Config, request []byte, out io.Wr
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	d := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: out, Terminal: isTerminal(out)}
+	d := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: out, Terminal: isTerminal(out) && config.FollowLogs == nil}
 	for _, title := range []string{"applying to every target", "once more: nothing is left to change"} {
 		_, _ = fmt.Fprintf(out, "\n==> %s\n", title)
 		if _, err := d.Run(ctx, request); err != nil {

@@ -66,7 +66,7 @@ func (v *view) table(results []contract.Result) {
 	table := tabwriter.NewWriter(v.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "\nACCOUNT\tREGION\tCLUSTER\tOUTCOME\tCHANGE\tSECONDS\tMESSAGE")
 	for _, r := range results {
-		message := r.Message
+		message := strings.Join(strings.Fields(r.Message), " ") // one line per target
 		if r.Error != "" {
 			message = r.Error + ": " + message
 		}

@@ -49,7 +49,7 @@ export AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
 export KUBECONFIG=%[5]s
 
 aws stepfunctions start-execution --state-machine-arn %[6]s \
-  --name first --input file://examples/rollout.json
+  --name first --input file://examples/rollout.json    # a name serves once
 aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/runs/first/report.json -
 `, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -90,7 +92,10 @@ func functions(binaries string, pollWindow time.Duration) []lambda.Function {
 func buildFunctions(ctx context.Context, dir string) error {
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w",
 		"-o", dir+string(filepath.Separator), "github.com/crossapply/crossapply/functions/...")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	// Interrupted, go ends its compilers and removes its files.
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
+	build.WaitDelay = 5 * time.Second
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the functions: %w\n%s", err, out)
 	}

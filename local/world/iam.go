@@ -12,7 +12,7 @@ import (
 func engineer(account string) iam.User {
 	return iam.User{
 		Account: account, Name: "engineer",
-		AccessKeyID: "AKIALOCAL" + account[:11], SecretAccessKey: "local-secret-of-" + account,
+		AccessKeyID: "AKIALOCL" + account, SecretAccessKey: "local-secret-of-" + account,
 		Policies: []string{policy(allow("*", "*"))},
 	}
 }

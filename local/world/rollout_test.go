@@ -224,6 +224,7 @@ func TestBadInput(t *testing.T) {
 	}
 	before := calls()
 	for _, input := range []string{`{}`, `[]`, `"x"`, `{"resource": {}, "targets": []}`, `{"targets": [{"account": "x"}], "oops": 1}`,
+		strings.Replace(topic{name: "rounded", partitions: 7, targets: []contract.Target{payments}}.request(t), `"partitions":7`, `"partitions":9007199254740993`, 1),
 		topic{name: "../../secrets", targets: []contract.Target{payments}}.request(t)} {
 		ended := wait(t, start(t, input))
 		if ended.Status != types.ExecutionStatusFailed || aws.ToString(ended.Error) != string(fault.InvalidRequest) {

@@ -265,7 +265,7 @@ func (w *World) startOperators(ctx context.Context, config Config) error {
 		if running == nil || c.NoCRD {
 			continue
 		}
-		o, err := operator.Start(context.WithoutCancel(ctx), running.AdminConfig(), config.Operator)
+		o, err := operator.Start(ctx, running.AdminConfig(), config.Operator)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Target, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -141,22 +142,27 @@ func New(file string, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// Check says whether src is an expression. The error is an *EvalError.
-func (e *Engine) Check(src string) error {
+// Check says whether src is an expression, and which members of $states it
+// reads by name ("input", "result", ...). The error is an *EvalError.
+func (e *Engine) Check(src string) (reads []string, err error) {
 	s := e.Session(nil)
 	defer s.Close()
 	rt, err := s.acquire()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v, err := rt.check(goja.Undefined(), rt.vm.ToValue(src))
 	if err != nil {
-		return &EvalError{Message: err.Error()}
+		return nil, &EvalError{Message: err.Error()}
 	}
-	if goja.IsNull(v) {
-		return nil
+	o := v.ToObject(rt.vm)
+	if e := o.Get("error"); e != nil && !goja.IsUndefined(e) {
+		return nil, problem(rt.vm, e)
 	}
-	return problem(rt.vm, v)
+	if err := rt.vm.ExportTo(o.Get("reads"), &reads); err != nil {
+		return nil, fmt.Errorf("what the expression reads: %w", err)
+	}
+	return reads, nil
 }
 
 // Session opens a session whose expressions see the variables, each a JSON
@@ -313,6 +319,11 @@ func (e *Engine) newRuntime() (*runtime, error) {
 	vm := goja.New()
 	vm.SetTimeSource(e.opts.Now)
 	vm.SetMaxCallStackSize(2000)
+	// $base64encode and $base64decode ask for a browser's functions, or else for
+	// Node's Buffer.
+	if err := vm.Set("window", map[string]any{"btoa": btoa, "atob": atob}); err != nil {
+		return nil, fmt.Errorf("set the global window: %w", err)
+	}
 	module, err := vm.RunProgram(e.module)
 	if err != nil {
 		return nil, fmt.Errorf("run the jsonata module: %w", err)
@@ -341,10 +352,11 @@ func (e *Engine) newRuntime() (*runtime, error) {
 	return rt, nil
 }
 
-// random is the same number for the same seed, as AWS promises.
+// random is the same number for the same seed, as AWS promises. The numbers
+// are this package's own: AWS does not say how it makes them.
 func (e *Engine) random(seed *float64) float64 {
 	if seed != nil {
-		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0)).Float64()
+		return rand.New(rand.NewPCG(math.Float64bits(*seed), 0)).Float64()
 	}
 	e.randMu.Lock()
 	defer e.randMu.Unlock()

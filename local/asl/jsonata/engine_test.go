@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +56,16 @@ func TestEval(t *testing.T) {
 		{src: `$range(3, 1, -1)`, want: `[3,2,1]`},
 		{src: `$hash("abc", "SHA-1")`, want: `"a9993e364706816aba3e25717850c26c9cd0d89d"`},
 		{src: `$hash("abc", "CRC")`, code: "D3203"},
+		{src: `$hash("abc")`, code: "T0410"},
+		{src: `$hash($states.input.missing, "MD5")`, want: `undefined`},
 		{src: `$random(7) = $random(7)`, want: `true`},
+		{src: `$random(0.1) = $random(0.9)`, want: `false`},
+		{src: `$random(0) = $random(-0)`, want: `true`},
+		{src: `$base64encode("hello:\u00e9")`, want: `"aGVsbG866Q=="`},
+		{src: `$base64decode("aGVsbG866Q==")`, want: `"hello:é"`},
+		{src: `$base64decode("-_ 8!")`, want: `"ûÿ"`},
+		{src: `1 / 0`, code: "D1001"},
+		{src: `{"a": [1, 0 / 0]}`, code: "D1001"},
 		{src: `$match($uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/).index`, want: `0`},
 		{src: `$now()`, want: `"2026-03-04T05:06:07.089Z"`},
 		{src: `$contains("hello$world", /^hello\$/)`, want: `true`},
@@ -84,12 +94,117 @@ func TestEval(t *testing.T) {
 	}
 }
 
+// TestEveryFunction calls each function of the language once: each must find
+// what it needs of its JavaScript world.
+func TestEveryFunction(t *testing.T) {
+	e := engine(t, jsonata.Options{})
+	for _, tc := range []struct{ src, want string }{
+		{`$abs(-5)`, `5`},
+		{`$append([1], [2])`, `[1,2]`},
+		{`$assert(true, "no")`, `undefined`},
+		{`$average([1, 3])`, `2`},
+		{`$base64decode("bXlzdHJpbmc=")`, `"mystring"`},
+		{`$base64encode("mystring")`, `"bXlzdHJpbmc="`},
+		{`$boolean("x")`, `true`},
+		{`$ceil(1.2)`, `2`},
+		{`$clone({"a": 1})`, `{"a":1}`},
+		{`$contains("abc", "b")`, `true`},
+		{`$count([1, 2])`, `2`},
+		{`$decodeUrl("%E3%81%82")`, `"あ"`},
+		{`$decodeUrlComponent("%3Fx%3D")`, `"?x="`},
+		{`$distinct([1, 1, 2])`, `[1,2]`},
+		{`$each({"a": 1, "b": 2}, function($v, $k) { $k & $v })`, `["a1","b2"]`},
+		{`$encodeUrl("あ")`, `"%E3%81%82"`},
+		{`$encodeUrlComponent("?x=")`, `"%3Fx%3D"`},
+		{`$exists(1)`, `true`},
+		{`$filter([1, 2, 3], function($v) { $v > 1 })`, `[2,3]`},
+		{`$floor(1.8)`, `1`},
+		{`$formatBase(100, 2)`, `"1100100"`},
+		{`$formatInteger(2789, "w")`, `"two thousand, seven hundred and eighty-nine"`},
+		{`$formatNumber(12345.6, "#,###.00")`, `"12,345.60"`},
+		{`$fromMillis(1510067557121)`, `"2017-11-07T15:12:37.121Z"`},
+		{`$fromMillis(1510067557121, "[D1o] [MNn] [Y]")`, `"7th November 2017"`},
+		{`$join(["a", "b"], "-")`, `"a-b"`},
+		{`$keys({"a": 1, "b": 2})`, `["a","b"]`},
+		{`$length("añ")`, `2`},
+		{`$lookup({"a": 1}, "a")`, `1`},
+		{`$lowercase("ÀB")`, `"àb"`},
+		{`$map([1, 2], function($v) { $v * 2 })`, `[2,4]`},
+		{`$match("ab12", /[0-9]+/).match`, `"12"`},
+		{`$max([1, 3, 2])`, `3`},
+		{`$merge([{"a": 1}, {"b": 2}])`, `{"a":1,"b":2}`},
+		{`$millis() > 0`, `true`},
+		{`$min([2, 1])`, `1`},
+		{`$not(true)`, `false`},
+		{`$length($now())`, `24`},
+		{`$number("0x1F")`, `31`},
+		{`$pad("a", -3, "#")`, `"##a"`},
+		{`$parseInteger("twelve", "w")`, `12`},
+		{`$power(2, 10)`, `1024`},
+		{`$random() < 1`, `true`},
+		{`$reduce([1, 2, 3], function($i, $j) { $i + $j })`, `6`},
+		{`$replace("abab", /b/, "c")`, `"acac"`},
+		{`$reverse([1, 2])`, `[2,1]`},
+		{`$round(2.5)`, `2`},
+		{`$count($shuffle([1, 2, 3]))`, `3`},
+		{`$sift({"a": 1, "b": 2}, function($v) { $v > 1 })`, `{"b":2}`},
+		{`$single([1, 2], function($v) { $v = 2 })`, `2`},
+		{`$sort(["b", "a"])`, `["a","b"]`},
+		{`$split("a, b", ", ")`, `["a","b"]`},
+		{`$spread({"a": 1, "b": 2})`, `[{"a":1},{"b":2}]`},
+		{`$sqrt(9)`, `3`},
+		{`$string({"a": 1})`, `"{\"a\":1}"`},
+		{`$substring("hello", 1, 2)`, `"el"`},
+		{`$substringAfter("a=b", "=")`, `"b"`},
+		{`$substringBefore("a=b", "=")`, `"a"`},
+		{`$sum([1, 2])`, `3`},
+		{`$toMillis("2017-11-07T15:12:37.121Z")`, `1510067557121`},
+		{`$toMillis("7/11/2017", "[D]/[M]/[Y]")`, `1510012800000`},
+		{`$trim("  a   b ")`, `"a b"`},
+		{`$type([])`, `"array"`},
+		{`$uppercase("à")`, `"À"`},
+		{`$zip([1, 2], ["a", "b"])`, `[[1,"a"],[2,"b"]]`},
+	} {
+		s := e.Session(nil)
+		got, err := s.Eval(t.Context(), tc.src)
+		s.Close()
+		if errors.Is(err, jsonata.ErrUndefined) {
+			got, err = json.RawMessage("undefined"), nil
+		}
+		if err != nil || string(got) != tc.want {
+			t.Errorf("%s: got %s, %v; want %s", tc.src, got, err, tc.want)
+		}
+	}
+	s := e.Session(nil)
+	defer s.Close()
+	var failed *jsonata.EvalError
+	if _, err := s.Eval(t.Context(), `$error("gone")`); !errors.As(err, &failed) || failed.Code != "D3137" || failed.Message != "gone" {
+		t.Errorf("$error: %v", err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	e := engine(t, jsonata.Options{})
-	if err := e.Check(`$states.input`); err != nil {
-		t.Error(err)
+	for _, tc := range []struct {
+		src   string
+		reads []string
+	}{
+		{`$states.input`, []string{"input"}},
+		{`1 + 1`, nil},
+		{`$states`, nil},
+		{`$other.result`, nil},
+		{`"$states.result"`, nil},
+		{`$states.input.result`, []string{"input"}},
+		{`$map($states.input.a, function($x) { $x + $states.result.b[c = $states.errorOutput] })`, []string{"input", "result", "errorOutput"}},
+		{"{'a': [$states.`result`]} ~> $string", []string{"result"}},
+		{`$exists($states."result") ? 1 : ($x := $states.context; $x)`, []string{"result", "context"}},
+	} {
+		got, err := e.Check(tc.src)
+		if err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(tc.reads))) {
+			t.Errorf("%s: reads %q, %v; want %q", tc.src, got, err, tc.reads)
+		}
 	}
-	if err := e.Check(`$states.input.(`); err == nil {
+	if _, err := e.Check(`$states.input.(`); err == nil {
 		t.Error("no error for an unfinished expression")
 	}
 }

@@ -7,7 +7,9 @@
 
   const fail = (code, message) => { throw { code: code, message: message }; };
 
-  // The functions that Step Functions has and the language has not.
+  // The functions that Step Functions has and the language has not. Their codes
+  // (D32..) are this file's own: AWS documents only that such calls fail.
+  // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#jsonata-functions-provided-by-sfn
   const extras = {
     parse: [(text) => {
       if (text === undefined) return undefined;
@@ -34,13 +36,15 @@
       for (let i = 0; i < count; i++) out.push(first + i * delta);
       return out;
     }, '<nnn:a>'],
+    // The guide gives the algorithm as a parameter without a default.
     hash: [(text, algorithm) => {
-      if (text === undefined) return undefined;
-      const sum = host.hash(text, algorithm === undefined ? 'SHA-256' : algorithm);
+      if (text === undefined || algorithm === undefined) return undefined;
+      const sum = host.hash(text, algorithm);
       if (sum === '') fail('D3203', '$hash: unknown algorithm ' + JSON.stringify(algorithm));
       return sum;
-    }, '<s-s?:s>'],
-    random: [(seed) => host.random(seed === undefined ? null : seed), '<n?:n>'],
+    }, '<ss:s>'],
+    // Adding 0 makes one seed of 0 and -0, which are equal.
+    random: [(seed) => host.random(seed === undefined ? null : seed + 0), '<n?:n>'],
     uuid: [() => host.uuid(), '<:s>'],
   };
 
@@ -65,15 +69,37 @@
   const isFunction = (v) => typeof v === 'function' ||
     (v !== null && typeof v === 'object' && (v._jsonata_lambda === true || v._jsonata_function === true));
 
+  // JSON.stringify would leave functions out and make null of 1/0, silently.
   const encode = (value) => JSON.stringify(value, (key, v) => {
     if (isFunction(v)) fail('FUNCTION', 'a function is not a JSON value');
+    if (typeof v === 'number' && !Number.isFinite(v)) fail('D1001', 'Number out of range: ' + v);
     return v;
   });
 
+  // reads finds the members of $states that a syntax tree names, $states.result
+  // for example, wherever they stand.
+  const reads = (tree) => {
+    const found = new Set();
+    const seen = new Set(); // a tree may hold a node twice
+    const walk = (node) => {
+      if (node === null || typeof node !== 'object' || seen.has(node)) return;
+      seen.add(node);
+      if (node.type === 'path') {
+        node.steps.forEach((step, i) => {
+          const next = node.steps[i + 1];
+          if (step.type === 'variable' && step.value === 'states' && next && next.type === 'name') found.add(next.value);
+        });
+      }
+      Object.values(node).forEach(walk);
+    };
+    walk(tree);
+    return Array.from(found);
+  };
+
   return {
-    // check says what is wrong with an expression's grammar, or nothing.
+    // check says what is wrong with an expression's grammar, or else what it reads.
     check: (src) => {
-      try { jsonata(src); return null; } catch (e) { return problem(e); }
+      try { return { reads: reads(jsonata(src).ast()) }; } catch (e) { return { error: problem(e) }; }
     },
     parse: (text) => JSON.parse(text),
     // evaluate fills outcome with text (JSON; absent when the result is

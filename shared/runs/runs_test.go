@@ -1,0 +1,101 @@
+package runs_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+// fakeS3 answers as scripted, and notes what it was asked.
+type fakeS3 struct {
+	err         error
+	body        io.Reader
+	pages       [][]string
+	ifNoneMatch *string
+}
+
+func (f *fakeS3) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return &s3.GetObjectOutput{Body: io.NopCloser(f.body)}, nil
+}
+
+func (f *fakeS3) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	f.ifNoneMatch = in.IfNoneMatch
+	return &s3.PutObjectOutput{}, f.err
+}
+
+func (f *fakeS3) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+	page := len(aws.ToString(in.ContinuationToken))
+	out := &s3.ListObjectsV2Output{IsTruncated: aws.Bool(page+1 < len(f.pages)), NextContinuationToken: aws.String(strings.Repeat("x", page+1))}
+	for _, key := range f.pages[page] {
+		out.Contents = append(out.Contents, types.Object{Key: aws.String(key)})
+	}
+	return out, f.err
+}
+
+func TestPutJSONOnce(t *testing.T) {
+	tests := []struct {
+		code string
+		want fault.Name
+	}{
+		{"PreconditionFailed", fault.AlreadyExists},
+		{"ConditionalRequestConflict", fault.AWSUnavailable},
+		{"SlowDown", fault.Throttled},
+		{"AccessDenied", fault.AWSError},
+	}
+	for _, test := range tests {
+		f := &fakeS3{err: &smithy.GenericAPIError{Code: test.code}}
+		err := runs.NewBucket(f, "b").PutJSONOnce(t.Context(), "claims/1.json", "mine")
+		if fault.NameOf(err) != test.want || aws.ToString(f.ifNoneMatch) != "*" {
+			t.Errorf("%s: got %v with If-None-Match %v", test.code, err, f.ifNoneMatch)
+		}
+	}
+	f := &fakeS3{}
+	if err := runs.NewBucket(f, "b").PutJSON(t.Context(), "x", "mine"); err != nil || f.ifNoneMatch != nil {
+		t.Errorf("a plain write is conditional: %v, %v", f.ifNoneMatch, err)
+	}
+}
+
+func TestGet(t *testing.T) {
+	broken := io.MultiReader(strings.NewReader(`{"half`), errorReader{})
+	if _, err := runs.NewBucket(&fakeS3{body: broken}, "b").Get(t.Context(), "x"); fault.NameOf(err) != fault.AWSUnavailable {
+		t.Errorf("a body that breaks off: %v", err)
+	}
+	var value map[string]any
+	err := runs.NewBucket(&fakeS3{body: strings.NewReader("{")}, "b").GetJSON(t.Context(), "x", &value)
+	if err == nil || !strings.Contains(err.Error(), "s3://b/x") {
+		t.Errorf("half an object: %v", err)
+	}
+}
+
+type errorReader struct{}
+
+func (errorReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+func TestListFollowsPages(t *testing.T) {
+	f := &fakeS3{pages: [][]string{{"a", "b"}, {"c"}, {"d"}}}
+	got, err := runs.NewBucket(f, "b").List(t.Context(), "runs/")
+	if err != nil || !slices.Equal(got, []string{"a", "b", "c", "d"}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestClaimKey(t *testing.T) {
+	hostile := runs.ClaimKey("../../runs/other/resource.json")
+	if !strings.HasPrefix(hostile, "claims/") || strings.Contains(hostile, "..") || hostile == runs.ClaimKey("x") {
+		t.Errorf("the key is %s", hostile)
+	}
+}
