@@ -52,6 +52,27 @@ dist/%.zip: FORCE
 .PHONY: FORCE
 FORCE:
 
+# CONFIG names a configuration file; without it, cdk.json's is used.
+CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
+
+.PHONY: synth
+synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/
+	@$(CDK) synth --quiet
+	@ls cdk.out/*.template.json dist/*.template.json
+
+.PHONY: diff
+diff: build node_modules/.package-lock.json ## what a deployment of the hub would change
+	@$(CDK) diff crossapply
+
+.PHONY: deploy
+deploy: build node_modules/.package-lock.json ## deploy the hub stack
+	@$(CDK) deploy crossapply
+
+.PHONY: deploy-access
+deploy-access: build node_modules/.package-lock.json ## give access to the clusters of ACCOUNT=...
+	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
+	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
+
 .PHONY: lint
 lint: ## run golangci-lint, in the version pinned in .ci/lint.mod
 	@gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "gofmt these files" && exit 1)
