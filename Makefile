@@ -54,6 +54,8 @@ FORCE:
 
 # CONFIG names a configuration file; without it, cdk.json's is used.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
+synth diff deploy deploy-access: export JSII_DEPRECATED = quiet
+synth diff deploy deploy-access: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION = 1
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/

@@ -79,20 +79,21 @@ func tag(stack awscdk.Stack, c config.Config) {
 }
 
 // writeAccess writes the access template and the RBAC rules. All access stacks
-// of a large fleet do not fit into one template; they are deployed one by one
-// then, and a file of an earlier configuration is removed.
+// of a large fleet do not fit into one template, and a configuration need not
+// list resources: then there is no such file, nor one left of another configuration.
 func writeAccess(c config.Config, dist, template string) error {
-	if !c.FitsOneTemplate() {
-		if err := os.RemoveAll(template); err != nil {
-			return fmt.Errorf("remove the old access template: %w", err)
+	var body []byte
+	if c.FitsOneTemplate() {
+		var err error
+		if body, err = accessTemplate(c); err != nil {
+			return err
 		}
-	} else if body, err := accessTemplate(c); err != nil {
-		return err
-	} else if err := write(template, body); err != nil {
+	}
+	if err := write(template, body); err != nil {
 		return err
 	}
 	rules, err := access.RBAC(c.Resources)
-	if err != nil || len(rules) == 0 {
+	if err != nil {
 		return err
 	}
 	return write(filepath.Join(dist, rbacFile), rules)
@@ -120,7 +121,14 @@ func accessTemplate(c config.Config) ([]byte, error) {
 	return append(body, '\n'), nil
 }
 
+// write writes a file, or removes it when there is nothing to write.
 func write(file string, body []byte) error {
+	if len(body) == 0 {
+		if err := os.RemoveAll(file); err != nil {
+			return fmt.Errorf("remove what an earlier run wrote: %w", err)
+		}
+		return nil
+	}
 	if err := os.WriteFile(file, body, 0o644); err != nil { //nolint:gosec // to be handed to others
 		return fmt.Errorf("write %s: %w", file, err)
 	}

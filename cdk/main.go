@@ -17,9 +17,11 @@ import (
 
 func main() {
 	err := run()
-	jsii.Close()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crossapply:", err)
+	}
+	jsii.Close()
+	if err != nil {
 		os.Exit(1)
 	}
 }

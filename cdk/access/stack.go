@@ -36,7 +36,7 @@ func NewStack(scope constructs.Construct, c config.Config, place config.Place) a
 		Env:         &awscdk.Environment{Account: jsii.String(place.Account), Region: jsii.String(place.Region)},
 		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
 	})
-	part{Config: c, Place: place}.build(stack)
+	part{config: c, place: place}.build(stack)
 	return stack
 }
 
@@ -55,28 +55,31 @@ func NewTemplate(scope constructs.Construct, id string, c config.Config) awscdk.
 				awscdk.Fn_ConditionEquals(awscdk.Aws_REGION(), place.Region),
 			),
 		})
-		part{Config: c, Place: place, condition: condition}.build(here)
+		part{config: c, place: place, condition: condition}.build(here)
 	}
 	return stack
 }
 
 // part is what one account needs in one Region.
 type part struct {
-	config.Config
-	config.Place
+	config config.Config
+	place  config.Place
 	// condition is nil where the part has a stack of its own.
 	condition awscdk.CfnCondition
 }
 
 func (p part) build(scope constructs.Construct) {
 	var role awsiam.CfnRole
-	if p.Home {
+	if p.place.Home {
 		role = p.newRole(scope)
 	}
-	for _, cluster := range p.Place.Clusters {
-		entry := awseks.NewCfnAccessEntry(scope, jsii.String("Entry-"+cluster), &awseks.CfnAccessEntryProps{
+	// Below a construct of their own, logical ids carry a hash: names may differ
+	// in nothing but a hyphen.
+	entries := constructs.NewConstruct(scope, jsii.String("Entries"))
+	for _, cluster := range p.place.Clusters {
+		entry := awseks.NewCfnAccessEntry(entries, jsii.String(cluster), &awseks.CfnAccessEntryProps{
 			ClusterName:      jsii.String(cluster),
-			PrincipalArn:     jsii.String(RoleARN(p.Config, p.Place.Account)),
+			PrincipalArn:     jsii.String(RoleARN(p.config, p.place.Account)),
 			KubernetesGroups: jsii.Strings(Group),
 			Type:             jsii.String("STANDARD"),
 		})
@@ -97,7 +100,7 @@ func (p part) onlyHere(resource awscdk.CfnResource) {
 // clusters, with the external id, to describe the clusters.
 func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
 	role := awsiam.NewCfnRole(scope, jsii.String("Role"), &awsiam.CfnRoleProps{
-		RoleName:                 jsii.String(p.AccessRoleName),
+		RoleName:                 jsii.String(p.config.AccessRoleName),
 		Description:              jsii.String("Lets the crossapply workflow find this account's clusters; access to a cluster is given by its access entry."),
 		AssumeRolePolicyDocument: p.trust(),
 		Policies: []*awsiam.CfnRole_PolicyProperty{{
@@ -112,16 +115,16 @@ func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
 func trusted() []string { return []string{"resolve", "apply", "poll"} }
 
 func (p part) trust() awsiam.PolicyDocument {
-	partition := contract.PartitionOf(p.Hub.Region)
+	partition := contract.PartitionOf(p.config.Hub.Region)
 	var callers []string
 	for _, function := range trusted() {
-		callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.Hub.Account, p.Name, function))
+		callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.config.Hub.Account, p.config.Name, function))
 	}
 	return document(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("sts:AssumeRole"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(jsii.String(fmt.Sprintf("arn:%s:iam::%s:root", partition, p.Hub.Account)))},
+		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(jsii.String(fmt.Sprintf("arn:%s:iam::%s:root", partition, p.config.Hub.Account)))},
 		Conditions: &map[string]any{
-			"StringEquals": map[string]any{"sts:ExternalId": p.ExternalID},
+			"StringEquals": map[string]any{"sts:ExternalId": p.config.ExternalID},
 			"ArnEquals":    map[string]any{"aws:PrincipalArn": callers},
 		},
 	})
@@ -130,7 +133,7 @@ func (p part) trust() awsiam.PolicyDocument {
 func (p part) permissions() awsiam.PolicyDocument {
 	account := p.account()
 	arn := func(region, cluster string) *string {
-		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", contract.PartitionOf(p.Hub.Region), region, account.ID, cluster))
+		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", contract.PartitionOf(p.config.Hub.Region), region, account.ID, cluster))
 	}
 	var clusters []*string
 	for _, cluster := range account.Clusters {
@@ -153,12 +156,12 @@ func describe(clusters []*string) *awsiam.PolicyStatementProps {
 }
 
 func (p part) account() config.Account {
-	for _, account := range p.Accounts {
-		if account.ID == p.Place.Account {
+	for _, account := range p.config.Accounts {
+		if account.ID == p.place.Account {
 			return account
 		}
 	}
-	return config.Account{ID: p.Place.Account}
+	return config.Account{ID: p.place.Account}
 }
 
 func document(statements ...*awsiam.PolicyStatementProps) awsiam.PolicyDocument {

@@ -118,6 +118,22 @@ func (p *problems) clusters(c *Config, account Account, path *field.Path) {
 		}
 		seen[cluster] = i
 	}
+	if size := policySize(account); size > maxPolicySize && !account.Discovery {
+		p.add(field.Forbidden(path, fmt.Sprintf("the clusters' ARNs take %d characters, and a role's policies may have %d: turn discovery on", size, maxPolicySize)))
+	}
+}
+
+// maxPolicySize is how many characters all inline policies of a role may have.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
+const maxPolicySize = 10_240
+
+// policySize is about how many characters the access role's policy takes.
+func policySize(account Account) int {
+	size := 200
+	for _, cluster := range account.Clusters {
+		size += len(`"arn:aws-us-gov:eks:`) + len(cluster.Region) + len(`:222222222222:cluster/`) + len(cluster.Name) + len(`",`)
+	}
+	return size
 }
 
 func (p *problems) resources(c *Config) {

@@ -33,7 +33,7 @@ func (e *InvalidError) Error() string {
 // Load reads a configuration from a JSON or YAML file. It returns an
 // [InvalidError] when the configuration is not in order.
 func Load(file string) (Config, error) {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil {
 		return Config{}, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -125,7 +125,7 @@ func (c *Config) readRequests(dir string) field.ErrorList {
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(dir, file)
 			}
-			text, err := os.ReadFile(file)
+			text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 			if err != nil {
 				problems = append(problems, field.Invalid(path.Child("requestFile"), s.RequestFile, err.Error()))
 				continue

@@ -58,7 +58,7 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	if len(raw) > maxRequestBytes {
 		p.add(field.TooLong(path, "", maxRequestBytes))
 	}
-	if request.IdempotencyKey != "" {
+	if request.IdempotencyKey != nil {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
 	if len(request.Targets) == 0 {

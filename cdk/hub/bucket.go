@@ -58,9 +58,11 @@ func (h *hub) newBucket() {
 func (h *hub) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
 
 // useKey lets a role read and write what is encrypted with the deployment's
-// key, if it has one.
+// key, if it has one. A Map writes its results in several parts, and that takes
+// kms:Encrypt too.
+// https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hub) useKey(role awsiam.Role) {
 	if h.key != nil {
-		h.key.Grant(role, jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey"))
+		h.key.Grant(role, jsii.String("kms:Decrypt"), jsii.String("kms:Encrypt"), jsii.String("kms:GenerateDataKey"))
 	}
 }

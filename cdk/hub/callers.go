@@ -12,7 +12,7 @@ import (
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
 func (h *hub) newCallers(w workflow) {
 	statements := []awsiam.PolicyStatement{
-		allow([]string{"states:StartExecution"}, *w.alias.AttrArn()),
+		w.startLive(),
 		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions),
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),

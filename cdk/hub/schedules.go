@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/config"
@@ -36,11 +37,14 @@ func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
 		Description: jsii.String("EventBridge Scheduler, when it starts the workflow."),
 		AssumedBy:   h.service("scheduler.amazonaws.com", h.arn("scheduler", "schedule-group/"+h.config.Name)),
 	})
-	role.AddToPolicy(allow([]string{"states:StartExecution"}, *w.alias.AttrArn()))
+	role.AddToPolicy(w.startLive())
 	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
 	h.useKey(role)
+	// Below a construct of their own, logical ids carry a hash: names may differ
+	// in nothing but a hyphen.
+	scope := constructs.NewConstruct(h.Stack, jsii.String("Schedule"))
 	for _, s := range h.config.Schedules {
-		schedule, err := h.newSchedule(s, w, role, deadLetters)
+		schedule, err := h.newSchedule(scope, s, w, role, deadLetters)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +55,7 @@ func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
 	return deadLetters, nil
 }
 
-func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) (awsscheduler.CfnSchedule, error) {
+func (h *hub) newSchedule(scope constructs.Construct, s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) (awsscheduler.CfnSchedule, error) {
 	input, err := input(s)
 	if err != nil {
 		return nil, fmt.Errorf("schedule %s: %w", s.Name, err)
@@ -64,7 +68,7 @@ func (h *hub) newSchedule(s config.Schedule, w workflow, role awsiam.Role, deadL
 	if s.Disabled {
 		state = "DISABLED"
 	}
-	return awsscheduler.NewCfnSchedule(h.Stack, jsii.String("Schedule-"+s.Name), &awsscheduler.CfnScheduleProps{
+	return awsscheduler.NewCfnSchedule(scope, jsii.String(s.Name), &awsscheduler.CfnScheduleProps{
 		Name:                       jsii.String(s.Name),
 		ScheduleExpression:         jsii.String(s.Expression),
 		ScheduleExpressionTimezone: jsii.String(s.TimeZone),

@@ -81,7 +81,9 @@ func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Functio
 	for _, statement := range []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, invoked...),
 		allow([]string{"states:StartExecution"}, w.arn),
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, children),
+		// AWS documents the first form for running a Map and the second for its
+		// children: they carry the Map's label.
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions, children),
 		allow([]string{"s3:GetObject"}, h.objects("runs/*/targets.json")),
 		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects("runs/*/results/*")),
 	} {
@@ -99,6 +101,15 @@ func (h *hub) service(name, sourceARN string) awsiam.IPrincipal {
 		"StringEquals": map[string]any{"aws:SourceAccount": h.config.Hub.Account},
 		"ArnLike":      map[string]any{"aws:SourceArn": sourceARN},
 	}})
+}
+
+// startLive allows to start the workflow by its alias, and only by that. IAM
+// sees the state machine's own ARN then, and the alias as a condition key.
+// https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
+func (w workflow) startLive() awsiam.PolicyStatement {
+	start := allow([]string{"states:StartExecution"}, w.arn)
+	start.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{"states:StateMachineQualifier": []string{live}})
+	return start
 }
 
 // newAlias publishes the state machine as a version and points the alias at it.

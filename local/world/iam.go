@@ -46,7 +46,7 @@ func hubRoles(accounts []string) []iam.Role {
 			allow("states:StartExecution", machine),
 			allow("states:DescribeExecution", children),
 			allow("states:StopExecution", children),
-			allow("s3:GetObject", objects("runs/*/targets.json")),
+			allow("s3:GetObject", objects("runs/*/targets.json"), objects("runs/*/results/*")),
 			allow("s3:PutObject", objects("runs/*/results/*")),
 		)},
 	})

@@ -38,6 +38,12 @@ type Request struct {
 	// with another request is refused. 1 to [MaxIdempotencyKey] bytes; a key is
 	// remembered as long as the run bucket keeps its objects.
 	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+
+	// StartedBy is the ARN of the execution that started this one. Under this
+	// name a parent workflow passes it so that the console links the two; it has
+	// no effect here.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html
+	StartedBy string `json:"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID,omitempty"`
 }
 
 // Limits of a request.

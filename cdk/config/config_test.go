@@ -1,0 +1,208 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/crossapply/crossapply/cdk/config"
+)
+
+const minimal = `
+hub: {account: "111111111111", region: eu-west-1}
+externalId: rollouts-of-example-corp
+accounts:
+- id: "222222222222"
+  clusters: [{name: payments, region: eu-west-1}]
+`
+
+const request = `{resource: {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: b}}, targets: [{account: "222222222222", region: eu-west-1, cluster: payments}]}`
+
+func schedule(fields string) string {
+	return minimal + "schedules:\n- {name: nightly, expression: rate(1 day), request: " + request + ", " + fields + "}\n"
+}
+
+func manyClusters(account string, count int) string {
+	var text strings.Builder
+	text.WriteString("- id: \"" + account + "\"\n  clusters:\n")
+	for i := range count {
+		fmt.Fprintf(&text, "  - {name: cluster-%d, region: eu-west-1}\n", i)
+	}
+	return text.String()
+}
+
+func parse(t *testing.T, text string) (config.Config, error) {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Parse(raw, "test.yaml")
+}
+
+func TestMinimal(t *testing.T) {
+	c, err := parse(t, minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 ||
+		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions.Poll.MemoryMB != 256 || c.Functions.Report.MemoryMB != 512 {
+		t.Errorf("defaults are not as documented: %+v", c)
+	}
+}
+
+// Every mistake is an error that names its key.
+func TestMistakes(t *testing.T) {
+	replace := func(old, instead string) string {
+		if !strings.Contains(minimal, old) {
+			t.Fatalf("the minimal configuration does not hold %q", old)
+		}
+		return strings.Replace(minimal, old, instead, 1)
+	}
+	tests := []struct{ name, config, names string }{
+		{"nothing", "{}", "hub.account: Required"},
+		{"unknown key", minimal + "regoin: eu-west-1\n", "regoin: Invalid value: unknown key"},
+		{"unknown key below", replace("region: eu-west-1}\next", "regoin: eu-west-1}\next"), "hub.regoin: Invalid value: unknown key"},
+		{"key in other case", minimal + "runDAYS: 3\n", "runDAYS"},
+		{"wrong type", minimal + "runDays: thirty\n", "runDays"},
+		{"number as account", replace(`"111111111111"`, `111111111111`), "hub.account"},
+		{"bad hub account", replace(`"111111111111"`, `"1111"`), "hub.account"},
+		{"unknown region", replace("region: eu-west-1}\next", "region: eu-west-9}\next"), "hub.region"},
+		{"name", minimal + "name: Cross_Apply\n", "name"},
+		{"no external id", replace("externalId: rollouts-of-example-corp", ""), "externalId: Required"},
+		{"external id", replace("rollouts-of-example-corp", `"a b"`), "externalId"},
+		{"role name", minimal + "accessRoleName: path/role\n", "accessRoleName"},
+		{"bad account", replace(`"222222222222"`, `"22222222222x"`), "accounts[0].id"},
+		{"duplicate account", minimal + `- {id: "222222222222", discovery: true}` + "\n", "accounts[1].id"},
+		{"no clusters", minimal + `- {id: "333333333333"}` + "\n", "accounts[1].clusters"},
+		{"duplicate cluster", replace("[{name: payments, region: eu-west-1}]", "[{name: payments, region: eu-west-1}, {name: payments, region: eu-west-1}]"), "accounts[0].clusters[1]"},
+		{"cluster name", replace("payments", "pay/ments"), "accounts[0].clusters[0].name"},
+		{"unknown cluster region", replace("payments, region: eu-west-1", "payments, region: europe"), "accounts[0].clusters[0].region"},
+		{"other partition", replace("payments, region: eu-west-1", "payments, region: cn-north-1"), "accounts[0].clusters[0].region"},
+		{"more clusters than a policy can name", minimal + manyClusters("333333333333", 200), "accounts[1].clusters"},
+		{"more than one template holds", minimal + manyClusters("333333333333", 100) + manyClusters("444444444444", 100) + manyClusters("555555555555", 100) +
+			manyClusters("666666666666", 100) + manyClusters("777777777777", 100) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet"},
+		{"kind", minimal + "resources: [{group: Example.com, resource: topics}]\n", "resources[0].group"},
+		{"no plural", minimal + "resources: [{group: example.com}]\n", "resources[0].resource"},
+		{"namespace", minimal + "resources: [{resource: configmaps, namespaces: [a_b]}]\n", "resources[0].namespaces[0]"},
+		{"unknown function", minimal + "functions: {pole: {}}\n", "functions.pole"},
+		{"memory", minimal + "functions: {poll: {memoryMB: 64}}\n", "functions.poll.memoryMB"},
+		{"window", minimal + "pollWindowSeconds: 120\n", "pollWindowSeconds"},
+		{"retention", minimal + "logs: {retentionDays: 31}\n", "logs.retentionDays"},
+		{"log level", minimal + "logs: {level: DEBUG}\n", "logs.level"},
+		{"run days", minimal + "runDays: 90\n", "runDays"},
+		{"vpc", minimal + "vpc: {subnetIds: [sub-1], securityGroupIds: []}\n", "vpc.subnetIds[0]"},
+		{"no security group", minimal + "vpc: {subnetIds: [subnet-0123456789abcdef0], securityGroupIds: []}\n", "vpc.securityGroupIds"},
+		{"topic elsewhere", minimal + "alarmTopicArn: arn:aws:sns:us-east-1:111111111111:alarms\n", "alarmTopicArn"},
+		{"stack set", minimal + "stackSet: {organizationalUnitIds: [finance]}\n", "stackSet.organizationalUnitIds[0]"},
+		{"duplicate schedule", schedule("") + "- {name: nightly, expression: rate(1 day), request: " + request + "}\n", "schedules[1].name"},
+		{"schedule name", schedule("name: a b"), "schedules[0].name"},
+		{"schedule expression", schedule("expression: every day"), "schedules[0].expression"},
+		{"schedule time zone", schedule("timeZone: Europe/Atlantis"), "schedules[0].timeZone"},
+		{"schedule window", schedule("flexibleWindowMinutes: 2000"), "schedules[0].flexibleWindowMinutes"},
+		{"schedule retries", schedule("maximumRetryAttempts: 186"), "schedules[0].maximumRetryAttempts"},
+		{"schedule age", schedule("maximumEventAgeSeconds: 5"), "schedules[0].maximumEventAgeSeconds"},
+		{"schedule without request", minimal + "schedules: [{name: a, expression: rate(1 day)}]\n", "schedules[0].request"},
+		{"schedule with two requests", schedule("requestFile: a.json"), "schedules[0].requestFile"},
+		{"schedule with no such file", minimal + "schedules: [{name: a, expression: rate(1 day), requestFile: none.json}]\n", "schedules[0].requestFile"},
+		{"unknown field in a request", schedule("request: {rersource: {}}"), "schedules[0].request.rersource"},
+		{"wrong type in a request", schedule("request: {targets: all}"), "schedules[0].request.targets"},
+		{"no object as request", schedule("request: [1]"), "schedules[0].request"},
+		{"null as request", schedule("request: null"), "schedules[0].request"},
+		{"target without access", schedule(strings.Replace("request: "+request, "payments", "billing", 1)), "schedules[0].request.targets[0]"},
+		{"own idempotency key", schedule("request: {idempotencyKey: a}"), "schedules[0].request.idempotencyKey"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse(t, tt.config)
+			var invalid *config.InvalidError
+			if !errors.As(err, &invalid) {
+				t.Fatalf("want an InvalidError, got %v", err)
+			}
+			if !strings.Contains(err.Error(), "\n  "+tt.names) {
+				t.Errorf("want an error that names %q, got: %v", tt.names, err)
+			}
+		})
+	}
+}
+
+func TestScheduleExpressions(t *testing.T) {
+	good := []string{
+		"rate(1 hour)", "rate(5 minutes)", "at(2027-01-31T08:00:00)", "cron(0 2 * * ? *)", "cron(0/15 8-17 ? * MON-FRI *)",
+		"cron(0 10 L * ? 2026)", "cron(0 10 15W * ? *)", "cron(0 10 ? * FRI#2 *)", "cron(0 0 1,15 JAN,JUL ? 2026-2030)", "cron(0 0 ? * 6L *)",
+	}
+	bad := []string{
+		"rate(0 hours)", "rate(1 fortnight)", "rate(hour)", "at(2027-02-31T08:00:00)", "at(tomorrow)", "cron(0 2 * * *)", "cron(0 2 * * * *)",
+		"cron(0 2 ? * ? *)", "cron(60 2 * * ? *)", "cron(0 24 * * ? *)", "cron(0 0 32 * ? *)", "cron(0 0 * 13 ? *)", "cron(0 0 ? * 8 *)",
+		"cron(0 0 ? * MONDAY *)", "cron(*/0 0 * * ? *)", "cron(0 0 * * ? 1960)", "0 2 * * *", "rate(1 hour) ", "cron(,)",
+	}
+	check := func(expression string, wanted bool) {
+		_, err := parse(t, strings.Replace(schedule(""), "rate(1 day)", `"`+expression+`"`, 1))
+		if (err == nil) != wanted {
+			t.Errorf("%s: accepted %v, want %v (%v)", expression, err == nil, wanted, err)
+		}
+	}
+	for _, expression := range good {
+		check(expression, true)
+	}
+	for _, expression := range bad {
+		check(expression, false)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write("request.json", `{"targets": [{"account": "222222222222", "region": "eu-west-1", "cluster": "payments"}]}`)
+	c, err := config.Load(write("good.yaml", minimal+"schedules: [{name: a, expression: rate(1 day), requestFile: request.json}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(c.Schedules[0].Request), "payments") {
+		t.Errorf("the request was not read from its file: %s", c.Schedules[0].Request)
+	}
+	if _, err := config.Load(write("twice.yaml", minimal+"runDays: 3\nrunDays: 4\n")); err == nil || !strings.Contains(err.Error(), "runDays") {
+		t.Errorf("a key given twice: got %v", err)
+	}
+	if _, err := config.Load(filepath.Join(dir, "none.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: got %v", err)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	c, err := parse(t, `
+hub: {account: "111111111111", region: eu-west-1}
+externalId: example
+accounts:
+- id: "333333333333"
+  clusters: [{name: c, region: us-east-1}, {name: b, region: eu-west-1}, {name: a, region: eu-west-1}]
+- id: "222222222222"
+  clusters: [{name: a, region: us-east-1}, {name: a, region: ap-south-1}]
+- {id: "444444444444", discovery: true}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Place{
+		{Account: "333333333333", Region: "eu-west-1", Home: true, Clusters: []string{"a", "b"}},
+		{Account: "333333333333", Region: "us-east-1", Clusters: []string{"c"}},
+		{Account: "222222222222", Region: "ap-south-1", Home: true, Clusters: []string{"a"}},
+		{Account: "222222222222", Region: "us-east-1", Clusters: []string{"a"}},
+		{Account: "444444444444", Region: "eu-west-1", Home: true},
+	}
+	if got := c.Places(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}

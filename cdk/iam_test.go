@@ -1,0 +1,387 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/cdk/hub"
+	"github.com/crossapply/crossapply/local/awsapi/iam"
+)
+
+// The names of a deployment.
+const (
+	hubAccount  = "111111111111"
+	machineARN  = "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply"
+	callerRole  = "parent" // a parent workflow's, with the managed policy attached
+	strangerARN = "arn:aws:iam::999999999999:role/crossapply-resolve"
+)
+
+// world is the synthesised roles, alive: every trust policy and every policy is
+// decided by the evaluation logic of the local world.
+type world struct {
+	*iam.Directory
+	hub template
+	// bucket is the ARN of the run bucket, and its policy.
+	bucket       string
+	bucketPolicy iam.Document
+}
+
+func newWorld(t *testing.T, s synthesis) world {
+	t.Helper()
+	w := world{hub: s.hub(t), Directory: iam.NewDirectory(time.Now, rand.Reader)}
+	for _, id := range []string{hubAccount, "222222222222", "333333333333", "999999999999"} {
+		must(t, w.AddAccount(iam.Account{ID: id}))
+	}
+	w.put(t, w.hub)
+	for _, place := range s.config.Places() {
+		w.put(t, s.access(t, place.Account, place.Region))
+	}
+	w.bucket = w.hub.text(t, w.hub.Outputs["RunBucketName"]["Value"])
+	w.bucket = "arn:aws:s3:::" + w.bucket
+	policy, err := iam.ParseResourcePolicy(w.hub.document(t, w.hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"]))
+	must(t, err)
+	w.bucketPolicy = policy
+	caller := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "crossapply-caller").Properties["PolicyDocument"])
+	must(t, w.PutRole(iam.Role{Account: hubAccount, Name: callerRole, Trust: trustedBy("states.amazonaws.com"), Policies: []string{caller}}))
+	// A role of the right name in another account, that may do anything there.
+	must(t, w.PutRole(iam.Role{Account: "999999999999", Name: "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
+		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
+	return w
+}
+
+func (w world) put(t *testing.T, from template) {
+	t.Helper()
+	for id, r := range from.Resources {
+		if r.Type != "AWS::IAM::Role" {
+			continue
+		}
+		must(t, w.PutRole(iam.Role{
+			Account: from.account, Name: from.text(t, r.Properties["RoleName"]),
+			Trust:    from.document(t, r.Properties["AssumeRolePolicyDocument"]),
+			Policies: from.policiesOf(t, id),
+		}))
+	}
+}
+
+func trustedBy(service string) string {
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}}`
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantRefused(t *testing.T, what string, err error, allowed bool) {
+	t.Helper()
+	var denied *iam.AccessDeniedError
+	switch {
+	case allowed && err != nil:
+		t.Errorf("%s: refused: %v", what, err)
+	case !allowed && err == nil:
+		t.Errorf("%s: allowed", what)
+	case !allowed && !errors.As(err, &denied):
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// as returns a session of a hub role as the service that uses it gets it.
+func (w world) as(t *testing.T, role string) iam.Caller {
+	t.Helper()
+	if role == "workflow" || role == callerRole || role == "schedule" {
+		// These services call as the role itself, here.
+		name := "crossapply-" + role
+		if role == callerRole {
+			name = callerRole
+		}
+		caller, err := w.RoleCaller("arn:aws:iam::" + hubAccount + ":role/" + name)
+		must(t, err)
+		return caller
+	}
+	session, err := w.AssumeRoleForService("lambda.amazonaws.com", "arn:aws:iam::"+hubAccount+":role/crossapply-"+role,
+		"sandbox", "arn:aws:lambda:eu-west-1:111111111111:function:crossapply-"+role)
+	must(t, err)
+	return session.Caller
+}
+
+// act is something that a role of the hub does or must not be able to do.
+type act struct {
+	role, action, resource string
+	keys                   iam.Conditions
+}
+
+func function(name string) string {
+	return "arn:aws:lambda:eu-west-1:111111111111:function:crossapply-" + name
+}
+
+const (
+	child  = "arn:aws:states:eu-west-1:111111111111:execution:crossapply/Target:7f3"
+	parent = "arn:aws:states:eu-west-1:111111111111:execution:crossapply:nightly"
+	rule   = "arn:aws:events:eu-west-1:111111111111:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
+)
+
+// byAlias is what IAM sees of a start by an alias or a version, beside the
+// state machine's own ARN.
+func byAlias(qualifier string) iam.Conditions {
+	return iam.Conditions{"states:StateMachineQualifier": {qualifier}}
+}
+
+func logStream(function string) string {
+	return "arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/crossapply-" + function + ":log-stream:1"
+}
+
+// needed is what the workflow does.
+func (w world) needed() []act {
+	b := w.bucket
+	all := []act{
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/resource.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/claims/abc"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/claims/abc"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/7f/manifest.json"},
+		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/report.json"},
+		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/results/"}}},
+		{role: "workflow", action: "states:StartExecution", resource: machineARN},
+		{role: "workflow", action: "states:DescribeExecution", resource: child},
+		{role: "workflow", action: "states:DescribeExecution", resource: parent},
+		{role: "workflow", action: "states:StopExecution", resource: child},
+		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/results/7f/SUCCEEDED_0.json"},
+		{role: "workflow", action: "logs:CreateLogDelivery", resource: "*"},
+		{role: callerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
+		{role: callerRole, action: "states:DescribeExecution", resource: parent},
+		{role: callerRole, action: "states:StopExecution", resource: parent},
+		{role: callerRole, action: "events:PutRule", resource: rule},
+		{role: callerRole, action: "events:PutTargets", resource: rule},
+		{role: callerRole, action: "events:DescribeRule", resource: rule},
+	}
+	for _, name := range []string{"plan", "resolve", "apply", "poll", "report"} {
+		all = append(all,
+			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name)},
+			act{role: name, action: "logs:CreateLogStream", resource: logStream(name)},
+			act{role: name, action: "logs:PutLogEvents", resource: logStream(name)},
+			act{role: name, action: "xray:PutTraceSegments", resource: "*"},
+		)
+	}
+	return all
+}
+
+// forbidden is what must not be possible.
+func (w world) forbidden() []act {
+	b := w.bucket
+	all := []act{
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/elsewhere"},
+		{role: "plan", action: "s3:DeleteObject", resource: b + "/claims/abc"},
+		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/targets.json"},
+		{role: "plan", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
+		{role: "resolve", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/resource.json"},
+		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/claims/abc"},
+		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"claims/"}}},
+		{role: "report", action: "s3:ListBucket", resource: b},
+		{role: "report", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
+		{role: "plan", action: "logs:PutLogEvents", resource: logStream("poll")},
+		{role: "poll", action: "lambda:InvokeFunction", resource: function("apply")},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: "arn:aws:lambda:eu-west-1:111111111111:function:payroll"},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan") + "-copy"},
+		{role: "workflow", action: "lambda:UpdateFunctionCode", resource: function("plan")},
+		{role: "workflow", action: "states:StartExecution", resource: machineARN + "-other"},
+		{role: "workflow", action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
+		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "workflow", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
+		{role: callerRole, action: "states:StartExecution", resource: machineARN},
+		{role: callerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("1")},
+		{role: callerRole, action: "states:StartExecution", resource: machineARN + "-other", keys: byAlias("live")},
+		{role: callerRole, action: "states:UpdateStateMachine", resource: machineARN},
+		{role: callerRole, action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
+		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
+		{role: callerRole, action: "lambda:InvokeFunction", resource: function("apply")},
+	}
+	for _, name := range []string{"resolve", "apply", "poll"} {
+		all = append(all,
+			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/admin"},
+			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access-2"},
+			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::444444444444:role/crossapply-access"},
+			act{role: name, action: "eks:DescribeCluster", resource: "arn:aws:eks:eu-west-1:111111111111:cluster/hub"},
+		)
+	}
+	return all
+}
+
+func (w world) decide(t *testing.T, a act) error {
+	t.Helper()
+	request := iam.Request{Caller: w.as(t, a.role), Action: a.action, Resource: a.resource, Conditions: a.keys}
+	if strings.HasPrefix(a.resource, w.bucket) {
+		request.ResourceAccount, request.ResourcePolicy = hubAccount, &w.bucketPolicy
+	}
+	return w.Authorize(request)
+}
+
+func testIAM(t *testing.T, s synthesis) {
+	w := newWorld(t, s)
+	acts, refusals := w.needed(), w.forbidden()
+	if len(s.config.Schedules) > 0 {
+		queue := "arn:aws:sqs:eu-west-1:111111111111:crossapply-schedule-dead-letters"
+		acts = append(acts, act{role: "schedule", action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
+			act{role: "schedule", action: "sqs:SendMessage", resource: queue})
+		refusals = append(refusals, act{role: "schedule", action: "states:StartExecution", resource: machineARN + "-other", keys: byAlias("live")},
+			act{role: "schedule", action: "states:StartExecution", resource: machineARN},
+			act{role: "schedule", action: "sqs:ReceiveMessage", resource: queue},
+			act{role: "schedule", action: "lambda:InvokeFunction", resource: function("apply")})
+	}
+	if s.config.CustomerManagedKey {
+		for id := range w.hub.Resources {
+			if w.hub.Resources[id].Type != "AWS::KMS::Key" {
+				continue
+			}
+			acts = append(acts, act{role: "workflow", action: "kms:Encrypt", resource: w.hub.attribute(t, id, "Arn")})
+			for _, role := range []string{"plan", "apply", "report", "workflow", "schedule", callerRole} {
+				acts = append(acts, act{role: role, action: "kms:Decrypt", resource: w.hub.attribute(t, id, "Arn")},
+					act{role: role, action: "kms:GenerateDataKey", resource: w.hub.attribute(t, id, "Arn")})
+				refusals = append(refusals, act{role: role, action: "kms:ScheduleKeyDeletion", resource: w.hub.attribute(t, id, "Arn")})
+			}
+		}
+	}
+	for _, a := range acts {
+		wantRefused(t, fmt.Sprint("needed: ", a), w.decide(t, a), true)
+	}
+	for _, a := range refusals {
+		wantRefused(t, fmt.Sprint("forbidden: ", a), w.decide(t, a), false)
+	}
+	// TLS only, whoever asks.
+	insecure := iam.Request{Caller: w.as(t, "apply"), Action: "s3:GetObject", Resource: w.bucket + "/runs/e1/resource.json",
+		ResourceAccount: hubAccount, ResourcePolicy: &w.bucketPolicy, Conditions: iam.Conditions{"aws:SecureTransport": {"false"}}}
+	wantRefused(t, "reading the bucket without TLS", w.Authorize(insecure), false)
+	testTrust(t, w)
+	testAssume(t, w, s)
+}
+
+// Services may take the roles, but only those they are for.
+func testTrust(t *testing.T, w world) {
+	role := func(name string) string { return "arn:aws:iam::" + hubAccount + ":role/crossapply-" + name }
+	wantRefused(t, "Step Functions takes the workflow's role", w.CheckTrust("states.amazonaws.com", role("workflow"), machineARN), true)
+	wantRefused(t, "another account's machine takes it",
+		w.CheckTrust("states.amazonaws.com", role("workflow"), strings.ReplaceAll(machineARN, hubAccount, "999999999999")), false)
+	wantRefused(t, "Lambda takes the workflow's role", w.CheckTrust("lambda.amazonaws.com", role("workflow"), function("plan")), false)
+	wantRefused(t, "EC2 takes a function's role", w.CheckTrust("ec2.amazonaws.com", role("apply"), "arn:aws:ec2:eu-west-1:111111111111:instance/i-1"), false)
+	if len(w.hub.ofType("AWS::Scheduler::Schedule")) == 0 {
+		return
+	}
+	group := "arn:aws:scheduler:eu-west-1:111111111111:schedule-group/"
+	wantRefused(t, "Scheduler takes its role", w.CheckTrust("scheduler.amazonaws.com", role("schedule"), group+"crossapply"), true)
+	wantRefused(t, "another schedule group takes it", w.CheckTrust("scheduler.amazonaws.com", role("schedule"), group+"default"), false)
+}
+
+// testAssume assumes the access roles, and does with them what may be done.
+func testAssume(t *testing.T, w world, s synthesis) {
+	external, wrong := s.config.ExternalID, "wrong"
+	for _, account := range s.config.Accounts {
+		role := "arn:aws:iam::" + account.ID + ":role/crossapply-access"
+		for _, name := range []string{"resolve", "apply", "poll"} {
+			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
+			wantRefused(t, name+" assumes "+role, err, true)
+			testClusters(t, w, session.Caller, account)
+			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1"})
+			wantRefused(t, name+" assumes "+role+" without an external id", err, false)
+			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &wrong})
+			wantRefused(t, name+" assumes "+role+" with a wrong external id", err, false)
+		}
+		for _, name := range []string{"plan", "report", "workflow", callerRole} {
+			_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
+			wantRefused(t, name+" assumes "+role, err, false)
+		}
+		stranger, err := w.RoleCaller(strangerARN)
+		must(t, err)
+		_, err = w.AssumeRole(stranger, iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
+		wantRefused(t, "another account's role of the same name assumes "+role, err, false)
+	}
+	// A person of the hub account with all rights there is no function either.
+	must(t, w.PutUser(iam.User{Account: hubAccount, Name: "administrator", AccessKeyID: "AKIAADMINISTRATOR", SecretAccessKey: "secret",
+		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
+	credential, _ := w.Credential("AKIAADMINISTRATOR")
+	_, err := w.AssumeRole(credential.Caller, iam.AssumeRoleInput{
+		RoleARN: "arn:aws:iam::222222222222:role/crossapply-access", SessionName: "e1", ExternalID: &external})
+	wantRefused(t, "an administrator of the hub assumes an access role", err, false)
+}
+
+func testClusters(t *testing.T, w world, caller iam.Caller, account config.Account) {
+	t.Helper()
+	may := func(action, resource string) error {
+		return w.Authorize(iam.Request{Caller: caller, Action: action, Resource: resource})
+	}
+	for _, cluster := range account.Clusters {
+		arn := fmt.Sprintf("arn:aws:eks:%s:%s:cluster/%s", cluster.Region, account.ID, cluster.Name)
+		wantRefused(t, "describing "+arn, may("eks:DescribeCluster", arn), true)
+		wantRefused(t, "deleting "+arn, may("eks:DeleteCluster", arn), false)
+		wantRefused(t, "giving oneself access to "+arn, may("eks:CreateAccessEntry", arn), false)
+	}
+	other := "arn:aws:eks:eu-west-1:" + account.ID + ":cluster/other"
+	wantRefused(t, "describing "+other, may("eks:DescribeCluster", other), account.Discovery)
+	wantRefused(t, "listing clusters", may("eks:ListClusters", "*"), account.Discovery)
+	wantRefused(t, "going on to another role", may("sts:AssumeRole", "arn:aws:iam::"+account.ID+":role/admin"), false)
+}
+
+// A fleet of 400 accounts does not break a limit of IAM.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func TestManyAccounts(t *testing.T) {
+	c := load(t, "minimal.yaml")
+	for i := range 400 {
+		c.Accounts = append(c.Accounts, config.Account{
+			ID: fmt.Sprintf("%012d", 300000000000+i), Clusters: []config.Cluster{{Name: "main", Region: "eu-west-1"}},
+		})
+	}
+	app, dist := newApp(t, t.TempDir()), standIns(t)
+	_, err := hub.New(app, hub.Props{Config: c, Definition: definitionFile, Assets: dist})
+	must(t, err)
+	s := synthesis{config: c, dir: *app.Synth(nil).Directory()}
+	template := s.hub(t)
+	for id, r := range template.Resources {
+		if r.Type != "AWS::IAM::Role" {
+			continue
+		}
+		inline, managed := 0, 0
+		for _, p := range template.Resources {
+			roles := fmt.Sprint(p.Properties["Roles"])
+			if !strings.Contains(roles, id) {
+				continue
+			}
+			size := len(template.document(t, p.Properties["PolicyDocument"]))
+			switch p.Type {
+			case "AWS::IAM::Policy":
+				inline += size
+			case "AWS::IAM::ManagedPolicy":
+				managed++
+				if size > 6_144 {
+					t.Errorf("a managed policy of %s has %d characters", id, size)
+				}
+			}
+		}
+		if inline > 10_240 || managed > 10 {
+			t.Errorf("%s: %d characters of inline policies, %d managed policies", id, inline, managed)
+		}
+	}
+	w := iam.NewDirectory(time.Now, rand.Reader)
+	must(t, w.AddAccount(iam.Account{ID: hubAccount}))
+	world{Directory: w, hub: template}.put(t, template)
+	caller, err := w.RoleCaller("arn:aws:iam::111111111111:role/crossapply-poll")
+	must(t, err)
+	for _, account := range c.Accounts {
+		// Between accounts both sides must allow; the role's own side is asked for here.
+		err := w.Authorize(iam.Request{Caller: caller, Action: "sts:AssumeRole",
+			Resource: "arn:aws:iam::" + account.ID + ":role/crossapply-access", ResourceAccount: hubAccount})
+		wantRefused(t, "assuming the role of "+account.ID, err, true)
+	}
+}

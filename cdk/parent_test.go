@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/crossapply/crossapply/local/asl/asltest"
+	"github.com/crossapply/crossapply/shared/fault"
+)
+
+const parentFile = "../examples/parent-workflow.asl.json"
+
+// The example of a parent workflow is valid, and names errors that exist.
+func TestParentWorkflow(t *testing.T) {
+	tool, err := filepath.Abs("../node_modules/.bin/asl-validator")
+	must(t, err)
+	if out, err := exec.CommandContext(t.Context(), tool, "--json-path", parentFile).CombinedOutput(); err != nil {
+		t.Errorf("asl-validator (from `npm ci`): %v\n%s", err, out)
+	}
+	for _, name := range regexp.MustCompile(`CrossApply\.\w+`).FindAllString(string(read(t, parentFile)), -1) {
+		if _, ok := fault.Catalogue()[fault.Name(name)]; !ok {
+			t.Errorf("%s is no error of the workflow", name)
+		}
+	}
+}
+
+// It goes the way it should for each end of the rollout. The call of the nested
+// execution is answered by a script, in the form that Step Functions gives it.
+func TestParentWorkflowRoutes(t *testing.T) {
+	definition := strings.ReplaceAll(string(read(t, parentFile)), "arn:aws:states:::states:startExecution.sync:2", "arn:aws:states:::lambda:invoke")
+	definition = strings.Replace(definition, `"StateMachineArn": "${CrossapplyArn}",`, `"FunctionName": "crossapply",`, 1)
+	definition = strings.Replace(definition, `"Input"`, `"Payload"`, 1)
+	failed := func(status, name, cause string) asltest.Reply {
+		body, err := json.Marshal(map[string]any{"ExecutionArn": "arn", "Status": status, "Error": name, "Cause": cause})
+		must(t, err)
+		return asltest.Fail("States.TaskFailed", string(body))
+	}
+	tests := []struct {
+		name  string
+		reply asltest.Reply
+		route []string
+	}{
+		{"all is well", asltest.Reply{Result: json.RawMessage(`{"Status":"SUCCEEDED","Output":{"status":"Succeeded"}}`)}, []string{"Roll out"}},
+		{"targets failed", failed("FAILED", "CrossApply.RolloutFailed", `{"failed":[]}`), []string{"Roll out", "What went wrong?", "Some targets failed"}},
+		{"request refused", failed("FAILED", "CrossApply.InvalidRequest", "targets: Required"), []string{"Roll out", "What went wrong?", "Request refused"}},
+		{"stopped by somebody", failed("ABORTED", "", ""), []string{"Roll out", "What went wrong?", "Rollout broke"}},
+		{"not started", asltest.Fail("StepFunctions.StateMachineDoesNotExistException", "State Machine Does Not Exist"), []string{"Roll out", "What went wrong?", "Rollout broke"}},
+		{"out of patience", asltest.Hang(), []string{"Roll out", "Rollout broke"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			run := asltest.Run(t, asltest.Case{
+				Definition: definition, Input: `{"request": {"targets": []}}`,
+				Functions: asltest.Functions{"crossapply": asltest.Replies(tt.reply)},
+			})
+			if !slices.Equal(run.Route, tt.route) {
+				t.Errorf("went %q, want %q", run.Route, tt.route)
+			}
+		})
+	}
+}

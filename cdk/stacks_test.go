@@ -1,0 +1,291 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
+
+	"github.com/crossapply/crossapply/statemachine"
+)
+
+// The state machine gets the very file that the local world runs, and each of
+// its placeholders a value, and no other.
+func testDefinition(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	machine := hub.only(t, "AWS::StepFunctions::StateMachine")
+	key := hub.text(t, machine.at("DefinitionS3Location", "Key"))
+	if asset := read(t, filepath.Join(s.dir, "asset."+key)); string(asset) != statemachine.Definition {
+		t.Error("the deployed definition is not statemachine.Definition")
+	}
+	values := map[string]string{}
+	for name, value := range machine.Properties["DefinitionSubstitutions"].(map[string]any) {
+		values[name] = hub.text(t, value)
+		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
+		if want := "arn:aws:lambda:eu-west-1:111111111111:function:crossapply-" + function; values[name] != want {
+			t.Errorf("%s is %s, want %s", name, values[name], want)
+		}
+	}
+	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, statemachine.Placeholders()) {
+		t.Errorf("substitutions %q, placeholders %q", got, statemachine.Placeholders())
+	}
+	if _, err := statemachine.Substitute(values); err != nil {
+		t.Error(err)
+	}
+	machine.want(t, "crossapply", "StateMachineName")
+	machine.want(t, "STANDARD", "StateMachineType")
+	machine.want(t, true, "TracingConfiguration", "Enabled")
+	machine.want(t, s.config.Logs.Level, "LoggingConfiguration", "Level")
+	machine.want(t, false, "LoggingConfiguration", "IncludeExecutionData")
+	hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/vendedlogs/states/crossapply").want(t, s.config.Logs.RetentionDays, "RetentionInDays")
+	hub.only(t, "AWS::StepFunctions::StateMachineAlias").want(t, "live", "Name")
+	if version := hub.only(t, "AWS::StepFunctions::StateMachineVersion"); version.DeletionPolicy != "Retain" {
+		t.Error("an old version must stay, as the way back")
+	}
+	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
+	if output != "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply:live" {
+		t.Errorf("callers are told to start %s", output)
+	}
+}
+
+// stateTimeouts are the seconds after which the definition gives up a function.
+func stateTimeouts(t *testing.T) map[string]float64 {
+	t.Helper()
+	type state struct {
+		TimeoutSeconds float64
+		Arguments      struct{ FunctionName string }
+		ItemProcessor  struct{ States map[string]state }
+	}
+	var definition struct{ States map[string]state }
+	if err := json.Unmarshal([]byte(statemachine.Definition), &definition); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	var walk func(map[string]state)
+	walk = func(states map[string]state) {
+		for _, s := range states {
+			if name, ok := strings.CutSuffix(strings.TrimPrefix(s.Arguments.FunctionName, "${"), "FunctionArn}"); ok {
+				found[strings.ToLower(name)] = s.TimeoutSeconds
+			}
+			walk(s.ItemProcessor.States)
+		}
+	}
+	walk(definition.States)
+	return found
+}
+
+func testFunctions(t *testing.T, s synthesis) {
+	hub, states := s.hub(t), stateTimeouts(t)
+	if len(states) != 5 || len(hub.ofType("AWS::Lambda::Function")) != 5 {
+		t.Fatalf("want five functions: %v", states)
+	}
+	for name, limit := range states {
+		f := hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-"+name)
+		if timeout := f.Properties["Timeout"].(float64); timeout >= limit {
+			t.Errorf("%s may run %v s, but its state gives up after %v s: the function must end first", name, timeout, limit)
+		}
+		f.want(t, "provided.al2023", "Runtime")
+		f.want(t, "bootstrap", "Handler")
+		f.want(t, "[arm64]", "Architectures")
+		f.want(t, "JSON", "LoggingConfig", "LogFormat")
+		f.want(t, "Active", "TracingConfig", "Mode")
+		if role := hub.text(t, f.Properties["Role"]); role != "arn:aws:iam::111111111111:role/crossapply-"+name {
+			t.Errorf("%s runs as %s", name, role)
+		}
+		hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/crossapply-"+name).want(t, s.config.Logs.RetentionDays, "RetentionInDays")
+		reaches := name == "resolve" || name == "apply" || name == "poll"
+		if reaches != (f.at("Environment", "Variables", "EXTERNAL_ID") == s.config.ExternalID) {
+			t.Errorf("%s: environment %v", name, f.at("Environment", "Variables"))
+		}
+		if inVPC := f.Properties["VpcConfig"] != nil; inVPC != (reaches && s.config.VPC != nil) {
+			t.Errorf("%s: in a VPC: %v", name, inVPC)
+		}
+	}
+	poll := hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-poll")
+	poll.want(t, s.config.Functions.Poll.MemoryMB, "MemorySize")
+	if n := s.config.Functions.Poll.ReservedConcurrency; n > 0 {
+		poll.want(t, n, "ReservedConcurrentExecutions")
+	}
+	// A window must end before the function does, with time to answer.
+	if float64(s.config.PollWindowSeconds+30) > poll.Properties["Timeout"].(float64) {
+		t.Error("the poll window does not fit into the function's timeout")
+	}
+	hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-report").want(t, 512, "MemorySize")
+}
+
+func testBucket(t *testing.T, s synthesis) {
+	bucket := s.hub(t).only(t, "AWS::S3::Bucket")
+	for _, setting := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
+		bucket.want(t, true, "PublicAccessBlockConfiguration", setting)
+	}
+	bucket.want(t, s.config.RunDays, "LifecycleConfiguration", "Rules", 0, "ExpirationInDays")
+	bucket.want(t, "Enabled", "LifecycleConfiguration", "Rules", 0, "Status")
+	algorithm := "AES256"
+	if s.config.CustomerManagedKey {
+		algorithm = "aws:kms"
+	}
+	bucket.want(t, algorithm, "BucketEncryption", "ServerSideEncryptionConfiguration", 0, "ServerSideEncryptionByDefault", "SSEAlgorithm")
+}
+
+// Each account gets the role once and every cluster its entry; the portable
+// template gives the same as the stacks do.
+func testAccess(t *testing.T, s synthesis) {
+	for _, place := range s.config.Places() {
+		stack, portable := s.access(t, place.Account, place.Region), s.portable(t, place.Account, place.Region)
+		for _, template := range []template{stack, portable} {
+			roles, entries := template.ofType("AWS::IAM::Role"), template.ofType("AWS::EKS::AccessEntry")
+			if len(template.Resources) != len(roles)+len(entries) || len(entries) != len(place.Clusters) || place.Home != (len(roles) == 1) {
+				t.Errorf("%+v: %d roles, %d entries of %d resources", place, len(roles), len(entries), len(template.Resources))
+			}
+			for _, cluster := range place.Clusters {
+				entry := template.named(t, "AWS::EKS::AccessEntry", "ClusterName", cluster)
+				entry.want(t, "arn:aws:iam::"+place.Account+":role/crossapply-access", "PrincipalArn")
+				entry.want(t, "[crossapply]", "KubernetesGroups")
+				entry.want(t, "STANDARD", "Type")
+				if place.Home != (len(entry.DependsOn) == 1) {
+					t.Errorf("%s: an entry must wait for the role where both are made: %v", cluster, entry.DependsOn)
+				}
+			}
+		}
+	}
+	elsewhere := s.portable(t, "999999999999", "eu-west-1")
+	if len(elsewhere.Resources) != 0 {
+		t.Errorf("an account that is not in the configuration would get %d resources", len(elsewhere.Resources))
+	}
+	var manifest struct {
+		Artifacts map[string]struct {
+			Dependencies []string       `json:"dependencies"`
+			Properties   map[string]any `json:"properties"`
+		} `json:"artifacts"`
+	}
+	readJSON(t, filepath.Join(s.dir, "manifest.json"), &manifest)
+	for _, place := range s.config.Places() {
+		artifact, ok := manifest.Artifacts["crossapply-access-"+place.Account+"-"+place.Region]
+		if !ok || artifact.Properties["assumeRoleArn"] != nil || artifact.Properties["requiresBootstrapStackVersion"] != nil {
+			t.Errorf("%+v: the stack must be deployable without bootstrapping: %v", place, artifact.Properties)
+		}
+		if place.Home != (len(artifact.Dependencies) == 0) {
+			t.Errorf("%+v depends on %v", place, artifact.Dependencies)
+		}
+	}
+}
+
+func testSchedules(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	nightly := hub.named(t, "AWS::Scheduler::Schedule", "Name", "nightly")
+	nightly.want(t, "cron(0 2 * * ? *)", "ScheduleExpression")
+	nightly.want(t, "Europe/Berlin", "ScheduleExpressionTimezone")
+	nightly.want(t, "FLEXIBLE", "FlexibleTimeWindow", "Mode")
+	nightly.want(t, 15, "FlexibleTimeWindow", "MaximumWindowInMinutes")
+	nightly.want(t, "ENABLED", "State")
+	nightly.want(t, 3, "Target", "RetryPolicy", "MaximumRetryAttempts")
+	nightly.want(t, 3600, "Target", "RetryPolicy", "MaximumEventAgeInSeconds")
+	if target := hub.text(t, nightly.at("Target", "Arn")); !strings.HasSuffix(target, ":stateMachine:crossapply:live") {
+		t.Errorf("it starts %s", target)
+	}
+	if queue := hub.text(t, nightly.at("Target", "DeadLetterConfig", "Arn")); queue != "arn:aws:sqs:eu-west-1:111111111111:crossapply-schedule-dead-letters" {
+		t.Errorf("its dead letters go to %s", queue)
+	}
+	// Scheduler looks for the placeholders in the text as it stands.
+	text := nightly.at("Target", "Input").(string)
+	if !strings.Contains(text, `"idempotencyKey":"<aws.scheduler.schedule-arn>/<aws.scheduler.scheduled-time>"`) {
+		t.Errorf("no idempotencyKey that Scheduler fills in: %s", text)
+	}
+	var request map[string]any
+	if err := json.Unmarshal([]byte(text), &request); err != nil || len(request) != 3 {
+		t.Errorf("the input is not the request: %v, %v", request, err)
+	}
+	once := hub.named(t, "AWS::Scheduler::Schedule", "Name", "once")
+	once.want(t, "DISABLED", "State")
+	once.want(t, "OFF", "FlexibleTimeWindow", "Mode")
+	if !strings.Contains(once.at("Target", "Input").(string), "333333333333") {
+		t.Error("the request of the file is not the input")
+	}
+}
+
+// The dashboard and the alarms, and that they are as many as docs/cost.md counts.
+func testObservability(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	body := hub.document(t, hub.only(t, "AWS::CloudWatch::Dashboard").Properties["DashboardBody"])
+	for _, wanted := range []string{"ExecutionsFailed", "NotStarted", "TargetSeconds", "Throttles", "ConcurrentExecutions"} {
+		if !strings.Contains(body, wanted) {
+			t.Errorf("the dashboard does not show %s", wanted)
+		}
+	}
+	if n := strings.Count(body, `\"stat\":`); n != 37 {
+		t.Errorf("the dashboard has %d metrics, want 37", n)
+	}
+	paid := 0
+	for _, alarm := range hub.ofType("AWS::CloudWatch::Alarm") {
+		paid++
+		if metrics, ok := alarm.Properties["Metrics"].([]any); ok {
+			paid += len(metrics) - 2 // but for the expression itself
+		}
+		if told := alarm.at("AlarmActions", 0); (told != nil) != (s.config.AlarmTopicARN != "") || (told != nil && told != s.config.AlarmTopicARN) {
+			t.Errorf("%v tells %v", alarm.Properties["AlarmName"], told)
+		}
+		alarm.want(t, "notBreaching", "TreatMissingData")
+	}
+	want := 7
+	if len(s.config.Schedules) > 0 {
+		want = 8
+	}
+	if paid != want {
+		t.Errorf("%d metrics in alarms, want %d", paid, want)
+	}
+}
+
+func testKey(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	hub.only(t, "AWS::KMS::Key").want(t, true, "EnableKeyRotation")
+	for kind, property := range map[string]string{
+		"AWS::Logs::LogGroup": "KmsKeyId", "AWS::Lambda::Function": "KmsKeyArn", "AWS::SQS::Queue": "KmsMasterKeyId",
+	} {
+		for _, r := range hub.ofType(kind) {
+			if r.Properties[property] == nil {
+				t.Errorf("a %s is not encrypted with the key", kind)
+			}
+		}
+	}
+	hub.only(t, "AWS::StepFunctions::StateMachine").want(t, "CUSTOMER_MANAGED_KMS_KEY", "EncryptionConfiguration", "Type")
+}
+
+func testStackSet(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	homes := hub.named(t, "AWS::CloudFormation::StackSet", "StackSetName", "crossapply-access")
+	homes.want(t, "[222222222222]", "StackInstancesGroup", 0, "DeploymentTargets", "Accounts")
+	homes.want(t, "[eu-west-1]", "StackInstancesGroup", 0, "Regions")
+	homes.want(t, "[333333333333]", "StackInstancesGroup", 1, "DeploymentTargets", "Accounts")
+	homes.want(t, "[us-east-1]", "StackInstancesGroup", 1, "Regions")
+	homes.want(t, "INTERSECTION", "StackInstancesGroup", 0, "DeploymentTargets", "AccountFilterType")
+	others := hub.named(t, "AWS::CloudFormation::StackSet", "StackSetName", "crossapply-access-other-regions")
+	others.want(t, "[222222222222]", "StackInstancesGroup", 0, "DeploymentTargets", "Accounts")
+	if len(others.DependsOn) != 1 {
+		t.Errorf("other Regions need the roles first: %v", others.DependsOn)
+	}
+}
+
+// The Regions that a configuration may name are those the CDK knows.
+func TestRegions(t *testing.T) {
+	c := load(t, "minimal.yaml")
+	for _, info := range *regioninfo.RegionInfo_Regions() {
+		text, err := json.Marshal(map[string]any{
+			"hub": map[string]any{"account": c.Hub.Account, "region": *info.Name()}, "externalId": c.ExternalID,
+			"accounts": []any{map[string]any{"id": "222222222222", "discovery": true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fromContext(value); err != nil {
+			t.Errorf("%s: %v", *info.Name(), err)
+		}
+	}
+}

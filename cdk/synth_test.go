@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/crossapply/crossapply/cdk/config"
+)
+
+var update = flag.Bool("update", false, "write the golden templates anew")
+
+// TestMain gives the Node process behind the constructs a folder of its own and
+// clears it away. jsii.Close would do that too, but races with the goroutine
+// that waits for the process; without it the process ends with its standard input.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "crossapply-cdk-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir) // a folder for temporary files is left at worst
+	os.Exit(code)
+}
+
+// synthesis is what one configuration was synthesised to.
+type synthesis struct {
+	config config.Config
+	// dir is the cloud assembly, dist what was written for others.
+	dir, dist string
+}
+
+const definitionFile = "../statemachine/rollout.asl.json"
+
+// synthesize runs the app as the CLI does, with cdk.json's feature flags and
+// stand-ins for the functions' zips.
+func synthesize(t *testing.T, c config.Config) synthesis {
+	t.Helper()
+	s := synthesis{config: c, dir: t.TempDir(), dist: standIns(t)}
+	app := newApp(t, s.dir)
+	if err := build(app, c, paths{definition: definitionFile, dist: s.dist}); err != nil {
+		t.Fatal(err)
+	}
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Reports: jsii.Bool(false)}), nil)
+	app.Synth(nil)
+	return s
+}
+
+func newApp(t *testing.T, dir string) awscdk.App {
+	t.Helper()
+	var project struct {
+		Context map[string]any `json:"context"`
+	}
+	readJSON(t, "../cdk.json", &project)
+	delete(project.Context, contextKey)
+	return awscdk.NewApp(&awscdk.AppProps{
+		AnalyticsReporting: jsii.Bool(false), AutoSynth: jsii.Bool(false),
+		Outdir: jsii.String(dir), Context: &project.Context,
+	})
+}
+
+func standIns(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"plan", "resolve", "apply", "poll", "report"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".zip"), []byte("stand-in for "+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func load(t *testing.T, file string) config.Config {
+	t.Helper()
+	c, err := config.Load(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func readJSON(t *testing.T, file string, into any) {
+	t.Helper()
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// TestStacks synthesises a minimal and a full configuration once, and looks at
+// the result from all sides.
+func TestStacks(t *testing.T) {
+	minimal, full := synthesize(t, load(t, "minimal.yaml")), synthesize(t, load(t, "full.yaml"))
+	for name, s := range map[string]synthesis{"minimal": minimal, "full": full} {
+		t.Run(name, func(t *testing.T) {
+			t.Run("golden", func(t *testing.T) { testGolden(t, name, s) })
+			t.Run("definition", func(t *testing.T) { testDefinition(t, s) })
+			t.Run("functions", func(t *testing.T) { testFunctions(t, s) })
+			t.Run("bucket", func(t *testing.T) { testBucket(t, s) })
+			t.Run("access", func(t *testing.T) { testAccess(t, s) })
+			t.Run("observability", func(t *testing.T) { testObservability(t, s) })
+			t.Run("iam", func(t *testing.T) { testIAM(t, s) })
+		})
+	}
+	t.Run("rules", func(t *testing.T) { testRules(t, minimal, full) })
+	t.Run("schedules", func(t *testing.T) { testSchedules(t, full) })
+	t.Run("customer-managed key", func(t *testing.T) { testKey(t, full) })
+	t.Run("stack set", func(t *testing.T) { testStackSet(t, full) })
+	t.Run("same again", func(t *testing.T) { testSameAgain(t, full) })
+}
+
+// Two runs give the same assembly, byte for byte.
+func testSameAgain(t *testing.T, first synthesis) {
+	second := synthesize(t, load(t, "full.yaml"))
+	for _, pair := range [][2]string{{first.dir, second.dir}, {first.dist, second.dist}} {
+		one, two := listing(t, pair[0]), listing(t, pair[1])
+		if !slices.Equal(one, two) {
+			t.Fatalf("files differ: %q and %q", one, two)
+		}
+		for _, name := range one {
+			if name == "manifest.json" || name == "tree.json" || strings.HasSuffix(name, ".metadata.json") {
+				continue // these hold the folders' names
+			}
+			if !bytes.Equal(read(t, filepath.Join(pair[0], name)), read(t, filepath.Join(pair[1], name))) {
+				t.Errorf("%s differs", name)
+			}
+		}
+	}
+}
+
+func listing(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// testGolden compares with what was reviewed; `go test ./cdk -update` writes it
+// anew. The asset hashes are those of stand-ins, or change with the definition.
+func testGolden(t *testing.T, name string, s synthesis) {
+	files := map[string]string{
+		"hub": filepath.Join(s.dir, "crossapply.template.json"), "access": filepath.Join(s.dist, templateFile),
+		"access-222222222222": filepath.Join(s.dir, "crossapply-access-222222222222-eu-west-1.template.json"),
+	}
+	if len(s.config.Resources) > 0 {
+		files["rbac"] = filepath.Join(s.dist, rbacFile)
+	}
+	for part, file := range files {
+		got := assetHash.ReplaceAll(bytes.TrimSpace(read(t, file)), []byte("<hash>"))
+		got = append(got, '\n')
+		golden := filepath.Join("testdata", name+"."+part+filepath.Ext(file)+".golden")
+		if *update {
+			if err := os.WriteFile(golden, got, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := read(t, golden); !bytes.Equal(got, want) {
+			t.Errorf("%s is not as reviewed in %s; look at the difference, then `go test ./cdk -update`\n%s", filepath.Base(file), golden, firstDifference(got, want))
+		}
+	}
+}
+
+func firstDifference(got, want []byte) string {
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return "got  " + g[i] + "\nwant " + w[i]
+		}
+	}
+	return "one is longer"
+}
+
+func TestMissingZip(t *testing.T) {
+	dist := standIns(t)
+	if err := os.Remove(filepath.Join(dist, "poll.zip")); err != nil {
+		t.Fatal(err)
+	}
+	err := build(newApp(t, t.TempDir()), load(t, "minimal.yaml"), paths{definition: definitionFile, dist: dist})
+	if err == nil || !strings.Contains(err.Error(), "poll.zip is missing: run `make build` first") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Names that differ in a hyphen only are different things.
+func TestSimilarNames(t *testing.T) {
+	c := load(t, "full.yaml")
+	c.Accounts[0].Clusters = []config.Cluster{
+		{Name: "prod-1", Region: "eu-west-1"}, {Name: "prod1", Region: "eu-west-1"}, {Name: "prod_1", Region: "eu-west-1"},
+	}
+	twin := c.Schedules[0]
+	twin.Name = "night-ly"
+	c.Schedules = append(c.Schedules, twin)
+	app := newApp(t, t.TempDir())
+	must(t, build(app, c, paths{definition: definitionFile, dist: standIns(t)}))
+	s := synthesis{config: c, dir: *app.Synth(nil).Directory()}
+	if n := len(s.hub(t).ofType("AWS::Scheduler::Schedule")); n != 3 {
+		t.Errorf("%d schedules, want 3", n)
+	}
+	if n := len(s.access(t, "222222222222", "eu-west-1").ofType("AWS::EKS::AccessEntry")); n != 3 {
+		t.Errorf("%d access entries, want 3", n)
+	}
+}
+
+// A second deployment, in another partition: all names follow the
+// configuration's, and all ARNs its partition.
+func TestOtherNameAndPartition(t *testing.T) {
+	c := load(t, "minimal.yaml")
+	c.Name, c.AccessRoleName, c.Hub.Region, c.Accounts[0].Clusters[0].Region = "rollouts", "rollouts-access", "cn-north-1", "cn-north-1"
+	c.Schedules = load(t, "full.yaml").Schedules
+	dir, dist := t.TempDir(), standIns(t)
+	app := newApp(t, dir)
+	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+	app.Synth(nil)
+	for _, file := range []string{
+		filepath.Join(dir, "rollouts.template.json"), filepath.Join(dist, templateFile),
+		filepath.Join(dir, "rollouts-access-222222222222-cn-north-1.template.json"),
+	} {
+		body := string(read(t, file))
+		for _, wrong := range []string{"arn:aws:", "crossapply-plan", "crossapply-access", "eu-west-1:1"} {
+			if strings.Contains(body, wrong) {
+				t.Errorf("%s holds %q", filepath.Base(file), wrong)
+			}
+		}
+		if !strings.Contains(body, "arn:aws-cn:") || !strings.Contains(body, "rollouts-resolve") {
+			t.Errorf("%s holds no ARN of the partition, or not the name", filepath.Base(file))
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
+		t.Errorf("RBAC rules were written for no resources: %v", err)
+	}
+}
+
+func TestFromContext(t *testing.T) {
+	if _, err := fromContext(nil); err == nil || !strings.Contains(err.Error(), "-c crossapply=<file>") {
+		t.Errorf("no configuration: got %v", err)
+	}
+	if c, err := fromContext("testdata/minimal.yaml"); err != nil || c.Accounts[0].ID != "222222222222" {
+		t.Errorf("a file: got %+v, %v", c, err)
+	}
+	var project struct {
+		Context map[string]any `json:"context"`
+	}
+	readJSON(t, "../cdk.json", &project)
+	if _, err := fromContext(project.Context[contextKey]); err != nil {
+		t.Errorf("cdk.json as it comes: %v", err)
+	}
+	_, err := fromContext(map[string]any{"hub": map[string]any{"regoin": "eu-west-1"}})
+	if err == nil || !strings.Contains(err.Error(), "hub.regoin") {
+		t.Errorf("a mistake in cdk.json: got %v", err)
+	}
+}
