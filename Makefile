@@ -30,6 +30,7 @@ test: node_modules/.package-lock.json ## run all tests, with the race detector
 	@go run ./local prepare
 	@echo "==> tests"
 	@go test -race -timeout 20m ./...
+	@echo "==> all tests passed"
 
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json ## run the tests that need no API server: seconds
@@ -55,7 +56,6 @@ FORCE:
 # CONFIG names a configuration file; without it, cdk.json's is used.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
 synth diff deploy deploy-access: export JSII_DEPRECATED = quiet
-synth diff deploy deploy-access: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION = 1
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/
