@@ -35,6 +35,20 @@ type member struct {
 	value *node
 }
 
+// strings calls visit for every string inside, which does not include the names
+// of members, and the path to it.
+func (n *node) strings(path string, visit func(path, text string)) {
+	if n.kind == kindString {
+		visit(path, n.text)
+	}
+	for i, item := range n.items {
+		item.strings(fmt.Sprintf("%s[%d]", path, i), visit)
+	}
+	for _, m := range n.members {
+		m.value.strings(path+"/"+m.name, visit)
+	}
+}
+
 // kindOf tells a compact JSON text's type by its first byte.
 func kindOf(raw json.RawMessage) kind {
 	if len(raw) == 0 {

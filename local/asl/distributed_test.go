@@ -23,7 +23,7 @@ const fleet = `{
       "Type": "Map", "Label": "Target", %s
       "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
         "Arguments": {"Bucket": "{%% $states.input.bucket %%}", "Key": "targets.json"}},
-      "ItemSelector": {"target": "{%% $states.context.Map.Item.Value %%}", "index": "{%% $states.context.Map.Item.Index %%}"},
+      "ItemSelector": {"target": "{%% $states.context.Map.Item.Value %%}", "index": "{%% $states.context.Map.Item.Index %%}", "source": "{%% $states.context.Map.Item.Source %%}"},
       "MaxConcurrency": "{%% $states.input.concurrency %%}",
       "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject",
         "Arguments": {"Bucket": "{%% $states.input.bucket %%}", "Prefix": "results/run"}},
@@ -94,7 +94,7 @@ func TestDistributedMap(t *testing.T) {
 	if len(run.Children) != 4 {
 		t.Fatalf("%d children", len(run.Children))
 	}
-	if got, want := *run.Children[1].Events[0].ExecutionStartedEventDetails.Input, `{"target":{"name":"b"},"index":1}`; got != want {
+	if got, want := *run.Children[1].Events[0].ExecutionStartedEventDetails.Input, `{"target":{"name":"b"},"index":1,"source":"S3://runs/targets.json"}`; got != want {
 		t.Errorf("child's input %s, want %s", got, want)
 	}
 	out := decode[struct {
@@ -122,7 +122,7 @@ func TestDistributedMap(t *testing.T) {
 	first := records[0]
 	if !strings.HasPrefix(first.ExecutionArn, "arn:aws:states:eu-west-1:111111111111:execution:test/Target:"+first.Name) ||
 		first.StateMachineArn != asltest.MachineARN+"/Target" || first.Status != "SUCCEEDED" ||
-		first.Output != `{"outcome":"Ready","cluster":"a"}` || first.Input != `{"target":{"name":"a"},"index":0}` || !first.InputDetails.Included ||
+		first.Output != `{"outcome":"Ready","cluster":"a"}` || first.Input != `{"target":{"name":"a"},"index":0,"source":"S3://runs/targets.json"}` || !first.InputDetails.Included ||
 		first.StartDate != "2000-01-01T00:00:00.000Z" || first.StopDate != "2000-01-01T00:00:01.000Z" {
 		t.Errorf("record %+v", first)
 	}

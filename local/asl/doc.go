@@ -8,8 +8,9 @@
 // The way through the package:
 //
 //   - [Parse] turns a definition into a [Machine] (definition.go reads JSON in
-//     order, parse.go knows the fields of each state, template.go compiles the
-//     values that may hold "{% expressions %}").
+//     order, parse.go knows the fields of each state, fields.go and literals.go
+//     check their values, template.go compiles those that may hold
+//     "{% expressions %}").
 //   - A [Runner] starts a [Machine]: [Runner.Start] gives an [Execution] with a
 //     history, an end, and a Stop (execution.go).
 //   - states.go runs one state of each type; retry.go decides about Retry and

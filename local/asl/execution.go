@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -104,17 +105,19 @@ type Execution struct {
 	cancel  context.CancelCauseFunc
 	done    chan struct{}
 
+	atTransition atomic.Pointer[stopped] // nil: nobody has asked for that
+
 	mu      sync.Mutex
-	end     ending
+	end     End
 	mapRuns []*MapRun
 }
 
-// ending is how an execution ended, or that it runs.
-type ending struct {
-	status  types.ExecutionStatus
-	output  json.RawMessage
-	failure Error
-	date    time.Time
+// End is how an execution has ended. Of one that runs, only Status is set.
+type End struct {
+	Status   types.ExecutionStatus
+	Output   json.RawMessage // of one that succeeded
+	Failure  Error           // of one that did not
+	StopDate time.Time
 }
 
 // Start begins an execution, which lives until it ends, is stopped, or ctx
@@ -142,7 +145,7 @@ func (r *Runner) newExecution(m *Machine, g *graph, machineARN, roleARN, name st
 		history: history{clock: r.clock},
 		cancel:  cancel,
 		done:    make(chan struct{}),
-		end:     ending{status: types.ExecutionStatusRunning},
+		end:     End{Status: types.ExecutionStatusRunning},
 	}
 }
 
@@ -176,7 +179,7 @@ func (e *Execution) run(ctx context.Context) {
 		ctx, cancel = withTimeout(ctx, e.runner.clock, timeout, errExecutionTimedOut)
 		defer cancel()
 	}
-	t := &thread{execution: e, scope: &scope{}}
+	t := &thread{execution: e, scope: &scope{held: new(atomic.Int64)}}
 	t.record(types.HistoryEvent{
 		Type: types.HistoryEventTypeExecutionStarted,
 		ExecutionStartedEventDetails: &types.ExecutionStartedEventDetails{
@@ -188,21 +191,21 @@ func (e *Execution) run(ctx context.Context) {
 }
 
 func (e *Execution) finish(ctx context.Context, t *thread, output json.RawMessage, err error) {
-	end := ending{status: types.ExecutionStatusSucceeded, output: output}
+	end := End{Status: types.ExecutionStatusSucceeded, Output: output}
 	var failure *Error
 	var stop *stopped
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 	case errors.As(err, &failure):
-		end = ending{status: types.ExecutionStatusFailed, failure: *failure}
+		end = End{Status: types.ExecutionStatusFailed, Failure: *failure}
 	case errors.Is(cause, errExecutionTimedOut):
-		end = ending{status: types.ExecutionStatusTimedOut}
+		end = End{Status: types.ExecutionStatusTimedOut}
 	case errors.As(cause, &stop):
-		end = ending{status: types.ExecutionStatusAborted, failure: stop.failure}
+		end = End{Status: types.ExecutionStatusAborted, Failure: stop.failure}
 	default:
-		end = ending{status: types.ExecutionStatusAborted}
+		end = End{Status: types.ExecutionStatusAborted}
 	}
-	end.date = e.runner.clock.Now()
+	end.StopDate = e.runner.clock.Now()
 	t.record(endEvent(end))
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -215,6 +218,21 @@ func (e *Execution) Stop(name, cause string) {
 	e.cancel(&stopped{Error{name, cause}})
 }
 
+// StopAtTransition aborts the execution and its children when they next go on
+// to another state, as those of a deleted machine.
+func (e *Execution) StopAtTransition(name, cause string) {
+	e.atTransition.CompareAndSwap(nil, &stopped{Error{name, cause}})
+}
+
+// stopAtTransition says why the execution, or one that it is a child of, must
+// not go on, or nil.
+func (e *Execution) stopAtTransition() *stopped {
+	if stop := e.atTransition.Load(); stop != nil || e.MapRun == nil {
+		return stop
+	}
+	return e.MapRun.Execution.stopAtTransition()
+}
+
 // Done is closed when the execution has ended.
 func (e *Execution) Done() <-chan struct{} { return e.done }
 
@@ -222,18 +240,13 @@ func (e *Execution) Done() <-chan struct{} { return e.done }
 func (e *Execution) History() []types.HistoryEvent { return e.history.list() }
 
 // Status returns RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
-func (e *Execution) Status() types.ExecutionStatus {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.end.status
-}
+func (e *Execution) Status() types.ExecutionStatus { return e.End().Status }
 
-// Result returns the output, or the error and cause, of an execution that has
-// ended, and when it did.
-func (e *Execution) Result() (output json.RawMessage, failure Error, stopDate time.Time) {
+// End returns how the execution has ended, as one snapshot.
+func (e *Execution) End() End {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.end.output, e.end.failure, e.end.date
+	return e.end
 }
 
 // MapRuns returns the map runs that the execution has started.
@@ -286,10 +299,15 @@ type thread struct {
 }
 
 // mapItem is Map.Item of the context object.
+// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html#contextobject-map
 type mapItem struct {
 	Index int             `json:"Index"`
 	Key   string          `json:"Key,omitempty"`
 	Value json.RawMessage `json:"Value"`
+	// Source is STATE_DATA, or S3://bucket/key where an ItemReader has read the
+	// item. An inline Map has none: the guide shows one in an example, but
+	// executions that read it were seen to fail.
+	Source string `json:"Source,omitempty"`
 }
 
 // record adds an event that follows the thread's last one.
@@ -306,13 +324,17 @@ func (t *thread) fork(item *mapItem) *thread {
 	if item == nil {
 		item = t.item
 	}
-	return &thread{execution: t.execution, scope: &scope{outer: t.scope}, last: t.last, item: item}
+	return &thread{execution: t.execution, scope: &scope{outer: t.scope, held: t.scope.held}, last: t.last, item: item}
 }
 
 // run runs the states of g from the first to the last. It returns an *Error
 // when one fails, and errHalted when ctx ends.
 func (t *thread) run(ctx context.Context, g *graph, input json.RawMessage) (json.RawMessage, error) {
 	for name := g.startAt; name != ""; {
+		if stop := t.execution.stopAtTransition(); stop != nil {
+			t.execution.cancel(stop)
+			return nil, errHalted
+		}
 		if t.execution.history.full() {
 			return nil, &Error{ErrRuntime, fmt.Sprintf("The execution reached the maximum number of history events (%d).", maxEvents)}
 		}
@@ -331,11 +353,37 @@ func (t *thread) run(ctx context.Context, g *graph, input json.RawMessage) (json
 	return input, nil
 }
 
+// maxVariables is the limit for all variables of an execution together, in bytes.
+// https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html#variable-limits
+const maxVariables = 10 << 20
+
 // scope holds variables. Outer ones can be read, never changed.
 // https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
 type scope struct {
 	outer  *scope
 	values map[string]json.RawMessage
+	held   *atomic.Int64 // bytes in all scopes of the execution
+}
+
+// reserve makes room for the values, which set must then store. It returns
+// false when the execution would hold too much.
+func (s *scope) reserve(values map[string]json.RawMessage) bool {
+	var growth int64
+	for name, value := range values {
+		growth += int64(len(value) - len(s.values[name]))
+	}
+	if s.held.Add(growth) > maxVariables {
+		s.held.Add(-growth)
+		return false
+	}
+	return true
+}
+
+// release gives back the room of a scope that has ended.
+func (s *scope) release() {
+	for _, value := range s.values {
+		s.held.Add(-int64(len(value)))
+	}
 }
 
 func (s *scope) set(values map[string]json.RawMessage) {

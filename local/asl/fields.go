@@ -122,24 +122,47 @@ func (f *fields) array(name string) []*node {
 	return n.items
 }
 
-// value reads a field that may hold expressions, and checks their grammar.
-func (f *fields) value(name string) *template {
+// Members of $states that only some fields see.
+const (
+	seesResult      = "result"      // Assign and Output of a Task, Map or Parallel state
+	seesErrorOutput = "errorOutput" // Assign and Output inside of Catch
+)
+
+// value reads a field that may hold expressions, and checks their grammar and
+// that they read no member of $states that this field does not see.
+func (f *fields) value(name string, sees ...string) *template {
 	n := f.take(name)
 	if n == nil {
 		return nil
 	}
-	t := newTemplate(n)
-	t.expressions(f.path+"/"+name, func(path, expr string) {
-		if err := f.p.engine.Check(expr); err != nil {
-			f.p.wrong(codeSchema, path, "The JSONata expression '%s' is not valid: %v", expr, err)
+	n.strings(f.path+"/"+name, func(path, text string) { f.p.expression(path, text, sees) })
+	return newTemplate(n)
+}
+
+// expression checks a string that may be an expression.
+// https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#transforming-reserved-variable-states
+func (p *parser) expression(path, text string, sees []string) {
+	expr, ok, err := expression(text)
+	if err != nil {
+		p.wrong(codeSchema, path, "The value '%s' is not valid: %v", text, err)
+	}
+	if !ok {
+		return
+	}
+	reads, err := p.engine.Check(expr)
+	if err != nil {
+		p.wrong(codeSchema, path, "The JSONata expression '%s' is not valid: %v", expr, err)
+	}
+	for _, member := range []string{seesResult, seesErrorOutput} {
+		if slices.Contains(reads, member) && !slices.Contains(sees, member) {
+			p.wrong(codeSchema, path, "The JSONata expression '%s' reads $states.%s, which is not available in this field", expr, member)
 		}
-	})
-	return t
+	}
 }
 
 // assign reads an object of variables.
-func (f *fields) assign(name string) *template {
-	t := f.value(name)
+func (f *fields) assign(name string, sees ...string) *template {
+	t := f.value(name, sees...)
 	if t == nil {
 		return nil
 	}

@@ -68,6 +68,7 @@ func (v *visit) parallel(ctx context.Context) (json.RawMessage, error) {
 		threads[i] = v.thread.fork(nil)
 	}
 	err := fork(ctx, len(results), 0, func(ctx context.Context, i int) (err error) {
+		defer threads[i].scope.release()
 		results[i], err = threads[i].run(ctx, v.state.branches[i], input)
 		return err
 	})
@@ -145,6 +146,7 @@ func (v *visit) inlineMap(ctx context.Context) (json.RawMessage, error) {
 		threads[i] = v.thread.fork(&items[i])
 	}
 	err = fork(ctx, len(items), limit, func(inner context.Context, i int) (err error) {
+		defer threads[i].scope.release()
 		results[i], err = v.iterate(inner, threads[i], i)
 		if errors.Is(err, errHalted) && ctx.Err() == nil { // by its siblings, not with the execution
 			threads[i].record(types.HistoryEvent{

@@ -168,14 +168,14 @@ func failedEvent(r *resource, failure *Error) types.HistoryEvent {
 }
 
 // endEvent is the last event of an execution.
-func endEvent(end ending) types.HistoryEvent {
-	name, cause := text(end.failure.Name), text(end.failure.Cause)
-	switch end.status {
+func endEvent(end End) types.HistoryEvent {
+	name, cause := text(end.Failure.Name), text(end.Failure.Cause)
+	switch end.Status {
 	case types.ExecutionStatusSucceeded:
 		return types.HistoryEvent{
 			Type: types.HistoryEventTypeExecutionSucceeded,
 			ExecutionSucceededEventDetails: &types.ExecutionSucceededEventDetails{
-				Output: payload(end.output), OutputDetails: whole(),
+				Output: payload(end.Output), OutputDetails: whole(),
 			},
 		}
 	case types.ExecutionStatusTimedOut:
@@ -196,5 +196,15 @@ func endEvent(end ending) types.HistoryEvent {
 	}
 }
 
-// timestamp writes a time as the context object and the result files do.
+// timestamp writes a time as the result files do.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// contextTime writes a time as the context object does, which leaves a fraction
+// of zero out.
+// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html#contextobject-format
+func contextTime(t time.Time) string {
+	if t = t.UTC().Truncate(time.Millisecond); t.Nanosecond() == 0 {
+		return t.Format("2006-01-02T15:04:05Z")
+	}
+	return timestamp(t)
+}

@@ -46,6 +46,13 @@ func itemsOf(raw json.RawMessage) ([]mapItem, error) {
 	return items, nil
 }
 
+// from sets the source of a distributed Map's items.
+func from(items []mapItem, source string) {
+	for i := range items {
+		items[i].Source = source
+	}
+}
+
 // concurrency evaluates MaxConcurrency; 0 means no limit of its own.
 func (v *visit) concurrency(ctx context.Context) (int, error) {
 	if v.state.maxConcurrency == nil {
@@ -57,10 +64,10 @@ func (v *visit) concurrency(ctx context.Context) (int, error) {
 
 // selectItem gives an iteration its input.
 func (v *visit) selectItem(ctx context.Context, item *mapItem) (json.RawMessage, error) {
-	if v.state.itemSelector == nil {
-		return item.Value, nil
+	input, err := item.Value, error(nil)
+	if v.state.itemSelector != nil {
+		input, err = v.eval(ctx, "ItemSelector", v.state.itemSelector, values{item: item})
 	}
-	input, err := v.eval(ctx, "ItemSelector", v.state.itemSelector, values{item: item})
 	if err == nil && len(input) > MaxPayload {
 		return nil, v.tooLarge()
 	}
@@ -72,15 +79,65 @@ type bucketPlace struct {
 	Bucket, Key, Prefix string
 }
 
+// argument is one member of such Arguments.
+type argument struct {
+	name     string
+	required bool
+	in       func(*bucketPlace) *string
+}
+
+func readerArguments() []argument {
+	return []argument{
+		{"Bucket", true, func(at *bucketPlace) *string { return &at.Bucket }},
+		{"Key", true, func(at *bucketPlace) *string { return &at.Key }},
+	}
+}
+
+func writerArguments() []argument {
+	return []argument{
+		{"Bucket", true, func(at *bucketPlace) *string { return &at.Bucket }},
+		{"Prefix", false, func(at *bucketPlace) *string { return &at.Prefix }},
+	}
+}
+
+// find returns the argument of exactly that name, or nil.
+func find(arguments []argument, name string) *argument {
+	for i := range arguments {
+		if arguments[i].name == name {
+			return &arguments[i]
+		}
+	}
+	return nil
+}
+
 // place evaluates where a reader or writer works.
-func (v *visit) place(ctx context.Context, field string, t *template) (bucketPlace, error) {
+func (v *visit) place(ctx context.Context, field string, t *template, want []argument) (bucketPlace, error) {
 	var at bucketPlace
 	raw, err := v.evalKind(ctx, field, t, kindObject)
 	if err != nil {
 		return at, err
 	}
-	if err := json.Unmarshal(raw, &at); err != nil || at.Bucket == "" {
-		return at, v.evalError(&fieldError{field, fmt.Sprintf("The field '%s' must name a Bucket, and a Key or Prefix, as strings.", field)})
+	n, err := readNode(raw)
+	if err != nil {
+		return at, &Error{ErrRuntime, err.Error()}
+	}
+	wrong := func(format string, args ...any) error {
+		return v.evalError(&fieldError{field, fmt.Sprintf("The value of the field '%s' is not valid: ", field) + fmt.Sprintf(format, args...) + "."})
+	}
+	for _, m := range n.members {
+		a := find(want, m.name)
+		if a == nil {
+			return at, wrong("the argument '%s' is not supported by the local runner", m.name)
+		}
+		if m.value.kind != kindString {
+			return at, wrong("the argument '%s' is not a string", m.name)
+		}
+		*a.in(&at) = m.value.text
+	}
+	for _, a := range want {
+		if a.required && *a.in(&at) == "" {
+			return at, wrong("the argument '%s' is required", a.name)
+		}
 	}
 	return at, nil
 }
@@ -112,6 +169,7 @@ func (r *itemReader) read(ctx context.Context, e *Execution, at bucketPlace, lim
 		return nil, failed("s3://%s/%s: a JSON array or object is expected, but it is: %s", at.Bucket, at.Key, n.kind)
 	}
 	items, err := itemsOf(n.raw)
+	from(items, fmt.Sprintf("S3://%s/%s", at.Bucket, at.Key))
 	if limit > 0 && int64(len(items)) > limit {
 		items = items[:limit]
 	}

@@ -133,8 +133,9 @@ func (v *visit) newMapRun(ctx context.Context) (run *MapRun, at places, maxItems
 		if run.items, err = v.items(ctx); err != nil {
 			return nil, at, 0, err
 		}
+		from(run.items, "STATE_DATA")
 	} else {
-		place, err := v.place(ctx, "ItemReader/Arguments", d.reader.arguments)
+		place, err := v.place(ctx, "ItemReader/Arguments", d.reader.arguments, readerArguments())
 		if err != nil {
 			return nil, at, 0, err
 		}
@@ -146,7 +147,7 @@ func (v *visit) newMapRun(ctx context.Context) (run *MapRun, at places, maxItems
 		}
 	}
 	if d.writer != nil {
-		place, err := v.place(ctx, "ResultWriter/Arguments", d.writer)
+		place, err := v.place(ctx, "ResultWriter/Arguments", d.writer, writerArguments())
 		if err != nil {
 			return nil, at, 0, err
 		}
@@ -290,11 +291,11 @@ func (m *MapRun) start(ctx context.Context, i int, input json.RawMessage) *Execu
 // failed; one that the run itself has stopped does not. Where both thresholds
 // are given, a 0 counts as not given.
 func (m *MapRun) exceeded(child *Execution) bool {
-	_, failure, _ := child.Result()
-	byRun := failure == Error{Cause: mapRunAborted}
+	end := child.End()
+	byRun := end.Failure == Error{Cause: mapRunAborted}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if child.Status() != types.ExecutionStatusSucceeded && !byRun {
+	if end.Status != types.ExecutionStatusSucceeded && !byRun {
 		m.failures++
 	}
 	if m.failures == 0 {

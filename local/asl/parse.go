@@ -300,8 +300,11 @@ func (p *parser) state(name string, n *node, path string) *state {
 			p.wrong(codeSchema, path, "A Wait state has exactly one of the fields [Seconds, Timestamp]")
 		}
 		p.literalInteger(s.seconds, path+"/Seconds", 0, 99999999)
+		p.literalTimestamp(s.timestamp, path+"/Timestamp")
 	case "Fail":
 		s.errorName, s.cause = f.value("Error"), f.value("Cause")
+		p.literalKind(s.errorName, path+"/Error", kindString)
+		p.literalKind(s.cause, path+"/Cause", kindString)
 	case "":
 		return s
 	}
@@ -312,11 +315,16 @@ func (p *parser) state(name string, n *node, path string) *state {
 
 // common reads the fields that several types share.
 func (p *parser) common(f *fields, s *state) {
+	var sees []string
+	switch s.typ {
+	case "Task", "Map", "Parallel":
+		sees = []string{seesResult}
+	}
 	if s.typ != "Fail" {
-		s.output = f.value("Output")
+		s.output = f.value("Output", sees...)
 	}
 	if s.typ != "Fail" && s.typ != "Succeed" {
-		s.assign = f.assign("Assign")
+		s.assign = f.assign("Assign", sees...)
 	}
 	switch s.typ {
 	case "Task", "Map", "Parallel", "Pass", "Wait":
@@ -337,8 +345,11 @@ func (p *parser) task(f *fields, s *state) {
 	arn := f.text("Resource")
 	s.arguments = f.value("Arguments")
 	s.timeout, s.heartbeat = f.value("TimeoutSeconds"), f.value("HeartbeatSeconds")
-	p.literalInteger(s.timeout, s.path+"/TimeoutSeconds", 1, 99999999)
-	p.literalInteger(s.heartbeat, s.path+"/HeartbeatSeconds", 1, 99999999)
+	timeout, hasTimeout := p.literalInteger(s.timeout, s.path+"/TimeoutSeconds", 1, 99999999)
+	heartbeat, hasHeartbeat := p.literalInteger(s.heartbeat, s.path+"/HeartbeatSeconds", 1, 99999999)
+	if hasTimeout && hasHeartbeat && heartbeat >= timeout { // https://states-language.net/#task-state
+		p.wrong(codeSchema, s.path+"/HeartbeatSeconds", "HeartbeatSeconds must be smaller than TimeoutSeconds")
+	}
 	if f.take("Credentials") != nil {
 		p.refuse(s.path+"/Credentials", "the field Credentials")
 	}
@@ -413,7 +424,8 @@ func (p *parser) catchers(f *fields) []*catcher {
 	for i, n := range f.array("Catch") {
 		cf := p.fields(n, fmt.Sprintf("%s/Catch[%d]", f.path, i))
 		cf.text("Comment")
-		c := &catcher{errorEquals: cf.errorEquals(), next: cf.text("Next"), assign: cf.assign("Assign"), output: cf.value("Output")}
+		c := &catcher{errorEquals: cf.errorEquals(), next: cf.text("Next"),
+			assign: cf.assign("Assign", seesErrorOutput), output: cf.value("Output", seesErrorOutput)}
 		if c.next == "" {
 			p.wrong(codeSchema, cf.path+"/Next", "The field 'Next' is required")
 		}
@@ -431,17 +443,6 @@ func (p *parser) allLast(path string, n int, errorEquals func(int) []string) {
 		if slices.Contains(names, ErrAll) && (len(names) > 1 || i < n-1) {
 			p.wrong(codeSchema, fmt.Sprintf("%s[%d]/ErrorEquals", path, i), "States.ALL must appear alone, and last")
 		}
-	}
-}
-
-// literalInteger checks a number that is written out rather than computed.
-func (p *parser) literalInteger(t *template, path string, low, high int64) {
-	if t == nil || t.constant == nil {
-		return
-	}
-	var v int64
-	if err := json.Unmarshal(t.constant, &v); err != nil || t.kind != kindNumber || v < low || v > high {
-		p.wrong(codeSchema, path, "The value must be an integer from %d to %d, or a JSONata expression", low, high)
 	}
 }
 

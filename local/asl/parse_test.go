@@ -32,6 +32,8 @@ func TestParseRefusesWhatItDoesNotSupport(t *testing.T) {
 		{"express children", machine(strings.Replace(distributed, "STANDARD", "EXPRESS", 1) + `"Label": "x"}`), "/States/A/ItemProcessor/ProcessorConfig/ExecutionType", "EXPRESS"},
 		{"CSV", machine(strings.Replace(distributed, `"Items": [], `, "", 1) + `"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": {}, "ReaderConfig": {"InputType": "CSV"}}}`), "/States/A/ItemReader/ReaderConfig/InputType", "CSV"},
 		{"list", machine(strings.Replace(distributed, `"Items": [], `, "", 1) + `"ItemReader": {"Resource": "arn:aws:states:::s3:listObjectsV2", "Arguments": {}}}`), "/States/A/ItemReader/Resource", "listObjectsV2"},
+		{"version of an object", machine(strings.Replace(distributed, `"Items": [], `, "", 1) + `"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": {"Bucket": "b", "Key": "k", "VersionId": "v"}}}`), "/States/A/ItemReader/Arguments/VersionId", "VersionId"},
+		{"argument in another case", machine(distributed + `"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b", "prefix": "p"}}}`), "/States/A/ResultWriter/Arguments/prefix", "prefix"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := asl.Parse(engine, []byte(tc.definition))
@@ -44,6 +46,9 @@ func TestParseRefusesWhatItDoesNotSupport(t *testing.T) {
 }
 
 func TestParseFindsMistakes(t *testing.T) {
+	const task = `"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true, `
+	const reader = `"A": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+		"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}}, "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", `
 	engine := asltest.Engine(t)
 	for _, tc := range []struct{ name, definition, code, path string }{
 		{"not JSON", `{`, "INVALID_JSON_DESCRIPTION", "/"},
@@ -64,6 +69,26 @@ func TestParseFindsMistakes(t *testing.T) {
 		{"negative wait", machine(`"A": {"Type": "Wait", "Seconds": -1, "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Seconds"},
 		{"variable of an outer scope", machine(`"A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "B"}, "B": {"Type": "Map", "Items": [], "End": true, "ItemProcessor": {"StartAt": "C", "States": {"C": {"Type": "Pass", "Assign": {"x": 2}, "End": true}}}}`),
 			"SCHEMA_VALIDATION_FAILED", "/States/B/ItemProcessor/States/C/Assign/x"},
+		{"expression not closed", machine(`"A": {"Type": "Pass", "Output": ["{% 1"], "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Output[0]"},
+		{"expression not opened", machine(`"A": {"Type": "Pass", "Output": {"x": "1 %}"}, "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Output/x"},
+		{"space before an expression", machine(`"A": {"Type": "Pass", "Output": " {% 1 %}", "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Output"},
+		{"marks that overlap", machine(`"A": {"Type": "Pass", "Output": "{%}", "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Output"},
+		{"result of a Pass", machine(`"A": {"Type": "Pass", "Output": "{% $states.result %}", "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Output"},
+		{"result in Arguments", machine(task + `"Arguments": {"Payload": "{% $states.result %}"}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Arguments/Payload"},
+		{"result in Catch", machine(task + `"Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.result %}", "Next": "B"}]}, "B": {"Type": "Succeed"}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Catch[0]/Output"},
+		{"error outside of Catch", machine(task + `"Assign": {"x": "{% $exists($states.errorOutput.Error) %}"}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Assign/x"},
+		{"error in a choice", machine(`"A": {"Type": "Choice", "Choices": [{"Condition": "{% $states.errorOutput.Error = 'x' %}", "Next": "B"}]}, "B": {"Type": "Succeed"}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Choices[0]/Condition"},
+		{"wait until a word", machine(`"A": {"Type": "Wait", "Timestamp": "yesterday", "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Timestamp"},
+		{"wait until a number", machine(`"A": {"Type": "Wait", "Timestamp": 5, "End": true}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Timestamp"},
+		{"error that is a number", machine(`"A": {"Type": "Fail", "Error": 3}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Error"},
+		{"cause that is an object", machine(`"A": {"Type": "Fail", "Cause": {"x": "{% 1 %}"}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/Cause"},
+		{"heartbeat after the timeout", machine(task + `"TimeoutSeconds": 5, "HeartbeatSeconds": 5}`), "SCHEMA_VALIDATION_FAILED", "/States/A/HeartbeatSeconds"},
+		{"more than all may fail", machine(`"A": {"Type": "Map", "ToleratedFailurePercentage": 300, "Items": [], "End": true, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Succeed"}}}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/ToleratedFailurePercentage"},
+		{"reader without a key", machine(reader + `"Arguments": {"Bucket": "{% $b %}"}}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/ItemReader/Arguments"},
+		{"reader of a number", machine(reader + `"Arguments": {"Bucket": 1, "Key": "k"}}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/ItemReader/Arguments/Bucket"},
+		{"reader that reads no items", machine(reader + `"ReaderConfig": {"InputType": "JSON", "MaxItems": 0}, "Arguments": "{% $where %}"}}`), "SCHEMA_VALIDATION_FAILED", "/States/A/ItemReader/ReaderConfig/MaxItems"},
+		{"duplicate name in a distributed Map", machine(`"A": {"Type": "Map", "Items": [], "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "A", "States": {"A": {"Type": "Succeed"}}}}`),
+			"DUPLICATE_STATE_NAME", "/States/A/ItemProcessor/States/A"},
 		{"duplicate name", machine(`"A": {"Type": "Parallel", "End": true, "Branches": [{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}]}`), "DUPLICATE_STATE_NAME", "/States/A/Branches[0]/States/A"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package asl
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ func (p *parser) mapState(f *fields, s *state) {
 	s.toleratedCount = f.value("ToleratedFailureCount")
 	s.toleratedPercentage = f.value("ToleratedFailurePercentage")
 	p.literalInteger(s.toleratedCount, s.path+"/ToleratedFailureCount", 0, 10_000_000)
+	p.literalPercentage(s.toleratedPercentage, s.path+"/ToleratedFailurePercentage")
 	if s.items != nil && s.items.constant != nil && s.items.kind != kindArray && s.items.kind != kindObject {
 		p.wrong(codeSchema, s.path+"/Items", "Items must be an array, an object or a JSONata expression")
 	}
@@ -26,9 +28,6 @@ func (p *parser) mapState(f *fields, s *state) {
 	if p.processorMode(pf) {
 		s.distributed = &distributed{definition: processor.raw}
 		p.distributed(f, s)
-		// Its children are machines of their own: their states' names are, too.
-		defer func(names map[string]bool) { p.names = names }(p.names)
-		p.names = map[string]bool{}
 	}
 	s.processor = p.graph(pf)
 	pf.rest()
@@ -105,14 +104,17 @@ func (p *parser) itemReader(f *fields, s *state) {
 	}
 	rf := p.fields(n, s.path+"/ItemReader")
 	r := &itemReader{arguments: rf.value("Arguments"), inputType: "JSON"}
-	p.s3Resource(rf, "s3:getObject")
-	if r.arguments == nil {
+	switch supported := p.s3Resource(rf, "s3:getObject"); {
+	case r.arguments == nil:
 		p.wrong(codeSchema, rf.path+"/Arguments", "The field 'Arguments' is required")
+	case supported:
+		p.literalArguments(r.arguments, rf.path+"/Arguments", readerArguments())
 	}
 	if config := rf.take("ReaderConfig"); config != nil {
 		cf := p.fields(config, rf.path+"/ReaderConfig")
 		r.inputType = cf.oneOf("InputType", "CSV", "JSON", "JSONL", "MANIFEST", "PARQUET")
 		r.maxItems = cf.value("MaxItems")
+		p.literalInteger(r.maxItems, cf.path+"/MaxItems", 1, 100_000_000)
 		r.pointer = cf.text("ItemsPointer")
 		if r.inputType != "JSON" && r.inputType != "JSONL" {
 			p.refuse(cf.path+"/InputType", "the input type %s", r.inputType)
@@ -137,7 +139,9 @@ func (p *parser) resultWriter(f *fields, s *state) {
 		p.wrong(codeSchema, wf.path, "ResultWriter must not be empty")
 	}
 	if arguments != nil {
-		p.s3Resource(wf, "s3:putObject")
+		if p.s3Resource(wf, "s3:putObject") {
+			p.literalArguments(arguments, wf.path+"/Arguments", writerArguments())
+		}
 		d.writer = arguments
 		d.transformation = "NONE"
 	}
@@ -155,7 +159,7 @@ func (p *parser) resultWriter(f *fields, s *state) {
 }
 
 // s3Resource checks the resource of a reader or writer.
-func (p *parser) s3Resource(f *fields, want string) {
+func (p *parser) s3Resource(f *fields, want string) (supported bool) {
 	arn := f.text("Resource")
 	m := integration.FindStringSubmatch(arn)
 	switch {
@@ -163,5 +167,29 @@ func (p *parser) s3Resource(f *fields, want string) {
 		p.wrong(codeSchema, f.path+"/Resource", "The field 'Resource' is required")
 	case m == nil || m[1] != want:
 		p.refuse(f.path+"/Resource", "the resource %s", arn)
+	default:
+		return true
+	}
+	return false
+}
+
+// literalArguments checks the Arguments of a reader or writer as far as they
+// are written out.
+func (p *parser) literalArguments(t *template, path string, want []argument) {
+	p.literalKind(t, path, kindObject)
+	if t.kind != kindObject {
+		return
+	}
+	for i, name := range t.names {
+		if find(want, name) == nil {
+			p.refuse(path+"/"+name, "the argument %s", name)
+			continue
+		}
+		p.literalKind(t.parts[i], path+"/"+name, kindString)
+	}
+	for _, a := range want {
+		if a.required && !slices.Contains(t.names, a.name) {
+			p.wrong(codeSchema, path, "The argument '%s' is required", a.name)
+		}
 	}
 }

@@ -37,18 +37,17 @@ type record struct {
 }
 
 func recordOf(child *Execution) json.RawMessage {
-	output, failure, stop := child.Result()
-	status := child.Status()
+	end := child.End()
 	r := record{
-		Cause: failure.Cause, Error: failure.Name,
+		Cause: end.Failure.Cause, Error: end.Failure.Name,
 		ExecutionArn: child.ARN, Input: string(child.Input), InputDetails: included{true}, Name: child.Name,
-		OutputDetails: &included{status == types.ExecutionStatusSucceeded},
+		OutputDetails: &included{end.Status == types.ExecutionStatusSucceeded},
 		RedriveCount:  new(int), RedriveStatus: "REDRIVABLE",
 		StartDate: timestamp(child.StartDate), StateMachineArn: child.MachineARN,
-		Status: string(status), StopDate: timestamp(stop),
+		Status: string(end.Status), StopDate: timestamp(end.StopDate),
 	}
-	if status == types.ExecutionStatusSucceeded {
-		r.Output = payload(output)
+	if end.Status == types.ExecutionStatusSucceeded {
+		r.Output = payload(end.Output)
 		r.RedriveStatus, r.RedriveStatusReason = "NOT_REDRIVABLE", "Execution is SUCCEEDED and cannot be redriven"
 	}
 	return encode(r)
@@ -93,17 +92,17 @@ func (m *MapRun) results(ctx context.Context, at *bucketPlace) (json.RawMessage,
 
 // transform applies the WriterConfig. Children that failed are never changed.
 func (m *MapRun) transform(child *Execution) []json.RawMessage {
-	output, _, _ := child.Result()
+	end := child.End()
 	transformation := m.state.distributed.transformation
-	if child.Status() != types.ExecutionStatusSucceeded || transformation == "NONE" {
+	if end.Status != types.ExecutionStatusSucceeded || transformation == "NONE" {
 		return []json.RawMessage{recordOf(child)}
 	}
-	if transformation == "FLATTEN" && kindOf(output) == kindArray {
-		if items, err := elements(output); err == nil {
+	if transformation == "FLATTEN" && kindOf(end.Output) == kindArray {
+		if items, err := elements(end.Output); err == nil {
 			return items
 		}
 	}
-	return []json.RawMessage{output}
+	return []json.RawMessage{end.Output}
 }
 
 func lines(items []json.RawMessage) []byte {

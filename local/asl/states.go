@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 )
 
@@ -88,8 +88,12 @@ func (v *visit) wait(ctx context.Context) error {
 	return nil
 }
 
+// timestampShape is RFC 3339, with the seconds left out at will. Go alone would
+// also take "1:59" for a time and a comma for a decimal point.
+var timestampShape = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$`)
+
 func parseTimestamp(s string) (time.Time, bool) {
-	if strings.Contains(s, ",") { // Go takes it for a decimal point; AWS does not
+	if !timestampShape.MatchString(s) {
 		return time.Time{}, false
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {

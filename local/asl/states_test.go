@@ -120,7 +120,7 @@ func TestCatch(t *testing.T) {
 func TestOutputs(t *testing.T) {
 	for _, tc := range []struct{ name, states, input, output, err string }{
 		{"numbers and order stay as they were", `"A": {"Type": "Pass", "End": true}`, `{"z": 1.0, "a": 12345678901234567890, "é": "<&\u20ac>"}`, `{"z":1.0,"a":12345678901234567890,"é":"<&\u20ac>"}`, ""},
-		{"literal beside expression", `"A": {"Type": "Pass", "Output": {"z": 1.50, "y": "{% $states.input.n + 1 %}", "x": [" {% no %}", "{%$states.input.n%}"]}, "End": true}`, `{"n": 2}`, `{"z":1.50,"y":3,"x":[" {% no %}",2]}`, ""},
+		{"literal beside expression", `"A": {"Type": "Pass", "Output": {"z": 1.50, "y": "{% $states.input.n + 1 %}", "x": [" {% no %} ", "{%$states.input.n%}"]}, "End": true}`, `{"n": 2}`, `{"z":1.50,"y":3,"x":[" {% no %} ",2]}`, ""},
 		{"undefined in a field", `"A": {"Type": "Pass", "Output": {"x": [1, "{% $nothing %}"]}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"runtime error", `"A": {"Type": "Pass", "Output": "{% 1 + 'a' %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"function as a value", `"A": {"Type": "Pass", "Output": "{% $sum %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
@@ -146,7 +146,19 @@ func TestOutputs(t *testing.T) {
 		{"item selector", `"A": {"Type": "Map", "Items": ["a", "b"], "ItemSelector": {"i": "{% $states.context.Map.Item.Index %}", "v": "{% $states.context.Map.Item.Value %}", "in": "{% $states.input %}"},
 			"ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`, `7`, `[{"i":0,"v":"a","in":7},{"i":1,"v":"b","in":7}]`, ""},
 		{"context", `"A": {"Type": "Pass", "Output": "{% $states.context.[Execution.Id, Execution.Name, Execution.Input, Execution.RoleArn, Execution.StartTime, State.Name, State.EnteredTime, StateMachine.Id, StateMachine.Name] %}", "End": true}`, `3`,
-			fmt.Sprintf(`[%q,"run",3,%q,"2000-01-01T00:00:00.000Z","A","2000-01-01T00:00:00.000Z",%q,"test"]`, asltest.ExecutionARN, asltest.RoleARN, asltest.MachineARN), ""},
+			fmt.Sprintf(`[%q,"run",3,%q,"2000-01-01T00:00:00Z","A","2000-01-01T00:00:00Z",%q,"test"]`, asltest.ExecutionARN, asltest.RoleARN, asltest.MachineARN), ""},
+		{"an item of an inline Map has no source", `"A": {"Type": "Map", "Items": {"k": 1}, "ItemSelector": "{% $states.context.Map %}",
+			"ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Map", "Items": [2], "ItemSelector": "{% [$states.input, $states.context.Map] %}",
+			"ItemProcessor": {"StartAt": "J", "States": {"J": {"Type": "Pass", "End": true}}}, "End": true}}}, "End": true}`, `{}`,
+			`[[[{"Item":{"Index":0,"Key":"k","Value":1,"Source":"STATE_DATA"}},{"Item":{"Index":0,"Value":2}}]]]`, ""},
+		{"not a number", `"A": {"Type": "Pass", "Output": "{% 1 / 0 %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
+		{"too much assigned at once", `"A": {"Type": "Pass", "Assign": {"x": "{% $pad('x', 200000) %}", "y": "{% $pad('x', 200000) %}"}, "End": true}`, `{}`, ``, "States.DataLimitExceeded"},
+		{"an item too large", `"A": {"Type": "Map", "Items": "{% [$pad('x', 262145)] %}", "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}}, "End": true}`, `{}`, ``, "States.DataLimitExceeded"},
+		{"a time with one digit", `"A": {"Type": "Wait", "Timestamp": "{% '2016-03-14T1:59:00Z' %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
+		{"a reader's argument in another case", `"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": "{% {'Bucket': 'b', 'key': 'k'} %}"}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+			"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
+		{"a reader without its key", `"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": "{% {'Bucket': 'b'} %}"}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+			"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"an iteration's failure", `"A": {"Type": "Map", "Items": [1], "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Fail", "Error": "E"}}}, "End": true}`, `{}`, ``, "E"},
 		{"endless loop", `"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}`, `{}`, ``, "States.Runtime"},
 	} {
@@ -156,6 +168,41 @@ func TestOutputs(t *testing.T) {
 				t.Errorf("got %s %s (%s), want %s %s", run.Output, run.Error, run.Cause, tc.output, tc.err)
 			}
 		})
+	}
+}
+
+// TestVariablesHaveALimit fills variables: those of an execution together may
+// take 10 MiB, and those of inner scopes count only while these last.
+func TestVariablesHaveALimit(t *testing.T) {
+	large := strings.Repeat("x", 260_000)
+	assign := func(names ...string) string {
+		var states []string
+		for i, name := range names {
+			to := `"End": true`
+			if i < len(names)-1 {
+				to = `"Next": "` + names[i+1] + `"`
+			}
+			states = append(states, fmt.Sprintf(`%q: {"Type": "Pass", "Assign": {%q: %q}, %s}`, name, strings.ToLower(name), large, to))
+		}
+		return strings.Join(states, ",")
+	}
+	var names []string
+	for i := range 41 { // 41 * 260,000 bytes are more than 10 MiB
+		names = append(names, fmt.Sprintf("V%d", i))
+	}
+	definition := func(names []string) string {
+		return fmt.Sprintf(`{"QueryLanguage": "JSONata", "StartAt": "V0", "States": {%s}}`, assign(names...))
+	}
+	if run := asltest.Run(t, asltest.Case{Definition: definition(names)}); run.Error != "States.DataLimitExceeded" {
+		t.Errorf("41 variables: %s %q", run.Status, run.Error)
+	}
+	if run := asltest.Run(t, asltest.Case{Definition: definition(names[:40])}); run.Error != "" {
+		t.Errorf("40 variables: %s: %s", run.Error, run.Cause)
+	}
+	loop := machine(`"A": {"Type": "Map", "Items": "{% [1..50] %}", "MaxConcurrency": 1, "ItemProcessor": {"StartAt": "V", "States": {"V": {"Type": "Pass",
+		"Assign": {"v": "` + large + `"}, "Output": 1, "End": true}}}, "End": true}`)
+	if run := asltest.Run(t, asltest.Case{Definition: loop}); run.Error != "" {
+		t.Errorf("iterations one after another: %s: %s", run.Error, run.Cause)
 	}
 }
 

@@ -21,13 +21,23 @@ type template struct {
 	parts    []*template     // of an object or array
 }
 
-// expression returns the JSONata inside "{% %}". Space outside of the marks
-// makes the string an ordinary one, as on AWS.
-func expression(s string) (string, bool) {
-	if len(s) < 4 || !strings.HasPrefix(s, "{%") || !strings.HasSuffix(s, "%}") {
-		return "", false
+// errDelimiters is returned for a string that opens an expression and does not
+// close it, or the reverse.
+var errDelimiters = errors.New("an expression must start with '{%' and end with '%}', without spaces outside of them")
+
+// expression returns the JSONata inside "{% %}". A string with space on both
+// sides of the marks is an ordinary one on AWS; one mark without the other at
+// its end of the string is a mistake.
+// https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#writing-jsonata-expressions-in-json-strings
+func expression(s string) (expr string, ok bool, err error) {
+	opens, closes := strings.HasPrefix(s, "{%"), strings.HasSuffix(s, "%}")
+	switch {
+	case opens && closes && len(s) >= len("{%%}"):
+		return strings.TrimSpace(s[2 : len(s)-2]), true, nil
+	case opens || closes:
+		return "", false, errDelimiters
 	}
-	return strings.TrimSpace(s[2 : len(s)-2]), true
+	return "", false, nil
 }
 
 func newTemplate(n *node) *template {
@@ -41,7 +51,7 @@ func newTemplate(n *node) *template {
 	}
 	switch n.kind {
 	case kindString:
-		if expr, ok := expression(n.text); ok {
+		if expr, ok, _ := expression(n.text); ok { // fields.value tells of the error
 			t.expr = expr
 			return t
 		}
@@ -61,18 +71,8 @@ func newTemplate(n *node) *template {
 	return t
 }
 
-// expressions calls visit for every expression and the path of its field.
-func (t *template) expressions(path string, visit func(path, expr string)) {
-	if t == nil {
-		return
-	}
-	if t.kind == kindString && t.constant == nil {
-		visit(path, t.expr)
-	}
-	for i, part := range t.parts {
-		part.expressions(t.partPath(path, i), visit)
-	}
-}
+// dynamic says whether the value as a whole is an expression.
+func (t *template) dynamic() bool { return t.kind == kindString && t.constant == nil }
 
 func (t *template) partPath(path string, i int) string {
 	if t.kind == kindArray {
@@ -95,7 +95,7 @@ func (t *template) eval(ctx context.Context, s *jsonata.Session, path string) (j
 	switch {
 	case t.constant != nil:
 		return t.constant, nil
-	case t.kind == kindString:
+	case t.dynamic():
 		return evalExpression(ctx, s, path, t.expr)
 	}
 	var out bytes.Buffer

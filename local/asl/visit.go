@@ -53,10 +53,10 @@ func (v *visit) context(item *mapItem) json.RawMessage {
 	out := object{
 		"Execution": object{
 			"Id": e.ARN, "Name": e.Name, "Input": e.Input, "RoleArn": e.RoleARN,
-			"StartTime": timestamp(e.StartDate), "RedriveCount": 0,
+			"StartTime": contextTime(e.StartDate), "RedriveCount": 0,
 		},
 		"StateMachine": object{"Id": e.MachineARN, "Name": machineName},
-		"State":        object{"Name": v.state.name, "EnteredTime": timestamp(v.entered), "RetryCount": v.retries},
+		"State":        object{"Name": v.state.name, "EnteredTime": contextTime(v.entered), "RetryCount": v.retries},
 	}
 	if item == nil {
 		item = v.thread.item
@@ -190,10 +190,17 @@ func (v *visit) evalEnds(ctx context.Context, end ends, see values) (map[string]
 	if len(output) > MaxPayload {
 		return nil, nil, v.tooLarge()
 	}
+	total := 0
 	for _, value := range assigned {
-		if len(value) > MaxPayload {
-			return nil, nil, v.tooLarge()
-		}
+		total += len(value)
+	}
+	switch {
+	case total > MaxPayload:
+		return nil, nil, &Error{ErrDataLimitExceeded, fmt.Sprintf(
+			"The state '%s' assigns variables with a size exceeding the maximum number of bytes service limit.", v.state.name)}
+	case !v.thread.scope.reserve(assigned):
+		return nil, nil, &Error{ErrDataLimitExceeded, fmt.Sprintf(
+			"With the variables of the state '%s' the execution's exceed the maximum number of bytes service limit.", v.state.name)}
 	}
 	return assigned, output, nil
 }

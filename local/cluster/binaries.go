@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/crossapply/crossapply/local/process"
 )
 
 // assetsEnv is envtest's variable: the folder that holds kube-apiserver and etcd.
@@ -189,7 +191,7 @@ func build(ctx context.Context, module, dir string, progress io.Writer) error {
 		"-o", dir+string(filepath.Separator), etcdPackage, apiserverPackage)
 	meter := newMeter(progress, "building kube-apiserver "+strings.TrimSpace(version)+" and etcd", strings.Count(deps, "\n"))
 	cmd.Stderr = meter
-	err = cmd.Run()
+	err = process.Run(cmd)
 	meter.stop(err)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -219,22 +221,21 @@ func goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-	inOwnGroup(cmd)
-	cmd.Cancel = func() error { return interruptGroup(cmd) }
+	cmd.Cancel = func() error { return process.Interrupt(cmd) }
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
 
 func goOutput(ctx context.Context, module string, args ...string) (string, error) {
 	cmd := goCommand(ctx, module, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := process.Run(cmd)
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("the go tool is needed to build the control plane (or set %s): %w", assetsEnv, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("go %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	return string(out), nil
+	return stdout.String(), nil
 }

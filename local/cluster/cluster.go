@@ -33,7 +33,7 @@ type Cluster struct {
 	mu       sync.Mutex // guards what follows
 	endpoint string
 	version  string
-	process  *process // nil when stopped
+	program  *program // nil when stopped
 }
 
 // newCluster makes the cluster's keys and files; firstStart brings it up.
@@ -85,9 +85,9 @@ func (c *Cluster) AdminConfig() *rest.Config {
 func (c *Cluster) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.process != nil {
-		c.process.stop()
-		c.process = nil
+	if c.program != nil {
+		c.program.Kill()
+		c.program = nil
 	}
 	return nil
 }
@@ -97,14 +97,14 @@ func (c *Cluster) Stop() error {
 func (c *Cluster) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.process != nil {
+	if c.program != nil {
 		return errors.New("the cluster runs already")
 	}
 	p, err := c.startAPIServer(ctx, strings.TrimPrefix(c.endpoint, "https://"+loopback+":"))
 	if err != nil {
 		return err
 	}
-	c.process = p
+	c.program = p
 	return nil
 }
 
@@ -130,20 +130,20 @@ func (c *Cluster) firstStart(ctx context.Context) error {
 func (c *Cluster) claimPort(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, err := onFreePort(func(port string) (*process, error) {
+	p, err := onFreePort(func(port string) (*program, error) {
 		c.endpoint = "https://" + loopback + ":" + port
 		return c.startAPIServer(ctx, port)
 	})
 	if err != nil {
 		return err
 	}
-	c.process = p
+	c.program = p
 	return nil
 }
 
-// startAPIServer returns the ended process with its error, for onFreePort to look
+// startAPIServer returns the ended program with its error, for onFreePort to look
 // at.
-func (c *Cluster) startAPIServer(ctx context.Context, port string) (*process, error) {
+func (c *Cluster) startAPIServer(ctx context.Context, port string) (*program, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	client, err := c.probeClient()
@@ -151,12 +151,12 @@ func (c *Cluster) startAPIServer(ctx context.Context, port string) (*process, er
 		return nil, err
 	}
 	defer client.CloseIdleConnections()
-	p, err := startProcess(c.binary, c.file("kube-apiserver.log"), c.arguments(port)...)
+	p, err := startProgram(c.binary, c.file("kube-apiserver.log"), c.arguments(port)...)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.waitReady(ctx, client, "https://"+loopback+":"+port+"/readyz"); err != nil {
-		p.stop()
+		p.Kill()
 		return p, err
 	}
 	return p, nil

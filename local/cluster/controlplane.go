@@ -104,7 +104,7 @@ func (c Config) validate() error {
 // ControlPlane is one etcd with an API server for each cluster.
 type ControlPlane struct {
 	dir      string
-	etcd     *process
+	etcd     *program
 	webhook  *webhook
 	clusters []*Cluster
 }
@@ -180,7 +180,7 @@ func (cp *ControlPlane) Close() error {
 	}
 	errs := []error{group.Wait()}
 	if cp.etcd != nil {
-		cp.etcd.stop()
+		cp.etcd.Kill()
 	}
 	if cp.webhook != nil {
 		errs = append(errs, cp.webhook.close())
@@ -210,13 +210,13 @@ func makeDir(dir string) (string, error) {
 }
 
 // startEtcd starts one member, without fsync: its data need not outlive it.
-func startEtcd(ctx context.Context, path, dir string) (*process, string, error) {
+func startEtcd(ctx context.Context, path, dir string) (*program, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	var url string
-	p, err := onFreePort(func(port string) (*process, error) {
+	p, err := onFreePort(func(port string) (*program, error) {
 		url = "http://" + loopback + ":" + port
-		p, err := startProcess(path, filepath.Join(dir, "etcd.log"),
+		p, err := startProgram(path, filepath.Join(dir, "etcd.log"),
 			"--data-dir="+filepath.Join(dir, "etcd"),
 			"--listen-client-urls="+url,
 			"--advertise-client-urls="+url,
@@ -228,7 +228,7 @@ func startEtcd(ctx context.Context, path, dir string) (*process, string, error) 
 			return nil, err
 		}
 		if err := p.waitReady(ctx, http.DefaultClient, url+"/readyz"); err != nil {
-			p.stop()
+			p.Kill()
 			return p, err
 		}
 		return p, nil

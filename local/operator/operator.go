@@ -67,26 +67,29 @@ type Operator struct {
 }
 
 // Start runs an operator against the cluster of cfg, where the Topic's definition
-// must be there already. It returns when the operator watches. The operator runs
-// until Stop, or until ctx is done; it survives the API server being away.
+// must be there already. It returns when the operator watches, or an error when ctx
+// is done before. From then on the operator runs until Stop, whatever becomes of
+// ctx; it survives the API server being away.
 func Start(ctx context.Context, cfg *rest.Config, options Options) (*Operator, error) {
 	options = options.withDefaults()
 	// controller-runtime complains on stderr, with a stack trace, about a process that
 	// never chose its global logger. The first choice in the process stands.
 	log.SetLogger(options.Logger)
-	mgr, err := newManager(cfg, options)
+	mgr, err := newManager(ctx, cfg, options)
 	if err != nil {
 		return nil, fmt.Errorf("start the operator: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	o := &Operator{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		defer cancel()
-		o.err = mgr.Start(ctx)
+		o.err = mgr.Start(running)
 	}()
-	if !mgr.GetCache().WaitForCacheSync(ctx) {
-		return nil, errors.Join(errors.New("start the operator: its cache does not fill"), ctx.Err(), o.Stop())
+	release := context.AfterFunc(ctx, cancel)
+	synced := mgr.GetCache().WaitForCacheSync(running)
+	if bound := release(); !synced || !bound {
+		return nil, errors.Join(errors.New("start the operator: its cache does not fill"), context.Cause(ctx), o.Stop())
 	}
 	return o, nil
 }
@@ -102,7 +105,7 @@ func (o *Operator) Stop() error {
 	return nil
 }
 
-func newManager(cfg *rest.Config, options Options) (manager.Manager, error) {
+func newManager(ctx context.Context, cfg *rest.Config, options Options) (manager.Manager, error) {
 	anotherOfThatName := true // one operator for each cluster of this process
 	noWait := time.Duration(0)
 	mgr, err := ctrl.NewManager(cfg, manager.Options{
@@ -126,7 +129,7 @@ func newManager(cfg *rest.Config, options Options) (manager.Manager, error) {
 	topic := &unstructured.Unstructured{}
 	topic.SetGroupVersionKind(kind)
 	// Asked for here so that Start waits for it.
-	if _, err := mgr.GetCache().GetInformer(context.Background(), topic, cache.BlockUntilSynced(false)); err != nil {
+	if _, err := mgr.GetCache().GetInformer(ctx, topic, cache.BlockUntilSynced(false)); err != nil {
 		return nil, err
 	}
 	r := newReconciler(client.WithFieldOwner(mgr.GetClient(), fieldOwner), options)

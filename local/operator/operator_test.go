@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,7 +27,9 @@ var topics = schema.GroupVersionResource{Group: "messaging.example.com", Version
 func TestOperator(t *testing.T) {
 	clusters := startClusters(t, 2)
 	for _, c := range clusters {
-		o, err := operator.Start(t.Context(), c.AdminConfig(), operator.Options{Delay: operator.After(300 * time.Millisecond)})
+		ctx, cancel := context.WithCancel(t.Context())
+		o, err := operator.Start(ctx, c.AdminConfig(), operator.Options{Delay: operator.After(300 * time.Millisecond)})
+		cancel() // bounds the start alone
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,6 +39,13 @@ func TestOperator(t *testing.T) {
 			}
 		})
 	}
+	t.Run("its start ends with the context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := operator.Start(ctx, clusters[0].AdminConfig(), operator.Options{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("becomes ready on each cluster", func(t *testing.T) {
 		for _, c := range clusters {
 			client := topicsOf(t, c.AdminConfig())

@@ -175,10 +175,10 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 }
 
 func outcomeOf(e *asl.Execution) Outcome {
-	output, failure, stop := e.Result()
+	end := e.End()
 	o := Outcome{
-		Status: e.Status(), Output: string(output), Error: failure.Name, Cause: failure.Cause,
-		Events: e.History(), Duration: stop.Sub(e.StartDate),
+		Status: end.Status, Output: string(end.Output), Error: end.Failure.Name, Cause: end.Failure.Cause,
+		Events: e.History(), Duration: end.StopDate.Sub(e.StartDate),
 	}
 	for _, ev := range o.Events {
 		if ev.StateEnteredEventDetails != nil {

@@ -13,7 +13,10 @@ import (
 // what is no base64 is passed over.
 
 func btoa(value goja.Value) string {
-	text := value.ToString()
+	text, ok := value.ToString().(goja.String)
+	if !ok {
+		return "" // cannot be: ToString gives strings
+	}
 	data := make([]byte, text.Length())
 	for i := range data {
 		data[i] = byte(text.CharAt(i))

@@ -53,7 +53,9 @@ type Options struct {
 	// Rand is the source of $random without a seed and of $uuid. It need not
 	// be safe for concurrent use. Default: seeded by the system.
 	Rand rand.Source
-	// Limit ends an expression that runs longer. Default 10 s.
+	// Limit ends an expression that runs longer. Default 10 s: what takes AWS a
+	// moment may take this engine seconds on a busy machine, and much longer
+	// under the race detector. It is a fuse, not a measure of AWS's own limit.
 	Limit time.Duration
 	// Runtimes is how many expressions may run at once. Default 4.
 	Runtimes int
@@ -355,8 +357,8 @@ func (e *Engine) newRuntime() (*runtime, error) {
 // random is the same number for the same seed, as AWS promises. The numbers
 // are this package's own: AWS does not say how it makes them.
 func (e *Engine) random(seed *float64) float64 {
-	if seed != nil {
-		return rand.New(rand.NewPCG(math.Float64bits(*seed), 0)).Float64()
+	if seed != nil { // adding 0 makes one seed of 0 and -0, which are equal
+		return rand.New(rand.NewPCG(math.Float64bits(*seed+0), 0)).Float64()
 	}
 	e.randMu.Lock()
 	defer e.randMu.Unlock()

@@ -9,6 +9,7 @@
 
   // The functions that Step Functions has and the language has not. Their codes
   // (D32..) are this file's own: AWS documents only that such calls fail.
+  // Where a function wants an integer, any other number is rounded down.
   // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#jsonata-functions-provided-by-sfn
   const extras = {
     parse: [(text) => {
@@ -29,6 +30,7 @@
     }, '<a-n:a>'],
     range: [(first, last, delta) => {
       if (first === undefined || last === undefined || delta === undefined) return undefined;
+      [first, last, delta] = [first, last, delta].map(Math.floor);
       if (delta === 0) fail('D3202', '$range: the increment must not be 0');
       const count = Math.floor((last - first) / delta) + 1;
       if (count > 10000000) fail('D2014', '$range: the sequence is too long');
@@ -43,8 +45,7 @@
       if (sum === '') fail('D3203', '$hash: unknown algorithm ' + JSON.stringify(algorithm));
       return sum;
     }, '<ss:s>'],
-    // Adding 0 makes one seed of 0 and -0, which are equal.
-    random: [(seed) => host.random(seed === undefined ? null : seed + 0), '<n?:n>'],
+    random: [(seed) => host.random(seed === undefined ? null : Math.floor(seed)), '<n?:n>'],
     uuid: [() => host.uuid(), '<:s>'],
   };
 

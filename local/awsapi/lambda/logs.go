@@ -110,6 +110,10 @@ func (o *output) print(format string, args ...any) {
 	o.logs.add(o.function, id, fmt.Sprintf(format, args...))
 }
 
+// longestLine is as much of a line without an end as is kept together, the size
+// of a log event in CloudWatch Logs. What follows is a line of its own.
+const longestLine = 256 << 10
+
 // mark is what flush writes into the pipe behind the process's output; no
 // sensible line holds a NUL.
 const mark = "\x00flush %d\x00\n"
@@ -161,24 +165,41 @@ func (o *output) take(data []byte) {
 	o.pending = append(o.pending, data...)
 	for {
 		line, rest, found := bytes.Cut(o.pending, []byte("\n"))
-		if !found {
+		switch {
+		case found:
+			o.pending = append([]byte(nil), rest...)
+		case len(o.pending) > longestLine:
+			line, o.pending = o.pending, nil
+		default:
 			return
 		}
-		o.pending = append([]byte(nil), rest...)
-		text, id := string(line), 0
-		if at := strings.IndexByte(text, 0); at >= 0 {
-			if n, _ := fmt.Sscanf(text[at:]+"\n", mark, &id); n == 1 {
-				text = text[:at]
-			}
-		}
-		if text != "" || id == 0 {
+		text, arrived := o.cutMark(string(line))
+		if text != "" || arrived == nil {
 			o.print("%s", text)
 		}
-		if id != 0 {
-			o.mu.Lock()
-			close(o.flushed[id])
-			delete(o.flushed, id)
-			o.mu.Unlock()
+		if arrived != nil {
+			close(arrived)
 		}
 	}
+}
+
+// cutMark removes the mark of a flush from the end of a line and returns who
+// waits for it, or nil. What only looks like a mark is the process's own output.
+func (o *output) cutMark(line string) (text string, arrived chan struct{}) {
+	at := strings.LastIndex(line, "\x00flush ")
+	if at < 0 {
+		return line, nil
+	}
+	id := 0
+	if n, _ := fmt.Sscanf(line[at:]+"\n", mark, &id); n != 1 {
+		return line, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	arrived, ok := o.flushed[id]
+	if !ok {
+		return line, nil
+	}
+	delete(o.flushed, id)
+	return line[:at], arrived
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/local/awsapi/iam"
+	"github.com/crossapply/crossapply/local/process"
 )
 
 // invocation is one event on its way through a sandbox.
@@ -44,7 +45,7 @@ type sandbox struct {
 	function Function
 	session  iam.Session
 	output   *output
-	command  *exec.Cmd
+	process  *process.Process
 	listener net.Listener
 	server   *http.Server
 	tmp      string
@@ -61,7 +62,7 @@ type sandbox struct {
 }
 
 // startSandbox starts the process; it is ready when waiting says so.
-func startSandbox(s *starter, f Function, session iam.Session, endpoint string, logs *Logs, stream string) (*sandbox, error) {
+func startSandbox(f Function, session iam.Session, endpoint string, logs *Logs, stream string) (*sandbox, error) {
 	sb := &sandbox{
 		function: f, session: session,
 		invocations: make(chan *invocation), waiting: make(chan struct{}, 1),
@@ -81,13 +82,12 @@ func startSandbox(s *starter, f Function, session iam.Session, endpoint string, 
 		sb.close()
 		return nil, err
 	}
-	sb.command = &exec.Cmd{
+	command := &exec.Cmd{
 		Path: f.Binary, Args: []string{f.Binary}, Dir: filepath.Dir(f.Binary),
 		Env:    f.environment(session, sb.listener.Addr().String(), endpoint, stream, sb.tmp),
-		Stdout: sb.output.write, Stderr: sb.output.write, SysProcAttr: processAttributes(),
+		Stdout: sb.output.write, Stderr: sb.output.write,
 	}
-	if err := s.start(sb.command); err != nil {
-		sb.command = nil
+	if sb.process, err = process.Start(command); err != nil {
 		sb.close()
 		return nil, err // as it is: Lambda's message has nothing around it
 	}
@@ -96,12 +96,11 @@ func startSandbox(s *starter, f Function, session iam.Session, endpoint string, 
 }
 
 func (sb *sandbox) wait() {
-	err := sb.command.Wait()
+	<-sb.process.Done()
 	sb.exitText = "Runtime exited without providing a reason"
-	if err != nil {
+	if err := sb.process.Err(); err != nil {
 		sb.exitText = "Runtime exited with error: " + err.Error()
 	}
-	kill(sb.command.Process) // what it started and left behind
 	sb.output.flush()
 	close(sb.exited)
 }
@@ -109,10 +108,8 @@ func (sb *sandbox) wait() {
 // close ends the process and what belongs to it, and waits until it is gone.
 func (sb *sandbox) close() {
 	sb.closeOnce.Do(func() {
-		if sb.command != nil {
-			if sb.alive() {
-				kill(sb.command.Process)
-			}
+		if sb.process != nil {
+			sb.process.Kill()
 			<-sb.exited
 		}
 		if sb.server != nil {

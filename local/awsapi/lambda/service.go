@@ -51,7 +51,6 @@ type Service struct {
 	now       func() time.Time
 	endpoint  func() string
 	logs      *Logs
-	starter   *starter
 	ctx       context.Context // of all invocations: they outlive their requests
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
@@ -79,7 +78,7 @@ func New(c Config) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
 		directory: c.Directory, now: c.Now, endpoint: c.Endpoint, ctx: ctx, cancel: cancel,
-		logs: &Logs{now: c.Now, follow: c.Follow}, starter: newStarter(), functions: map[string]*pool{},
+		logs: &Logs{now: c.Now, follow: c.Follow}, functions: map[string]*pool{},
 	}
 }
 
@@ -145,7 +144,6 @@ func (s *Service) Close() {
 		p.close()
 	}
 	s.running.Wait()
-	s.starter.stop()
 }
 
 const functionsPath = "/2015-03-31/functions"

@@ -114,8 +114,7 @@ func (s *Server) stopExecution(ctx context.Context, in *sfn.StopExecutionInput) 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	_, _, stop := e.Result()
-	return &sfn.StopExecutionOutput{StopDate: &stop}, nil
+	return &sfn.StopExecutionOutput{StopDate: aws.Time(e.End().StopDate)}, nil
 }
 
 func (s *Server) describeExecution(ctx context.Context, in *sfn.DescribeExecutionInput) (*sfn.DescribeExecutionOutput, error) {
@@ -123,21 +122,21 @@ func (s *Server) describeExecution(ctx context.Context, in *sfn.DescribeExecutio
 	if err != nil {
 		return nil, err
 	}
+	end := e.End()
 	included := &types.CloudWatchEventsExecutionDataDetails{Included: true}
 	out := &sfn.DescribeExecutionOutput{
-		ExecutionArn: &e.ARN, StateMachineArn: &e.MachineARN, Name: &e.Name, Status: e.Status(), StartDate: &e.StartDate,
+		ExecutionArn: &e.ARN, StateMachineArn: &e.MachineARN, Name: &e.Name, Status: end.Status, StartDate: &e.StartDate,
 		Input: &e.given, InputDetails: included, RedriveCount: aws.Int32(0),
 	}
 	if e.MapRun != nil {
 		out.MapRunArn = &e.MapRun.ARN
 	}
-	output, failure, stop := e.Result()
-	out.StopDate = ended(stop)
-	out.Error, out.Cause = optional(failure.Name), optional(failure.Cause)
+	out.StopDate = ended(end.StopDate)
+	out.Error, out.Cause = optional(end.Failure.Name), optional(end.Failure.Cause)
 	out.RedriveStatus = types.ExecutionRedriveStatusNotRedrivable
 	out.RedriveStatusReason = aws.String("Redrive is not supported here")
 	if out.Status == types.ExecutionStatusSucceeded {
-		out.Output, out.OutputDetails = aws.String(string(output)), included
+		out.Output, out.OutputDetails = aws.String(string(end.Output)), included
 	}
 	return out, nil
 }
@@ -191,15 +190,16 @@ func (s *Server) listExecutions(ctx context.Context, in *sfn.ListExecutionsInput
 	out := &sfn.ListExecutionsOutput{Executions: []types.ExecutionListItem{}}
 	for i--; i >= 0; i-- {
 		e := order[i]
-		status := e.Status()
-		if !belongs(e) || in.StatusFilter != "" && in.StatusFilter != status {
+		end := e.End()
+		redriven := in.RedriveFilter == types.ExecutionRedriveFilterRedriven // nothing ever is
+		if redriven || !belongs(e) || in.StatusFilter != "" && in.StatusFilter != end.Status {
 			continue
 		}
 		if len(out.Executions) == size {
 			out.NextToken = tokenFor(i + 1)
 			break
 		}
-		out.Executions = append(out.Executions, listItem(e, status))
+		out.Executions = append(out.Executions, listItem(e, end))
 	}
 	return out, nil
 }
@@ -223,13 +223,12 @@ func (s *Server) listed(ctx context.Context, in *sfn.ListExecutionsInput) (func(
 	return func(e *execution) bool { return e.MachineARN == arn }, err
 }
 
-func listItem(e *execution, status types.ExecutionStatus) types.ExecutionListItem {
+func listItem(e *execution, end asl.End) types.ExecutionListItem {
 	item := types.ExecutionListItem{
-		ExecutionArn: &e.ARN, StateMachineArn: &e.MachineARN, Name: &e.Name, Status: status,
+		ExecutionArn: &e.ARN, StateMachineArn: &e.MachineARN, Name: &e.Name, Status: end.Status,
 		StartDate: &e.StartDate, RedriveCount: aws.Int32(0),
 	}
-	_, _, stop := e.Result()
-	item.StopDate = ended(stop)
+	item.StopDate = ended(end.StopDate)
 	if e.MapRun != nil {
 		item.MapRunArn = &e.MapRun.ARN
 	}
@@ -241,11 +240,11 @@ func (s *Server) getExecutionHistory(ctx context.Context, in *sfn.GetExecutionHi
 	if err != nil {
 		return nil, err
 	}
-	events := e.History()
+	cut := page[types.HistoryEvent]
 	if in.ReverseOrder {
-		slices.Reverse(events)
+		cut = lastPage[types.HistoryEvent]
 	}
-	events, next, err := page(events, in.MaxResults, in.NextToken)
+	events, next, err := cut(e.History(), in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -93,9 +96,17 @@ func invokeInput(arguments json.RawMessage) (*lambda.InvokeInput, error) {
 		LogType                                lambdatypes.LogType
 		Payload                                json.RawMessage
 	}
-	dec := json.NewDecoder(bytes.NewReader(arguments))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&given); err != nil {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(arguments, &members); err != nil {
+		return nil, fmt.Errorf("the Arguments of lambda:invoke: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		// Checked by hand: package json takes a member's name in any case.
+		if _, ok := reflect.TypeOf(given).FieldByName(name); !ok {
+			return nil, fmt.Errorf("the Arguments of lambda:invoke: %q is not supported", name)
+		}
+	}
+	if err := json.Unmarshal(arguments, &given); err != nil {
 		return nil, fmt.Errorf("the Arguments of lambda:invoke: %w", err)
 	}
 	if given.FunctionName == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -115,7 +116,10 @@ func (s *Server) createStateMachine(ctx context.Context, in *sfn.CreateStateMach
 	case in.Type == types.StateMachineTypeExpress:
 		return nil, fault("StateMachineTypeNotSupported", "The type EXPRESS is not supported here")
 	case in.Publish:
-		return nil, fault("ValidationException", "Versions ('publish') are not supported here")
+		return nil, errPublish()
+	}
+	if err := checkEncryption(in.EncryptionConfiguration); err != nil {
+		return nil, err
 	}
 	if err := s.checkRole(ctx, aws.ToString(in.RoleArn)); err != nil {
 		return nil, err
@@ -127,7 +131,11 @@ func (s *Server) createStateMachine(ctx context.Context, in *sfn.CreateStateMach
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.machines[arn]; m != nil {
-		if m.version.parsed.Definition() == parsed.Definition() && m.version.roleARN == *in.RoleArn {
+		// A different role or different tags are ignored, as by AWS.
+		// https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+		v := m.version
+		if v.parsed.Definition() == parsed.Definition() &&
+			reflect.DeepEqual(v.logging, in.LoggingConfiguration) && reflect.DeepEqual(v.tracing, in.TracingConfiguration) {
 			return &sfn.CreateStateMachineOutput{StateMachineArn: &m.arn, CreationDate: &m.created}, nil
 		}
 		return nil, fault("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", arn)
@@ -139,6 +147,18 @@ func (s *Server) createStateMachine(ctx context.Context, in *sfn.CreateStateMach
 	}
 	s.machines[arn] = m
 	return &sfn.CreateStateMachineOutput{StateMachineArn: &m.arn, CreationDate: &m.created}, nil
+}
+
+func errPublish() error {
+	return fault("ValidationException", "Versions ('publish') are not supported here")
+}
+
+// checkEncryption refuses keys of the customer's own.
+func checkEncryption(c *types.EncryptionConfiguration) error {
+	if c != nil && c.Type == types.EncryptionTypeCustomerManagedKmsKey {
+		return fault("ValidationException", "Customer managed keys ('encryptionConfiguration') are not supported here")
+	}
+	return nil
 }
 
 // machine finds a state machine. The lock must be held.
@@ -161,6 +181,12 @@ func (s *Server) allowMachine(ctx context.Context, action string, arn *string) (
 func (s *Server) updateStateMachine(ctx context.Context, in *sfn.UpdateStateMachineInput) (*sfn.UpdateStateMachineOutput, error) {
 	arn, err := s.allowMachine(ctx, "states:UpdateStateMachine", in.StateMachineArn)
 	if err != nil {
+		return nil, err
+	}
+	if in.Publish {
+		return nil, errPublish()
+	}
+	if err := checkEncryption(in.EncryptionConfiguration); err != nil {
 		return nil, err
 	}
 	if in.Definition == nil && in.RoleArn == nil && in.LoggingConfiguration == nil && in.TracingConfiguration == nil {
@@ -194,7 +220,9 @@ func (s *Server) updateStateMachine(ctx context.Context, in *sfn.UpdateStateMach
 	return &sfn.UpdateStateMachineOutput{UpdateDate: &next.date, RevisionId: &next.revision}, nil
 }
 
-// deleteStateMachine also succeeds where there is none. Executions run on.
+// deleteStateMachine also succeeds where there is none. Executions that run are
+// aborted when they next go on to another state. (On AWS the machine stays,
+// DELETING, until they have ended; here it is gone at once.)
 func (s *Server) deleteStateMachine(ctx context.Context, in *sfn.DeleteStateMachineInput) (*sfn.DeleteStateMachineOutput, error) {
 	arn, err := s.allowMachine(ctx, "states:DeleteStateMachine", in.StateMachineArn)
 	if err != nil {
@@ -203,6 +231,11 @@ func (s *Server) deleteStateMachine(ctx context.Context, in *sfn.DeleteStateMach
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.machines, arn)
+	for _, e := range s.order {
+		if e.version.machineARN == arn {
+			e.StopAtTransition("", "The state machine was deleted.")
+		}
+	}
 	return &sfn.DeleteStateMachineOutput{}, nil
 }
 

@@ -3,6 +3,7 @@ package states
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -36,6 +37,30 @@ func positionOf(token *string) (int, error) {
 		}
 	}
 	return 0, fault("InvalidToken", "Invalid Token: '%s'", *token)
+}
+
+// lastPage is page from the end of the list, in reverse. Its token holds how
+// many of the oldest are left, which what is added later does not change.
+func lastPage[T any](all []T, maxResults int32, token *string) ([]T, *string, error) {
+	size, err := pageSize(maxResults)
+	if err != nil {
+		return nil, nil, err
+	}
+	left, err := positionOf(token)
+	if err != nil {
+		return nil, nil, err
+	}
+	if token == nil {
+		left = len(all)
+	}
+	left = min(left, len(all))
+	from := max(left-size, 0)
+	out := slices.Clone(all[from:left])
+	slices.Reverse(out)
+	if from == 0 {
+		return out, nil, nil
+	}
+	return out, tokenFor(from), nil
 }
 
 // page cuts one page out of a list that only grows at its end, and gives the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -200,6 +201,99 @@ func TestStartDescribeHistory(t *testing.T) {
 	}
 }
 
+// TestReverseHistoryWhileItGrows reads the newest events first while others are
+// added: each page begins where the last one ended.
+func TestReverseHistoryWhileItGrows(t *testing.T) {
+	w := newWorld(t)
+	arn := w.start(t, w.create(t, "m", forever), "n", `{}`)
+	for {
+		out, err := w.client.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Events) == 2 { // started, and waiting
+			break
+		}
+	}
+	var seen []int64
+	pages := sfn.NewGetExecutionHistoryPaginator(w.client, &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn), MaxResults: 1, ReverseOrder: true})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range page.Events {
+			seen = append(seen, ev.Id)
+		}
+		if _, err := w.client.StopExecution(t.Context(), &sfn.StopExecutionInput{ExecutionArn: aws.String(arn)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int64{2, 1}; !slices.Equal(seen, want) {
+		t.Errorf("events %d, want %d", seen, want)
+	}
+}
+
+// TestDeletionEndsExecutions deletes a machine while its function runs.
+func TestDeletionEndsExecutions(t *testing.T) {
+	w := newWorld(t)
+	running, answer := make(chan struct{}), make(chan struct{})
+	w.lambda = func(rw http.ResponseWriter, _ *http.Request) {
+		close(running)
+		<-answer
+		_, _ = io.WriteString(rw, "{}")
+	}
+	machine := w.create(t, "m", `{"QueryLanguage":"JSONata","StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke",
+		"Arguments":{"FunctionName":"f"},"Next":"Z"},"Z":{"Type":"Succeed"}}}`)
+	arn := w.start(t, machine, "n", `{}`)
+	<-running
+	if _, err := w.client.DeleteStateMachine(t.Context(), &sfn.DeleteStateMachineInput{StateMachineArn: &machine}); err != nil {
+		t.Fatal(err)
+	}
+	close(answer)
+	if out := w.wait(t, arn); out.Status != types.ExecutionStatusAborted {
+		t.Errorf("%s %s", out.Status, aws.ToString(out.Output))
+	}
+	history, err := w.client.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entered int
+	for _, ev := range history.Events {
+		if ev.StateEnteredEventDetails != nil {
+			entered++
+		}
+	}
+	if entered != 1 {
+		t.Errorf("%d states entered, want the first only", entered)
+	}
+}
+
+// TestInvokeArguments sends names that only look like those of the Arguments.
+func TestInvokeArguments(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"payload", "functionName", "Colour"} {
+		machine := w.create(t, "with-"+name, `{"QueryLanguage":"JSONata","StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke",
+			"Arguments":{"FunctionName":"f","`+name+`":"x"},"End":true}}}`)
+		out := w.wait(t, w.start(t, machine, "n", `{}`))
+		if aws.ToString(out.Error) != "States.Runtime" || !strings.Contains(aws.ToString(out.Cause), name) {
+			t.Errorf("%s: %s %s %s", name, out.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
+		}
+	}
+}
+
+func TestRedriveFilter(t *testing.T) {
+	w := newWorld(t)
+	machine := w.create(t, "m", pass)
+	w.wait(t, w.start(t, machine, "n", `{"a":1}`))
+	for filter, want := range map[types.ExecutionRedriveFilter]int{"": 1, types.ExecutionRedriveFilterNotRedriven: 1, types.ExecutionRedriveFilterRedriven: 0} {
+		out, err := w.client.ListExecutions(t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &machine, RedriveFilter: filter})
+		if err != nil || len(out.Executions) != want {
+			t.Errorf("%q: %d executions, %v", filter, len(out.Executions), err)
+		}
+	}
+}
+
 func TestStartIsIdempotentWhileOpen(t *testing.T) {
 	w := newWorld(t)
 	machine := w.create(t, "m", forever)
@@ -280,6 +374,33 @@ func TestErrors(t *testing.T) {
 		{"JSONPath", "InvalidDefinition", "JSONPath", createWith("d", role, `{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}`)},
 		{"untrusted role", "AccessDeniedException", "trust policy", createWith("d", "arn:aws:iam::111111111111:role/other", pass)},
 		{"same name", "StateMachineAlreadyExists", "m", createWith("m", role, forever)},
+		{"same name with other logging", "StateMachineAlreadyExists", "m", func(ctx context.Context) error {
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("m"), RoleArn: aws.String(role), Definition: aws.String(pass),
+				LoggingConfiguration: &types.LoggingConfiguration{Level: types.LogLevelAll}})
+			return err
+		}},
+		{"version on creation", "ValidationException", "publish", func(ctx context.Context) error {
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: aws.String(role), Definition: aws.String(pass), Publish: true})
+			return err
+		}},
+		{"version on update", "ValidationException", "publish", func(ctx context.Context) error {
+			_, err := w.client.UpdateStateMachine(ctx, &sfn.UpdateStateMachineInput{StateMachineArn: &machine, Definition: aws.String(forever), Publish: true})
+			return err
+		}},
+		{"own keys", "ValidationException", "encryptionConfiguration", func(ctx context.Context) error {
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: aws.String(role), Definition: aws.String(pass),
+				EncryptionConfiguration: &types.EncryptionConfiguration{Type: types.EncryptionTypeCustomerManagedKmsKey, KmsKeyId: aws.String("k")}})
+			return err
+		}},
+		{"version", "UnknownOperationException", "PublishStateMachineVersion", func(ctx context.Context) error {
+			_, err := w.client.PublishStateMachineVersion(ctx, &sfn.PublishStateMachineVersionInput{StateMachineArn: &machine})
+			return err
+		}},
+		{"alias", "UnknownOperationException", "CreateStateMachineAlias", func(ctx context.Context) error {
+			_, err := w.client.CreateStateMachineAlias(ctx, &sfn.CreateStateMachineAliasInput{Name: aws.String("a"),
+				RoutingConfiguration: []types.RoutingConfigurationListItem{{StateMachineVersionArn: aws.String(machine + ":1"), Weight: 100}}})
+			return err
+		}},
 		{"unknown operation", "UnknownOperationException", "SendTaskSuccess", func(ctx context.Context) error {
 			_, err := w.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: aws.String("t"), Output: aws.String("{}")})
 			return err
@@ -300,6 +421,11 @@ func TestMachines(t *testing.T) {
 	arn := w.create(t, "m", pass)
 	if again := w.create(t, "m", pass); again != arn {
 		t.Errorf("created again as %s", again)
+	}
+	if again, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
+		Name: aws.String("m"), RoleArn: aws.String(role), Definition: aws.String(pass), Tags: []types.Tag{{Key: aws.String("new"), Value: aws.String("v")}},
+	}); err != nil || *again.StateMachineArn != arn {
+		t.Errorf("created again with tags: %v", err)
 	}
 	update, err := w.client.UpdateStateMachine(t.Context(), &sfn.UpdateStateMachineInput{StateMachineArn: &arn, Definition: aws.String(forever)})
 	if err != nil {

@@ -13,19 +13,23 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/crossapply/crossapply/local/process"
 )
 
 // loopback is the only address anything here listens on.
 const loopback = "127.0.0.1"
 
-// process is a running program whose output goes to a log file.
-type process struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed when the program has ended
+// program is a running program whose output goes to a log file. It is killed
+// without asking politely: an API server keeps no state of its own and would wait
+// for its clients' watches, and etcd's data is thrown away with it.
+type program struct {
+	*process.Process
+	cmd *exec.Cmd
+	log string
 }
 
-func startProcess(path, log string, args ...string) (*process, error) {
+func startProgram(path, log string, args ...string) (*program, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -33,31 +37,18 @@ func startProcess(path, log string, args ...string) (*process, error) {
 	defer func() { _ = file.Close() }() // the child has its own descriptor
 	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(log), file, file
-	inOwnGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	child, err := process.Start(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(path), err)
 	}
-	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait() // how it ended is in its log
-		close(p.done)
-	}()
-	return p, nil
-}
-
-// stop ends the program and returns when it is gone. It does not ask politely: an
-// API server keeps no state of its own and would wait for its clients' watches, and
-// etcd's data is thrown away with it.
-func (p *process) stop() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
+	return &program{Process: child, cmd: cmd, log: log}, nil
 }
 
 // errProcessEnded is returned when a program ends before it is ready.
 var errProcessEnded = errors.New("ended before it was ready")
 
 // waitReady asks url until it answers 200. Its error carries the log's tail.
-func (p *process) waitReady(ctx context.Context, client *http.Client, url string) error {
+func (p *program) waitReady(ctx context.Context, client *http.Client, url string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -66,7 +57,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 			return nil
 		}
 		select {
-		case <-p.done:
+		case <-p.Done():
 			return fmt.Errorf("%s %w: %s\n%s", p.name(), errProcessEnded, p.cmd.ProcessState, p.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w (%w)\n%s", p.name(), ctx.Err(), last, p.tail())
@@ -75,12 +66,12 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, url string
 	}
 }
 
-func (p *process) name() string { return filepath.Base(p.cmd.Path) }
+func (p *program) name() string { return filepath.Base(p.cmd.Path) }
 
 // portTaken tells whether the program ended because another one has its port.
-func (p *process) portTaken() bool { return bytes.Contains(p.tail(), []byte("address already in use")) }
+func (p *program) portTaken() bool { return bytes.Contains(p.tail(), []byte("address already in use")) }
 
-func (p *process) tail() []byte {
+func (p *program) tail() []byte {
 	const keep = 3000
 	data, err := os.ReadFile(p.log)
 	if err != nil {
@@ -118,7 +109,7 @@ func freePort() (string, error) {
 
 // onFreePort runs start with a free port, and again with another one when a third
 // program took the port in the moment between.
-func onFreePort(start func(port string) (*process, error)) (*process, error) {
+func onFreePort(start func(port string) (*program, error)) (*program, error) {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		port, err := freePort()

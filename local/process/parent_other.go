@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package process
+
+import "syscall"
+
+// endWithParent does nothing: only Linux can promise it.
+func endWithParent(*syscall.SysProcAttr) {}
