@@ -31,7 +31,7 @@ func main() {
 	window, err := time.ParseDuration(cmp.Or(os.Getenv("POLL_WINDOW"), defaultWindow.String()))
 	if err != nil || window <= 0 || window > maxWindow {
 		// The function is deployed wrongly: fail its start.
-		log.Fatalf("POLL_WINDOW is %q: it must be a duration of more than 0 and at most %s", os.Getenv("POLL_WINDOW"), maxWindow)
+		log.Fatalf("POLL_WINDOW must be a duration of more than 0 and at most %s", maxWindow)
 	}
 	auth, err := eksauth.FromEnv(awsenv.Config(), time.Now)
 	if err != nil {
