@@ -42,7 +42,7 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 	answer := summarize(in, results)
 	answer.Report = store.URI(key)
 	if !answer.DryRun {
-		emit(ctx, r.now(), results)
+		emit(ctx, r.now(), in.Plan.Run, results)
 	}
 	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report)
 	return answer, nil

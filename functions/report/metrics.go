@@ -4,14 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/metrics"
 )
-
-// metricsNamespace is where CloudWatch files the workflow's own metrics.
-const metricsNamespace = "CrossApply"
 
 // maxValues is how many values of one metric a log line may carry.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -21,33 +20,47 @@ const maxValues = 100
 // CloudWatch's embedded metric format: the log line is the metric, and no call
 // is made for it. Targets that were never started took no time. A report that is
 // repeated because its answer was lost counts its targets again.
-func emit(ctx context.Context, now time.Time, results []contract.Result) {
+func emit(ctx context.Context, now time.Time, run contract.Run, results []contract.Result) {
 	byOutcome := map[contract.Outcome][]float64{}
 	for _, result := range results {
 		byOutcome[result.Outcome] = append(byOutcome[result.Outcome], result.Seconds)
 	}
-	for _, outcome := range order {
+	for _, outcome := range metrics.Outcomes() {
 		for seconds := range slices.Chunk(byOutcome[outcome], maxValues) {
-			edge.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "targets ended", line(now, outcome, seconds)...)
+			edge.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "targets ended", line(now, stateMachine(run), outcome, seconds)...)
 		}
 	}
 }
 
-func line(now time.Time, outcome contract.Outcome, seconds []float64) []slog.Attr {
+func line(now time.Time, machine string, outcome contract.Outcome, seconds []float64) []slog.Attr {
+	names := []map[string]string{{"Name": metrics.Targets, "Unit": "Count"}}
+	values := []slog.Attr{
+		slog.String(metrics.StateMachine, machine),
+		slog.String(metrics.Outcome, string(outcome)),
+		slog.Int(metrics.Targets, len(seconds)),
+	}
+	// A metric that the directive names must be there.
+	if outcome != contract.OutcomeNotStarted {
+		names = append(names, map[string]string{"Name": metrics.TargetSeconds, "Unit": "Seconds"})
+		values = append(values, slog.Any(metrics.TargetSeconds, seconds))
+	}
 	directive := map[string]any{
 		"Timestamp": now.UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
-			"Namespace":  metricsNamespace,
-			"Dimensions": [][]string{{"Outcome"}},
-			"Metrics": []map[string]string{
-				{"Name": "Targets", "Unit": "Count"},
-				{"Name": "TargetSeconds", "Unit": "Seconds"},
-			},
+			"Namespace":  metrics.Namespace,
+			"Dimensions": [][]string{{metrics.StateMachine, metrics.Outcome}},
+			"Metrics":    names,
 		}},
 	}
-	attrs := []slog.Attr{slog.Any("_aws", directive), slog.String("Outcome", string(outcome)), slog.Int("Targets", len(seconds))}
-	if outcome != contract.OutcomeNotStarted {
-		attrs = append(attrs, slog.Any("TargetSeconds", seconds))
+	return append(values, slog.Any("_aws", directive))
+}
+
+// stateMachine returns the name of the state machine in an execution's ARN,
+// arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>.
+func stateMachine(run contract.Run) string {
+	parts := strings.Split(run.Execution, ":")
+	if len(parts) < 8 {
+		return ""
 	}
-	return attrs
+	return parts[6]
 }

@@ -21,7 +21,9 @@ func TestMetrics(t *testing.T) {
 	for range 150 {
 		results = append(results, contract.Result{Outcome: contract.OutcomeReady, Seconds: 1.5})
 	}
-	emit(ctx, time.UnixMilli(1767355200000), results)
+	results = append(results, contract.Result{Outcome: contract.OutcomeNotStarted})
+	run := contract.Run{Execution: "arn:aws:states:eu-west-1:999999999999:execution:crossapply:nightly"}
+	emit(ctx, time.UnixMilli(1767355200000), run, results)
 	type metric struct{ Name, Unit string }
 	got := map[string][]int{}
 	for _, raw := range bytes.Split(bytes.TrimSpace(logs.Bytes()), []byte("\n")) {
@@ -34,6 +36,7 @@ func TestMetrics(t *testing.T) {
 					Metrics    []metric
 				}
 			} `json:"_aws"`
+			StateMachine  string
 			Outcome       string
 			Targets       int
 			TargetSeconds []float64
@@ -45,16 +48,24 @@ func TestMetrics(t *testing.T) {
 			t.Fatalf("the directive is wrong: %s", raw)
 		}
 		directive := line.AWS.CloudWatchMetrics[0]
-		if directive.Namespace != "CrossApply" || !reflect.DeepEqual(directive.Dimensions, [][]string{{"Outcome"}}) ||
-			!reflect.DeepEqual(directive.Metrics, []metric{{"Targets", "Count"}, {"TargetSeconds", "Seconds"}}) {
+		if directive.Namespace != "CrossApply" || !reflect.DeepEqual(directive.Dimensions, [][]string{{"StateMachine", "Outcome"}}) || line.StateMachine != "crossapply" {
 			t.Errorf("the directive is %+v", directive)
 		}
-		if len(line.TargetSeconds) != line.Targets || line.Targets > 100 {
-			t.Errorf("%d values for %d targets", len(line.TargetSeconds), line.Targets)
+		var root map[string]any
+		if err := json.Unmarshal(raw, &root); err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range directive.Metrics {
+			if root[metric.Name] == nil {
+				t.Errorf("the directive names %s, which is not there: %s", metric.Name, raw)
+			}
+		}
+		if wanted := line.Targets; line.Outcome != "NotStarted" && len(line.TargetSeconds) != wanted || wanted > 100 {
+			t.Errorf("%d values for %d targets", len(line.TargetSeconds), wanted)
 		}
 		got[line.Outcome] = append(got[line.Outcome], line.Targets)
 	}
-	if want := map[string][]int{"Ready": {100, 50}, "Failed": {1}}; !reflect.DeepEqual(got, want) {
+	if want := map[string][]int{"Ready": {100, 50}, "Failed": {1}, "NotStarted": {1}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

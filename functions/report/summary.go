@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/metrics"
 )
 
 // Bounds that keep the answer within a few KiB: it crosses states, and a Fail
@@ -93,7 +94,7 @@ func slowest(well []contract.Result) []contract.Result {
 func sentence(in contract.ReportInput, counts map[contract.Outcome]int, well, total int) string {
 	text := fmt.Sprintf("%s: %d of %d targets ended well", in.Plan.Run.Resource, well, total)
 	var parts []string
-	for _, outcome := range order {
+	for _, outcome := range metrics.Outcomes() {
 		if counts[outcome] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[outcome], outcome))
 		}
@@ -107,10 +108,4 @@ func sentence(in contract.ReportInput, counts map[contract.Outcome]int, well, to
 		text += "; the rollout itself broke: " + in.RolloutError.Error
 	}
 	return text
-}
-
-// order is in which order the sentence counts outcomes: good ends first.
-var order = []contract.Outcome{
-	contract.OutcomeReady, contract.OutcomeApplied, contract.OutcomeUnchanged, contract.OutcomeDeleted, contract.OutcomeFound,
-	contract.OutcomeFailed, contract.OutcomeTimedOut, contract.OutcomeStopped, contract.OutcomeNotStarted,
 }

@@ -1,0 +1,34 @@
+// Package metrics names the workflow's own CloudWatch metrics, for the function
+// that reports them and the dashboard that shows them.
+package metrics
+
+import "github.com/crossapply/crossapply/shared/contract"
+
+// Namespace is where CloudWatch files the metrics.
+const Namespace = "CrossApply"
+
+// The metrics.
+const (
+	// Targets counts targets that ended.
+	Targets = "Targets"
+	// TargetSeconds is how long a target took, in seconds. Targets that were
+	// never started have none.
+	TargetSeconds = "TargetSeconds"
+)
+
+// The dimensions, in this order, of every metric.
+const (
+	// StateMachine is the state machine's name: there may be more than one in an
+	// account and Region.
+	StateMachine = "StateMachine"
+	// Outcome is the outcome of the targets.
+	Outcome = "Outcome"
+)
+
+// Outcomes are the values of the dimension Outcome, good ends first.
+func Outcomes() []contract.Outcome {
+	return []contract.Outcome{
+		contract.OutcomeReady, contract.OutcomeApplied, contract.OutcomeUnchanged, contract.OutcomeDeleted, contract.OutcomeFound,
+		contract.OutcomeFailed, contract.OutcomeTimedOut, contract.OutcomeStopped, contract.OutcomeNotStarted,
+	}
+}
