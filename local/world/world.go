@@ -46,7 +46,8 @@ type Config struct {
 	FollowLogs func(lambda.Line)
 }
 
-// Cluster is a pretend EKS cluster. The zero value of everything but the target
+// Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
+// gives access to it. The zero value of everything but the target
 // is a healthy one that crossapply has access to.
 type Cluster struct {
 	contract.Target
@@ -85,11 +86,12 @@ type World struct {
 	// StateMachineARN is the workflow's state machine in the hub account.
 	StateMachineARN string
 
-	dir       string
-	clusters  []Cluster
-	control   *cluster.ControlPlane
-	operators []*operator.Operator
-	workflows *states.Server
+	dir        string
+	clusters   []Cluster
+	deployment deployment
+	control    *cluster.ControlPlane
+	operators  []*operator.Operator
+	workflows  *states.Server
 }
 
 // Start builds what is missing, starts everything, and returns when an execution
@@ -133,20 +135,20 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 	if err := buildFunctions(ctx, binaries); err != nil {
 		return err
 	}
-	accounts := w.accounts()
-	users := []iam.User{engineer(HubAccount)}
-	all := []iam.Account{{ID: HubAccount, Alias: "hub"}}
-	roles := hubRoles(accounts)
-	for _, account := range accounts {
-		all = append(all, iam.Account{ID: account})
-		users = append(users, engineer(account))
-		roles = append(roles, accessRole(account, w.externalID(account)))
-	}
 	var err error
+	if w.deployment, err = loadDeployment(); err != nil {
+		return err
+	}
+	var accounts []iam.Account
+	var users []iam.User
+	for _, id := range append([]string{HubAccount}, w.accounts()...) {
+		accounts = append(accounts, iam.Account{ID: id})
+		users = append(users, engineer(id))
+	}
 	w.AWS, err = awsapi.Start(awsapi.Config{
 		Address: config.Address, Region: HubRegion, FollowLogs: config.FollowLogs,
-		Accounts: all, Users: users, Roles: roles,
-		Buckets: buckets(), Functions: functions(binaries, config.PollWindow),
+		Accounts: accounts, Users: users, Roles: w.deployment.roles(w.stranger),
+		Buckets: w.deployment.buckets(), Functions: w.deployment.functions(binaries, config.PollWindow),
 	})
 	return err
 }
@@ -162,28 +164,24 @@ func (w *World) startWorkflow(ctx context.Context, _ Config) error {
 	}
 	w.workflows = states.New(states.Options{Engine: engine, Access: w.AWS.StatesAccess(HubRegion), Caller: w.AWS.Caller})
 	w.AWS.Mount("states", w.workflows)
-	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer())
+	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
 	return err
 }
 
-// accounts returns the target accounts, each once.
+// accounts returns the target accounts of the deployment, each once.
 func (w *World) accounts() []string {
 	var accounts []string
-	for _, c := range w.clusters {
-		if !slices.Contains(accounts, c.Account) {
-			accounts = append(accounts, c.Account)
+	for _, role := range w.deployment.Roles {
+		if role.Account != HubAccount && !slices.Contains(accounts, role.Account) {
+			accounts = append(accounts, role.Account)
 		}
 	}
 	return accounts
 }
 
-func (w *World) externalID(account string) string {
-	for _, c := range w.clusters {
-		if c.Account == account && c.OtherExternalID {
-			return "another-" + ExternalID
-		}
-	}
-	return ExternalID
+// stranger says whether an account's access role expects another external id.
+func (w *World) stranger(account string) bool {
+	return slices.ContainsFunc(w.clusters, func(c Cluster) bool { return c.Account == account && c.OtherExternalID })
 }
 
 // Engineer returns an SDK configuration with the keys of a person who may do

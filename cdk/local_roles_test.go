@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/crossapply/crossapply/cdk/config"
+)
+
+// deployed is the part of a deployment that the local world starts from.
+type deployed struct {
+	Bucket       string
+	BucketPolicy json.RawMessage
+	Roles        []deployedRole
+	Functions    []deployedFunction
+}
+
+type deployedRole struct {
+	Account, Name string
+	Trust         json.RawMessage
+	Policies      []json.RawMessage
+}
+
+type deployedFunction struct {
+	Name, Role     string
+	TimeoutSeconds int
+	MemoryMB       int
+	Environment    map[string]string
+}
+
+// TestLocalDeployment keeps local/world/deployment.json equal to what this app
+// synthesises, so that the workflow runs locally under the very IAM statements,
+// timeouts and environments that it is deployed with.
+func TestLocalDeployment(t *testing.T) {
+	c, err := config.Load("../local/world/deployment.yaml")
+	must(t, err)
+	s := synthesize(t, c)
+	hub := s.hub(t)
+	bucket := hub.text(t, hub.Outputs["RunBucketName"]["Value"])
+	out := deployed{
+		// CloudFormation would choose the name.
+		Bucket:       "crossapply-runs-" + c.Hub.Account,
+		BucketPolicy: json.RawMessage(hub.document(t, hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"])),
+		Roles:        rolesOf(t, hub),
+		Functions:    functionsOf(t, hub),
+	}
+	for _, place := range c.Places() {
+		out.Roles = append(out.Roles, rolesOf(t, s.access(t, place.Account, place.Region))...)
+	}
+	got, err := json.MarshalIndent(out, "", "  ")
+	must(t, err)
+	got = append(bytes.ReplaceAll(got, []byte(bucket), []byte(out.Bucket)), '\n')
+
+	const golden = "../local/world/deployment.json"
+	if *update {
+		must(t, os.WriteFile(golden, got, 0o600))
+	}
+	if want := read(t, golden); !bytes.Equal(got, want) {
+		t.Errorf("what is synthesised is not %s; look at the difference, then `go test ./cdk -update`\n%s", golden, firstDifference(got, want))
+	}
+}
+
+func rolesOf(t *testing.T, from template) []deployedRole {
+	t.Helper()
+	var roles []deployedRole
+	for id, r := range from.Resources {
+		if r.Type != "AWS::IAM::Role" {
+			continue
+		}
+		role := deployedRole{Account: from.account, Name: from.text(t, r.Properties["RoleName"]),
+			Trust: json.RawMessage(from.document(t, r.Properties["AssumeRolePolicyDocument"]))}
+		for _, policy := range from.policiesOf(t, id) {
+			role.Policies = append(role.Policies, json.RawMessage(policy))
+		}
+		slices.SortFunc(role.Policies, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+		roles = append(roles, role)
+	}
+	slices.SortFunc(roles, func(a, b deployedRole) int { return strings.Compare(a.Name, b.Name) })
+	return roles
+}
+
+func functionsOf(t *testing.T, from template) []deployedFunction {
+	t.Helper()
+	var functions []deployedFunction
+	for _, r := range from.ofType("AWS::Lambda::Function") {
+		f := deployedFunction{
+			Name:           from.text(t, r.Properties["FunctionName"]),
+			Role:           from.text(t, r.Properties["Role"]),
+			TimeoutSeconds: int(r.Properties["Timeout"].(float64)),
+			MemoryMB:       int(r.Properties["MemorySize"].(float64)),
+			Environment:    map[string]string{},
+		}
+		if r.Properties["Environment"] != nil {
+			for name, value := range r.at("Environment", "Variables").(map[string]any) {
+				f.Environment[name] = from.text(t, value)
+			}
+		}
+		functions = append(functions, f)
+	}
+	slices.SortFunc(functions, func(a, b deployedFunction) int { return cmp.Compare(a.Name, b.Name) })
+	return functions
+}
