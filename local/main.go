@@ -39,6 +39,9 @@ func status(args []string) int {
 	switch {
 	case ctx.Err() != nil:
 		fmt.Println("\nstopped")
+		if err == nil {
+			return 0 // serve is ended so
+		}
 		return 130
 	case err != nil:
 		return 1
@@ -117,6 +120,9 @@ func runDemo(ctx context.Context, config world.Config, request []byte, out io.Wr
 // serve keeps a world running until it is interrupted.
 func serve(ctx context.Context, config world.Config, out io.Writer) (err error) {
 	w, err := world.Start(ctx, config)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use: is another `make local` running? Stop it, or choose another address with -address", config.Address)
+	}
 	if err != nil {
 		return err
 	}
@@ -128,8 +134,9 @@ func serve(ctx context.Context, config world.Config, out io.Writer) (err error) 
 	if err := w.WriteKubeconfig(kubeconfig); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, os.Remove(kubeconfig)) }() // nothing answers there any more
 	_, _ = fmt.Fprintf(out, "\nThe world is running. In another terminal:\n%s\n"+
-		"The clusters' tokens come from `aws eks get-token`, as on EKS. Ctrl-C ends it all.\n",
+		"Ctrl-C ends it all.\n",
 		world.Guide(w.AWS.URL(), kubeconfig, world.Demo()))
 	<-ctx.Done()
 	return nil

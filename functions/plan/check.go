@@ -232,7 +232,7 @@ func checkRollout(options *contract.RolloutOptions, total int, path *field.Path)
 	if options.MaxFailures != nil {
 		var ok bool
 		if maxFailures, ok = countOf(options.MaxFailures, total); !ok {
-			problems = append(problems, field.Invalid(path.Child("maxFailures"), shorten(string(options.MaxFailures)),
+			problems = append(problems, field.Invalid(path.Child("maxFailures"), field.OmitValueType{},
 				`must be a count such as 3, or a share of the targets such as "10%"`))
 		}
 	}

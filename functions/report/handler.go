@@ -92,5 +92,5 @@ func seconds(from, to time.Time) float64 {
 	if from.IsZero() || to.IsZero() {
 		return 0
 	}
-	return to.Sub(from).Round(time.Millisecond).Seconds()
+	return float64(to.Sub(from).Milliseconds()) / 1000
 }

@@ -125,7 +125,7 @@ func TestReport(t *testing.T) {
 		Execution: "arn", Operation: "apply", Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
 		Status: contract.StatusFailed,
 		Message: "Topic kafka/orders: 2 of 7 targets ended well (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 1 NotStarted); " +
-			"more than the 2 allowed failed, so no further target was started",
+			"more than the 2 allowed failed, which ended the rollout",
 		Total:  7,
 		Counts: map[contract.Outcome]int{"Ready": 1, "Unchanged": 1, "Failed": 2, "TimedOut": 1, "Stopped": 1, "NotStarted": 1},
 		Failed: []contract.Result{

@@ -103,7 +103,7 @@ func sentence(in contract.ReportInput, counts map[contract.Outcome]int, well, to
 	switch {
 	case in.RolloutError == nil:
 	case in.RolloutError.Error == exceeded:
-		text += fmt.Sprintf("; more than the %d allowed failed, so no further target was started", in.Plan.MaxFailures)
+		text += fmt.Sprintf("; more than the %d allowed failed, which ended the rollout", in.Plan.MaxFailures)
 	default:
 		text += "; the rollout itself broke: " + in.RolloutError.Error
 	}

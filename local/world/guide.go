@@ -36,7 +36,7 @@ func (w *World) WriteKubeconfig(path string) error {
 }
 
 // Guide returns the command lines with which a person uses a world of these
-// clusters from the AWS CLI and kubectl.
+// clusters, at least one, from the AWS CLI and kubectl.
 func Guide(endpoint, kubeconfig string, clusters []Cluster) string {
 	hub := engineer(HubAccount)
 	machine := fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:%s", HubRegion, HubAccount, machineName)
@@ -50,11 +50,18 @@ export KUBECONFIG=%[5]s
 
 aws stepfunctions start-execution --state-machine-arn %[6]s \
   --name first --input file://examples/rollout.json    # a name serves once
+sleep 5                                                # the stand-in operator takes three
 aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/runs/first/report.json -
 `, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)
+	text.WriteString("\n# Each cluster's tokens come from `aws eks get-token`, with the keys of its own account, as KUBECONFIG has it.\n")
 	for _, c := range clusters {
 		fmt.Fprintf(&text, "kubectl --context %s --namespace %s get topics --show-managed-fields -o yaml\n", c.Target, Namespace)
 	}
+	first := clusters[0]
+	owner := engineer(first.Account)
+	fmt.Fprintf(&text, "\n# By hand (the token must name the real STS, so the endpoint above must not count):\n"+
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s \\\n  aws eks get-token --cluster-name %s --region %s\n",
+		owner.AccessKeyID, owner.SecretAccessKey, first.Cluster, first.Region)
 	return text.String()
 }

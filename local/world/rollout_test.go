@@ -173,6 +173,29 @@ func TestConflict(t *testing.T) {
 	}
 }
 
+// A field that the schema does not know, or of another type, is the request's
+// fault and not the cluster's: it is not retried.
+func TestMistyped(t *testing.T) {
+	for says, change := range map[string][2]string{
+		".spec.colour: field not declared in schema": {`"partitions":3`, `"partitions":3,"colour":"red"`},
+		".spec.partitions: expected numeric":         {`"partitions":3`, `"partitions":"three"`},
+	} {
+		request := topic{name: "mistyped", partitions: 3, targets: []contract.Target{payments}, maxFailures: "1"}.request(t)
+		began := time.Now()
+		ended := wait(t, start(t, strings.Replace(request, change[0], change[1], 1)))
+		var answer contract.Answer
+		if err := json.Unmarshal([]byte(aws.ToString(ended.Output)), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if len(answer.Failed) != 1 || answer.Failed[0].Error != string(fault.Invalid) || !strings.Contains(answer.Failed[0].Message, says) {
+			t.Errorf("%+v", answer)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it was retried for %s", took)
+		}
+	}
+}
+
 func TestInvalid(t *testing.T) {
 	_, results := rollout(t, topic{name: "too-large", partitions: 5000, targets: []contract.Target{payments}, maxFailures: "1"})
 	got := results[payments]

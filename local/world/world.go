@@ -117,7 +117,7 @@ func Start(ctx context.Context, config Config) (_ *World, err error) {
 		name string
 		do   func(context.Context, Config) error
 	}{
-		{"the function binaries", w.startAWS},
+		{"the function binaries and the AWS endpoints", w.startAWS},
 		{"the API servers", w.startClusters},
 		{"the operators", w.startOperators},
 		{"the state machine", w.startWorkflow},

@@ -2,7 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"reflect"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,10 +36,14 @@ func (c *Client) Apply(ctx context.Context, object *unstructured.Unstructured, m
 		options.DryRun = []string{metav1.DryRunAll}
 	}
 	after, err := resource.Apply(ctx, object.GetName(), object, options)
-	if apierrors.IsForbidden(err) {
+	switch {
+	case err == nil:
+	case apierrors.IsForbidden(err):
 		return contract.Applied{}, c.refusal(ctx, ref, mapping, err)
-	}
-	if err != nil {
+	case mistyped(err):
+		return contract.Applied{}, fault.Wrap(err, fault.Invalid, "%s: apply %s: the kind's schema does not allow it: %s",
+			c.target, ref, fault.Shorten(err.Error(), maxMessage))
+	default:
 		return contract.Applied{}, Fault(c.target, "apply "+ref.String(), err)
 	}
 	return contract.Applied{
@@ -56,6 +63,18 @@ func (c *Client) refusal(ctx context.Context, ref contract.ResourceRef, mapping 
 	}
 	return fault.Wrap(err, fault.Invalid, "%s: apply %s: RBAC allows it, but admission does not: %s",
 		c.target, ref, fault.Shorten(err.Error(), maxMessage))
+}
+
+// mistyped says that an apply holds a field that the kind's schema does not
+// know, or a value of another type. It is the commonest mistake in a resource,
+// and the one case in which an error must be told by its text: the API server
+// answers with 500 and no reason, as it does for a fault of its own.
+// https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go
+func mistyped(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code == http.StatusInternalServerError &&
+		status.Status().Reason == metav1.StatusReasonUnknown &&
+		strings.HasPrefix(status.Status().Message, "failed to create typed patch object")
 }
 
 // changeBetween compares an object before an apply (nil or empty: there was

@@ -104,7 +104,7 @@ func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *str
 	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket:      aws.String(b.name),
 		Key:         aws.String(key),
-		Body:        bytes.NewReader(body),
+		Body:        bytes.NewReader(append(body, '\n')), // for those who print it
 		ContentType: aws.String("application/json"),
 		IfNoneMatch: ifNoneMatch,
 	})
