@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,7 @@ type output struct {
 	function string
 	write    *os.File // also the process's stdout and stderr
 	closed   chan struct{}
+	nonce    string
 
 	mu        sync.Mutex
 	requestID string
@@ -92,7 +94,7 @@ func newOutput(logs *Logs, function string) (*output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log pipe: %w", err)
 	}
-	o := &output{logs: logs, function: function, write: write, closed: make(chan struct{}), flushed: map[int]chan struct{}{}}
+	o := &output{logs: logs, function: function, write: write, closed: make(chan struct{}), nonce: rand.Text(), flushed: map[int]chan struct{}{}}
 	go o.copy(read)
 	return o, nil
 }
@@ -114,9 +116,9 @@ func (o *output) print(format string, args ...any) {
 // of a log event in CloudWatch Logs. What follows is a line of its own.
 const longestLine = 256 << 10
 
-// mark is what flush writes into the pipe behind the process's output; no
-// sensible line holds a NUL.
-const mark = "\x00flush %d\x00\n"
+// mark is what flush number id writes into the pipe behind the process's output.
+// The output's nonce keeps the process from printing one itself.
+func (o *output) mark(id int) string { return fmt.Sprintf("\x00%s %d\x00\n", o.nonce, id) }
 
 // flush waits until everything that the process has printed so far is in the
 // logs: it sends a mark through the same pipe and waits for it at the other end.
@@ -126,7 +128,7 @@ func (o *output) flush() {
 	id, arrived := o.flushes, make(chan struct{})
 	o.flushed[id] = arrived
 	o.mu.Unlock()
-	if _, err := fmt.Fprintf(o.write, mark, id); err != nil {
+	if _, err := io.WriteString(o.write, o.mark(id)); err != nil {
 		return // closed: there is nothing left to wait for
 	}
 	select {
@@ -186,12 +188,12 @@ func (o *output) take(data []byte) {
 // cutMark removes the mark of a flush from the end of a line and returns who
 // waits for it, or nil. What only looks like a mark is the process's own output.
 func (o *output) cutMark(line string) (text string, arrived chan struct{}) {
-	at := strings.LastIndex(line, "\x00flush ")
+	at := strings.LastIndex(line, "\x00"+o.nonce+" ")
 	if at < 0 {
 		return line, nil
 	}
 	id := 0
-	if n, _ := fmt.Sscanf(line[at:]+"\n", mark, &id); n != 1 {
+	if n, _ := fmt.Sscanf(line[at+len("\x00"+o.nonce):], " %d\x00", &id); n != 1 {
 		return line, nil
 	}
 	o.mu.Lock()
