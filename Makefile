@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 FUNCTIONS := plan resolve apply poll report
-GO_BUILD  := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags='-s -w -buildid='
+# The compiler's version is part of what it writes: another Go gets this one.
+GO_BUILD  := GOTOOLCHAIN=go1.26.8 CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags='-s -w -buildid='
 LINT      := go tool -modfile=.ci/lint.mod golangci-lint
 
 .PHONY: help
@@ -44,23 +45,24 @@ bench: node_modules/.package-lock.json ## measure cold and warm starts, in the l
 build: $(FUNCTIONS:%=dist/%.zip) ## build the Lambda zips into dist/ (arm64)
 	@ls -l dist/*.zip | awk '{printf "  %-18s %6.2f MB\n", $$NF, $$5/1e6}'
 
-# The same source gives the same bytes: no build id, no commit, no times.
+# The same source gives the same bytes: no build id, no commit, no folders, no times.
 dist/%.zip: FORCE
 	@mkdir -p dist/$*
 	@GOOS=linux GOARCH=arm64 $(GO_BUILD) -o dist/$*/bootstrap ./functions/$*
-	@go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o dist/$*.zip dist/$*/bootstrap >/dev/null
+	@said=$$(go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o dist/$*.zip dist/$*/bootstrap 2>&1) || { echo "$$said" >&2; exit 1; }
 
 .PHONY: FORCE
 FORCE:
 
-# CONFIG names a configuration file; without it, cdk.json's is used.
+# CONFIG names a configuration file; without it, cdk.json's is used. The stacks
+# are called crossapply... here whatever the configuration's name is in AWS.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
 synth diff deploy deploy-access: export JSII_DEPRECATED = quiet
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/
 	@$(CDK) synth --quiet
-	@ls cdk.out/*.template.json dist/*.template.json
+	@ls cdk.out/*.template.json dist/*.template.json dist/crossapply-access/*
 
 .PHONY: diff
 diff: build node_modules/.package-lock.json ## what a deployment of the hub would change
@@ -74,6 +76,17 @@ deploy: build node_modules/.package-lock.json ## deploy the hub stack
 deploy-access: build node_modules/.package-lock.json ## give access to the clusters of ACCOUNT=...
 	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
 	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
+
+CFN_LINT := 1.58.0
+
+.cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint:
+	@echo "==> cfn-lint $(CFN_LINT)"
+	@python3 -m venv .cache/cfn-lint-$(CFN_LINT) || { echo "cfn-lint needs Python 3.9 or later, with venv" >&2; exit 1; }
+	@.cache/cfn-lint-$(CFN_LINT)/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT)
+
+.PHONY: cfn-lint
+cfn-lint: synth .cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint ## check the synthesised templates (needs Python)
+	@.cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint
 
 .PHONY: lint
 lint: ## run golangci-lint, in the version pinned in .ci/lint.mod
@@ -91,4 +104,4 @@ verify: tidy lint ## fail if tidying or linting would change or refuse anything
 
 .PHONY: clean
 clean: ## remove what was built here (not the cache of control-plane binaries)
-	@rm -rf dist node_modules
+	@rm -rf dist cdk.out node_modules

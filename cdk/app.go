@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,7 +21,10 @@ const contextKey = "crossapply"
 // Files that are written beside the functions' zips, for those who deploy
 // access without the CDK.
 const (
+	// templateFile gives access to all accounts, and templateDir holds the like
+	// for each account alone.
 	templateFile = "crossapply-access.template.json"
+	templateDir  = "crossapply-access"
 	rbacFile     = "crossapply-rbac.yaml"
 )
 
@@ -78,19 +82,28 @@ func tag(stack awscdk.Stack, c config.Config) {
 	}
 }
 
-// writeAccess writes the access template and the RBAC rules. All access stacks
+// writeAccess writes the access templates and the RBAC rules. All access stacks
 // of a large fleet do not fit into one template, and a configuration need not
 // list resources: then there is no such file, nor one left of another configuration.
 func writeAccess(c config.Config, dist, template string) error {
-	var body []byte
-	if c.FitsOneTemplate() {
-		var err error
-		if body, err = accessTemplate(c); err != nil {
+	all, each, err := accessTemplates(c)
+	if err != nil {
+		return err
+	}
+	if err := write(template, all); err != nil {
+		return err
+	}
+	dir := filepath.Join(dist, templateDir)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove what an earlier run wrote: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // to be handed to others
+		return fmt.Errorf("write the access templates: %w", err)
+	}
+	for account, body := range each {
+		if err := write(filepath.Join(dir, account+".template.json"), body); err != nil {
 			return err
 		}
-	}
-	if err := write(template, body); err != nil {
-		return err
 	}
 	rules, err := access.RBAC(c.Resources)
 	if err != nil {
@@ -99,12 +112,13 @@ func writeAccess(c config.Config, dist, template string) error {
 	return write(filepath.Join(dist, rbacFile), rules)
 }
 
-// accessTemplate synthesises the access template in an app of its own, so that
-// it is no stack that somebody might deploy by `cdk deploy --all`.
-func accessTemplate(c config.Config) ([]byte, error) {
+// accessTemplates synthesises the access template of all accounts, if they fit
+// one, and those of each account. They are an app of their own, so that none is
+// a stack that somebody might deploy by `cdk deploy --all`.
+func accessTemplates(c config.Config) (all []byte, each map[string][]byte, err error) {
 	dir, err := os.MkdirTemp("", "crossapply-access-")
 	if err != nil {
-		return nil, fmt.Errorf("write the access template: %w", err)
+		return nil, nil, fmt.Errorf("write the access templates: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder for temporary files is left at worst
 	app := awscdk.NewApp(&awscdk.AppProps{
@@ -112,13 +126,42 @@ func accessTemplate(c config.Config) ([]byte, error) {
 		// The CLI asks for it, but it means nothing to those who get the template.
 		PostCliContext: &map[string]any{"aws:cdk:enable-path-metadata": false},
 	})
-	const id = "crossapply-access"
-	tag(access.NewTemplate(app, id, c), c)
-	body, err := json.MarshalIndent(app.Synth(nil).GetStackByName(jsii.String(id)).Template(), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write the access template: %w", err)
+	const prefix = "crossapply-access-"
+	places := map[string][]config.Place{}
+	for _, place := range c.Places() {
+		places[place.Account] = append(places[place.Account], place)
 	}
-	return append(body, '\n'), nil
+	for _, account := range c.Accounts {
+		tag(access.NewTemplate(app, prefix+account.ID, c, places[account.ID]), c)
+	}
+	if c.FitsOneTemplate() {
+		tag(access.NewTemplate(app, prefix+"all", c, c.Places()), c)
+	}
+	app.Synth(nil)
+	each = map[string][]byte{}
+	for account := range places {
+		if each[account], err = compact(filepath.Join(dir, prefix+account+".template.json")); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.FitsOneTemplate() {
+		all, err = compact(filepath.Join(dir, prefix+"all.template.json"))
+	}
+	return all, each, err
+}
+
+// compact reads a template without its white space: CloudFormation takes
+// templates of up to 51,200 bytes without a bucket.
+func compact(file string) ([]byte, error) {
+	body, err := os.ReadFile(file) //nolint:gosec // in the folder made for it
+	if err != nil {
+		return nil, fmt.Errorf("the access template: %w", err)
+	}
+	var text bytes.Buffer
+	if err := json.Compact(&text, body); err != nil {
+		return nil, fmt.Errorf("the access template: %w", err)
+	}
+	return text.Bytes(), nil
 }
 
 // write writes a file, or removes it when there is nothing to write.

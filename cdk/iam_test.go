@@ -243,16 +243,15 @@ func testIAM(t *testing.T, s synthesis) {
 			act{role: "schedule", action: "lambda:InvokeFunction", resource: function("apply")})
 	}
 	if s.config.CustomerManagedKey {
-		for id := range w.hub.Resources {
-			if w.hub.Resources[id].Type != "AWS::KMS::Key" {
-				continue
-			}
-			acts = append(acts, act{role: "workflow", action: "kms:Encrypt", resource: w.hub.attribute(t, id, "Arn")})
-			for _, role := range []string{"plan", "apply", "report", "workflow", "schedule", callerRole} {
-				acts = append(acts, act{role: role, action: "kms:Decrypt", resource: w.hub.attribute(t, id, "Arn")},
-					act{role: role, action: "kms:GenerateDataKey", resource: w.hub.attribute(t, id, "Arn")})
-				refusals = append(refusals, act{role: role, action: "kms:ScheduleKeyDeletion", resource: w.hub.attribute(t, id, "Arn")})
-			}
+		more, not := w.withKey()
+		acts, refusals = append(acts, more...), append(refusals, not...)
+	}
+	if s.config.VPC != nil {
+		for _, name := range []string{"resolve", "apply", "poll"} {
+			const action = "ec2:CreateNetworkInterface"
+			acts = append(acts, act{role: name, action: action, resource: "*"})
+			// The same from the function's own code.
+			refusals = append(refusals, act{role: name, action: action, resource: "*", keys: iam.Conditions{"lambda:SourceFunctionArn": {function(name)}}})
 		}
 	}
 	for _, a := range acts {
@@ -267,6 +266,53 @@ func testIAM(t *testing.T, s synthesis) {
 	wantRefused(t, "reading the bucket without TLS", w.Authorize(insecure), false)
 	testTrust(t, w)
 	testAssume(t, w, s)
+}
+
+// withKey is what may and must not be done with the deployment's key: each role
+// uses it through the services that encrypt what the role works with.
+func (w world) withKey() (needed, forbidden []act) {
+	key := "arn:aws:kms:eu-west-1:111111111111:key/"
+	for id, r := range w.hub.Resources {
+		if r.Type == "AWS::KMS::Key" {
+			key += id
+		}
+	}
+	via := func(service string) iam.Conditions {
+		return iam.Conditions{"kms:ViaService": {service + ".eu-west-1.amazonaws.com"}}
+	}
+	started := func(machine string) iam.Conditions {
+		return iam.Conditions{"kms:EncryptionContext:aws:states:stateMachineArn": {machine}, "kms:ViaService": {"states.eu-west-1.amazonaws.com"}}
+	}
+	const decrypt, encrypt, generate = "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"
+	add := func(acts *[]act, role string, keys iam.Conditions, actions ...string) {
+		for _, action := range actions {
+			*acts = append(*acts, act{role: role, action: action, resource: key, keys: keys})
+		}
+	}
+	add(&needed, "workflow", via("s3"), decrypt, encrypt, generate)
+	for _, role := range []string{"workflow", "schedule", callerRole} {
+		add(&needed, role, started(machineARN), decrypt, generate)
+		add(&forbidden, role, started(machineARN+"-other"), decrypt, generate)
+	}
+	add(&needed, "schedule", via("sqs"), decrypt, generate)
+	add(&forbidden, "schedule", via("s3"), decrypt, generate)
+	add(&forbidden, callerRole, via("s3"), decrypt, generate)
+	for _, role := range []string{"plan", "report"} {
+		add(&needed, role, via("s3"), decrypt, generate)
+		add(&forbidden, role, via("s3"), encrypt)
+	}
+	add(&needed, "apply", via("s3"), decrypt)
+	add(&forbidden, "apply", via("s3"), encrypt, generate)
+	for _, role := range []string{"plan", "resolve", "apply", "poll"} {
+		add(&needed, role, via("lambda"), decrypt)
+	}
+	for _, role := range []string{"resolve", "poll"} {
+		add(&forbidden, role, via("s3"), decrypt, encrypt, generate)
+	}
+	for _, role := range []string{"plan", "resolve", "apply", "poll", "report", "workflow", "schedule", callerRole} {
+		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
+	}
+	return needed, forbidden
 }
 
 // Services may take the roles, but only those they are for.
@@ -334,43 +380,48 @@ func testClusters(t *testing.T, w world, caller iam.Caller, account config.Accou
 	wantRefused(t, "going on to another role", may("sts:AssumeRole", "arn:aws:iam::"+account.ID+":role/admin"), false)
 }
 
-// A fleet of 400 accounts does not break a limit of IAM.
+// As many accounts as the roles' policies name, with the longest of names, do
+// not break a limit of IAM; and more do not where the organisation is known.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func TestManyAccounts(t *testing.T) {
-	c := load(t, "minimal.yaml")
-	for i := range 400 {
-		c.Accounts = append(c.Accounts, config.Account{
-			ID: fmt.Sprintf("%012d", 300000000000+i), Clusters: []config.Cluster{{Name: "main", Region: "eu-west-1"}},
-		})
+	c := load(t, "full.yaml")
+	c.Accounts, c.Schedules, c.StackSet = nil, nil, nil
+	c.AccessRoleName = strings.Repeat("r", 64)
+	for i := range config.MaxNamedAccounts {
+		c.Accounts = append(c.Accounts, config.Account{ID: fmt.Sprintf("%012d", 300000000000+i), Discovery: true})
 	}
+	org := iam.Conditions{"aws:ResourceOrgID": {"o-a1b2c3d4e5"}}
+	t.Run("named", func(t *testing.T) { testManyAccounts(t, c, nil) })
+	c.Accounts = append(c.Accounts, config.Account{ID: "999999999998", Discovery: true})
+	c.OrganizationID = "o-a1b2c3d4e5"
+	t.Run("organisation", func(t *testing.T) {
+		poll := testManyAccounts(t, c, org)
+		elsewhere := iam.Request{Caller: poll.Caller, Action: "sts:AssumeRole", Resource: "arn:aws:iam::999999999999:role/" + c.AccessRoleName,
+			ResourceAccount: hubAccount, Conditions: iam.Conditions{"aws:ResourceOrgID": {"o-zzzzzzzzzz"}}}
+		wantRefused(t, "assuming a role of another organisation", poll.Authorize(elsewhere), false)
+		elsewhere.Conditions = nil
+		wantRefused(t, "assuming a role of no organisation", poll.Authorize(elsewhere), false)
+		elsewhere.Conditions, elsewhere.Resource = org, "arn:aws:iam::999999999999:role/admin"
+		wantRefused(t, "assuming another role", poll.Authorize(elsewhere), false)
+	})
+}
+
+// member is a role of the hub in a world.
+type member struct {
+	*iam.Directory
+	iam.Caller
+}
+
+// testManyAccounts returns poll, after it could assume every access role.
+func testManyAccounts(t *testing.T, c config.Config, keys iam.Conditions) member {
 	app, dist := newApp(t, t.TempDir()), standIns(t)
 	_, err := hub.New(app, hub.Props{Config: c, Definition: definitionFile, Assets: dist})
 	must(t, err)
 	s := synthesis{config: c, dir: *app.Synth(nil).Directory()}
 	template := s.hub(t)
 	for id, r := range template.Resources {
-		if r.Type != "AWS::IAM::Role" {
-			continue
-		}
-		inline, managed := 0, 0
-		for _, p := range template.Resources {
-			roles := fmt.Sprint(p.Properties["Roles"])
-			if !strings.Contains(roles, id) {
-				continue
-			}
-			size := len(template.document(t, p.Properties["PolicyDocument"]))
-			switch p.Type {
-			case "AWS::IAM::Policy":
-				inline += size
-			case "AWS::IAM::ManagedPolicy":
-				managed++
-				if size > 6_144 {
-					t.Errorf("a managed policy of %s has %d characters", id, size)
-				}
-			}
-		}
-		if inline > 10_240 || managed > 10 {
-			t.Errorf("%s: %d characters of inline policies, %d managed policies", id, inline, managed)
+		if r.Type == "AWS::IAM::Role" {
+			checkQuotas(t, template, id)
 		}
 	}
 	w := iam.NewDirectory(time.Now, rand.Reader)
@@ -380,8 +431,33 @@ func TestManyAccounts(t *testing.T) {
 	must(t, err)
 	for _, account := range c.Accounts {
 		// Between accounts both sides must allow; the role's own side is asked for here.
-		err := w.Authorize(iam.Request{Caller: caller, Action: "sts:AssumeRole",
-			Resource: "arn:aws:iam::" + account.ID + ":role/crossapply-access", ResourceAccount: hubAccount})
+		err := w.Authorize(iam.Request{Caller: caller, Action: "sts:AssumeRole", Conditions: keys,
+			Resource: "arn:aws:iam::" + account.ID + ":role/" + c.AccessRoleName, ResourceAccount: hubAccount})
 		wantRefused(t, "assuming the role of "+account.ID, err, true)
+	}
+	return member{Directory: w, Caller: caller}
+}
+
+// checkQuotas checks the policies of a role against IAM's quotas.
+func checkQuotas(t *testing.T, template template, id string) {
+	t.Helper()
+	inline, managed := 0, 0
+	for _, p := range template.Resources {
+		if !strings.Contains(fmt.Sprint(p.Properties["Roles"]), id) {
+			continue
+		}
+		size := len(template.document(t, p.Properties["PolicyDocument"]))
+		switch p.Type {
+		case "AWS::IAM::Policy":
+			inline += size
+		case "AWS::IAM::ManagedPolicy":
+			managed++
+			if size > 6_144 {
+				t.Errorf("a managed policy of %s has %d characters", id, size)
+			}
+		}
+	}
+	if inline > 10_240 || managed > 10 {
+		t.Errorf("%s: %d characters of inline policies, %d managed policies", id, inline, managed)
 	}
 }

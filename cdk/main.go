@@ -2,7 +2,7 @@
 // cdk.json says; package config documents the configuration, which stands under
 // the context key "crossapply": as an object, or as the name of a file.
 //
-//	cdk synth                                    # all stacks, and dist/crossapply-access.template.json
+//	cdk synth                                    # all stacks, and dist/crossapply-access*
 //	cdk deploy crossapply                        # the workflow, in the hub account
 //	cdk deploy 'crossapply-access-222222222222-*' # access to one account, with its credentials
 package main

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
 
+	"github.com/crossapply/crossapply/shared/metrics"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -132,11 +135,12 @@ func testBucket(t *testing.T, s synthesis) {
 }
 
 // Each account gets the role once and every cluster its entry; the portable
-// template gives the same as the stacks do.
+// templates give the same as the stacks do, and an account's own tells nothing
+// of the others.
 func testAccess(t *testing.T, s synthesis) {
 	for _, place := range s.config.Places() {
 		stack, portable := s.access(t, place.Account, place.Region), s.portable(t, place.Account, place.Region)
-		for _, template := range []template{stack, portable} {
+		for _, template := range []template{stack, portable, s.portableAlone(t, place.Account, place.Region)} {
 			roles, entries := template.ofType("AWS::IAM::Role"), template.ofType("AWS::EKS::AccessEntry")
 			if len(template.Resources) != len(roles)+len(entries) || len(entries) != len(place.Clusters) || place.Home != (len(roles) == 1) {
 				t.Errorf("%+v: %d roles, %d entries of %d resources", place, len(roles), len(entries), len(template.Resources))
@@ -149,6 +153,14 @@ func testAccess(t *testing.T, s synthesis) {
 				if place.Home != (len(entry.DependsOn) == 1) {
 					t.Errorf("%s: an entry must wait for the role where both are made: %v", cluster, entry.DependsOn)
 				}
+			}
+		}
+	}
+	for _, account := range s.config.Accounts {
+		body := read(t, filepath.Join(s.dist, templateDir, account.ID+".template.json"))
+		for _, other := range s.config.Accounts {
+			if other.ID != account.ID && bytes.Contains(body, []byte(other.ID)) {
+				t.Errorf("the template of %s names %s", account.ID, other.ID)
 			}
 		}
 	}
@@ -207,17 +219,50 @@ func testSchedules(t *testing.T, s synthesis) {
 	}
 }
 
+// metricsOf returns the metrics of a dashboard: each the namespace, the name and
+// the dimensions.
+func metricsOf(t *testing.T, dashboard string) []string {
+	t.Helper()
+	var parsed struct {
+		Widgets []struct {
+			Properties struct{ Metrics [][]any }
+		}
+	}
+	must(t, json.Unmarshal([]byte(dashboard), &parsed))
+	var all []string
+	for _, widget := range parsed.Widgets {
+		for _, metric := range widget.Properties.Metrics {
+			all = append(all, fmt.Sprint(metric[:len(metric)-1])) // the last says how it is drawn
+		}
+	}
+	return all
+}
+
 // The dashboard and the alarms, and that they are as many as docs/cost.md counts.
 func testObservability(t *testing.T, s synthesis) {
 	hub := s.hub(t)
 	body := hub.document(t, hub.only(t, "AWS::CloudWatch::Dashboard").Properties["DashboardBody"])
-	for _, wanted := range []string{"ExecutionsFailed", "NotStarted", "TargetSeconds", "Throttles", "ConcurrentExecutions"} {
+	for _, wanted := range []string{"ExecutionsFailed", "Throttles", "ConcurrentExecutions"} {
 		if !strings.Contains(body, wanted) {
 			t.Errorf("the dashboard does not show %s", wanted)
 		}
 	}
-	if n := strings.Count(body, `\"stat\":`); n != 37 {
-		t.Errorf("the dashboard has %d metrics, want 37", n)
+	shown := metricsOf(t, hub.text(t, hub.only(t, "AWS::CloudWatch::Dashboard").Properties["DashboardBody"]))
+	if len(shown) != 37 {
+		t.Errorf("the dashboard has %d metrics, want 37", len(shown))
+	}
+	// The report function's own, as it names them.
+	ended := func(name, outcome string) string {
+		return fmt.Sprint([]any{metrics.Namespace, name, metrics.Outcome, outcome, metrics.StateMachine, s.config.Name})
+	}
+	wanted := []string{ended(metrics.TargetSeconds, "Ready")}
+	for _, outcome := range metrics.Outcomes() {
+		wanted = append(wanted, ended(metrics.Targets, string(outcome)))
+	}
+	for _, metric := range wanted {
+		if !slices.Contains(shown, metric) {
+			t.Errorf("the dashboard does not show %s, but %q", metric, shown)
+		}
 	}
 	paid := 0
 	for _, alarm := range hub.ofType("AWS::CloudWatch::Alarm") {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -146,16 +147,16 @@ func testSameAgain(t *testing.T, first synthesis) {
 	}
 }
 
+// listing is the names of all files in a folder and those below it.
 func listing(t *testing.T, dir string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
+	must(t, fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	}))
 	return names
 }
 
@@ -181,8 +182,7 @@ func testGolden(t *testing.T, name string, s synthesis) {
 		files["rbac"] = filepath.Join(s.dist, rbacFile)
 	}
 	for part, file := range files {
-		got := assetHash.ReplaceAll(bytes.TrimSpace(read(t, file)), []byte("<hash>"))
-		got = append(got, '\n')
+		got := reviewable(t, file)
 		golden := filepath.Join("testdata", name+"."+part+filepath.Ext(file)+".golden")
 		if *update {
 			if err := os.WriteFile(golden, got, 0o600); err != nil {
@@ -195,6 +195,19 @@ func testGolden(t *testing.T, name string, s synthesis) {
 	}
 }
 
+// reviewable is a file as a golden one: templates indented, whatever they are
+// deployed as.
+func reviewable(t *testing.T, file string) []byte {
+	t.Helper()
+	body := bytes.TrimSpace(read(t, file))
+	if filepath.Ext(file) == ".json" {
+		var text bytes.Buffer
+		must(t, json.Indent(&text, body, "", " "))
+		body = text.Bytes()
+	}
+	return append(assetHash.ReplaceAll(body, []byte("<hash>")), '\n')
+}
+
 func firstDifference(got, want []byte) string {
 	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
 	for i := range min(len(g), len(w)) {
@@ -203,6 +216,27 @@ func firstDifference(got, want []byte) string {
 		}
 	}
 	return "one is longer"
+}
+
+// What an earlier configuration left in dist/ is not handed out any more.
+func TestStaleTemplates(t *testing.T) {
+	dist := standIns(t)
+	stale := filepath.Join(dist, templateDir, "999999999999.template.json")
+	must(t, os.Mkdir(filepath.Dir(stale), 0o750))
+	for _, file := range []string{stale, filepath.Join(dist, rbacFile)} {
+		must(t, os.WriteFile(file, []byte("{}"), 0o600))
+	}
+	must(t, build(newApp(t, t.TempDir()), load(t, "minimal.yaml"), paths{definition: definitionFile, dist: dist}))
+	want := []string{"222222222222.template.json"}
+	if got := listing(t, filepath.Dir(stale)); !slices.Equal(got, want) {
+		t.Errorf("the accounts' templates are %q, want %q", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
+		t.Errorf("RBAC rules are left: %v", err)
+	}
+	if text := read(t, filepath.Join(dist, templateFile)); bytes.Contains(text, []byte("\n ")) {
+		t.Error("the template is not written compact")
+	}
 }
 
 func TestMissingZip(t *testing.T) {
@@ -236,19 +270,24 @@ func TestSimilarNames(t *testing.T) {
 	}
 }
 
-// A second deployment, in another partition: all names follow the
-// configuration's, and all ARNs its partition.
+// A second deployment, in another partition, with everything turned on: all
+// names follow the configuration's, and all ARNs and principals its partition.
+// What the CDK calls the stacks is the same, so that `make deploy` finds them.
 func TestOtherNameAndPartition(t *testing.T) {
-	c := load(t, "minimal.yaml")
-	c.Name, c.AccessRoleName, c.Hub.Region, c.Accounts[0].Clusters[0].Region = "rollouts", "rollouts-access", "cn-north-1", "cn-north-1"
-	c.Schedules = load(t, "full.yaml").Schedules
+	c := load(t, "full.yaml")
+	c.Name, c.AccessRoleName, c.Hub.Region = "rollouts", "rollouts-access", "cn-north-1"
+	c.AlarmTopicARN = strings.Replace(c.AlarmTopicARN, "aws:sns:eu-west-1", "aws-cn:sns:cn-north-1", 1)
+	c.Accounts = []config.Account{{ID: "222222222222", Clusters: []config.Cluster{{Name: "analytics", Region: "cn-northwest-1"}}}}
+	c.Resources = nil
 	dir, dist := t.TempDir(), standIns(t)
 	app := newApp(t, dir)
 	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
 	app.Synth(nil)
+	hub := filepath.Join(dir, "crossapply.template.json")
 	for _, file := range []string{
-		filepath.Join(dir, "rollouts.template.json"), filepath.Join(dist, templateFile),
-		filepath.Join(dir, "rollouts-access-222222222222-cn-north-1.template.json"),
+		hub, filepath.Join(dist, templateFile), filepath.Join(dist, templateDir, "222222222222.template.json"),
+		filepath.Join(dir, "crossapply-access-222222222222-cn-north-1.template.json"),
+		filepath.Join(dir, "crossapply-access-222222222222-cn-northwest-1.template.json"),
 	} {
 		body := string(read(t, file))
 		for _, wrong := range []string{"arn:aws:", "crossapply-plan", "crossapply-access", "eu-west-1:1"} {
@@ -256,8 +295,20 @@ func TestOtherNameAndPartition(t *testing.T) {
 				t.Errorf("%s holds %q", filepath.Base(file), wrong)
 			}
 		}
-		if !strings.Contains(body, "arn:aws-cn:") || !strings.Contains(body, "rollouts-resolve") {
+		if !strings.Contains(body, "arn:aws-cn:") || !strings.Contains(body, "rollouts-") {
 			t.Errorf("%s holds no ARN of the partition, or not the name", filepath.Base(file))
+		}
+	}
+	if !strings.Contains(string(read(t, hub)), `"logs.cn-north-1.amazonaws.com.cn"`) {
+		t.Error("CloudWatch Logs may not use the key: its principal is not the partition's")
+	}
+	var manifest struct {
+		Artifacts map[string]struct{ Properties struct{ StackName string } }
+	}
+	readJSON(t, filepath.Join(dir, "manifest.json"), &manifest)
+	for id, name := range map[string]string{"crossapply": "rollouts", "crossapply-access-222222222222-cn-north-1": "rollouts-access"} {
+		if got := manifest.Artifacts[id].Properties.StackName; got != name {
+			t.Errorf("%s is the stack %q, want %q", id, got, name)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {

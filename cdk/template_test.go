@@ -44,7 +44,16 @@ func (s synthesis) access(t *testing.T, account, region string) template {
 // portable is the access template, as it is deployed to an account and Region:
 // without what its conditions leave out.
 func (s synthesis) portable(t *testing.T, account, region string) template {
-	all := readTemplate(t, filepath.Join(s.dist, templateFile), account, region)
+	return portable(t, filepath.Join(s.dist, templateFile), account, region)
+}
+
+// portableAlone is the same from the account's own file.
+func (s synthesis) portableAlone(t *testing.T, account, region string) template {
+	return portable(t, filepath.Join(s.dist, templateDir, account+".template.json"), account, region)
+}
+
+func portable(t *testing.T, file, account, region string) template {
+	all := readTemplate(t, file, account, region)
 	for id, r := range all.Resources {
 		if r.Condition != "" && !all.holds(t, all.Conditions[r.Condition]) {
 			delete(all.Resources, id)

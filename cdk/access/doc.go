@@ -7,9 +7,10 @@
 //
 //   - [NewStack] is the stack of one account in one Region, for `cdk deploy`
 //     with that account's credentials.
-//   - [NewTemplate] is all of them in one template, where conditions pick what
-//     belongs to the account and Region it is deployed to: for those who deploy
-//     without the CDK, and for StackSets. Everything comes from the
+//   - [NewTemplate] is several of them in one template, where conditions pick
+//     what belongs to the account and Region it is deployed to: all for
+//     StackSets, and those of an account for a team that deploys without the CDK
+//     and that the others are no business of. Everything comes from the
 //     configuration, so there is no parameter that could be given wrongly.
 //   - Neither has assets, and the CDK's legacy synthesizer deploys with the
 //     caller's own credentials, so no account or Region must be bootstrapped.

@@ -23,14 +23,15 @@ func RoleARN(c config.Config, account string) string {
 	return fmt.Sprintf("arn:%s:iam::%s:role/%s", contract.PartitionOf(c.Hub.Region), account, c.AccessRoleName)
 }
 
-// StackName returns the name of a place's stack.
-func StackName(c config.Config, place config.Place) string {
-	return fmt.Sprintf("%s-access-%s-%s", c.Name, place.Account, place.Region)
+// stackID is what the CDK calls a place's stack, in `cdk deploy` and cdk.out: the
+// same whatever the configuration's name is.
+func stackID(place config.Place) *string {
+	return jsii.String(fmt.Sprintf("crossapply-access-%s-%s", place.Account, place.Region))
 }
 
 // NewStack makes the stack of one account in one Region.
 func NewStack(scope constructs.Construct, c config.Config, place config.Place) awscdk.Stack {
-	stack := awscdk.NewStack(scope, jsii.String(StackName(c, place)), &awscdk.StackProps{
+	stack := awscdk.NewStack(scope, stackID(place), &awscdk.StackProps{
 		StackName:   jsii.String(c.Name + "-access"),
 		Description: jsii.String(description),
 		Env:         &awscdk.Environment{Account: jsii.String(place.Account), Region: jsii.String(place.Region)},
@@ -40,14 +41,14 @@ func NewStack(scope constructs.Construct, c config.Config, place config.Place) a
 	return stack
 }
 
-// NewTemplate makes the stack of all accounts and Regions, each part under the
-// condition that it is deployed there.
-func NewTemplate(scope constructs.Construct, id string, c config.Config) awscdk.Stack {
+// NewTemplate makes a stack of several places, each part under the condition
+// that it is deployed there.
+func NewTemplate(scope constructs.Construct, id string, c config.Config, places []config.Place) awscdk.Stack {
 	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
 		Description: jsii.String(description),
 		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
 	})
-	for _, place := range c.Places() {
+	for _, place := range places {
 		here := constructs.NewConstruct(stack, jsii.String(fmt.Sprintf("In-%s-%s", place.Account, place.Region)))
 		condition := awscdk.NewCfnCondition(here, jsii.String("Condition"), &awscdk.CfnConditionProps{
 			Expression: awscdk.Fn_ConditionAnd(

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ var (
 	clusterName     = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
 	subnetID        = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
 	securityGroupID = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	organizationID  = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	tagText         = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
 	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
 
@@ -31,9 +34,12 @@ func retentionDays() []int {
 	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 }
 
-// templateResources is how many resources a CloudFormation template may hold.
+// The limits of a CloudFormation template.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-const templateResources = 500
+const (
+	templateResources = 500
+	templateBytes     = 1_000_000
+)
 
 // problems gathers what is wrong.
 type problems struct{ field.ErrorList }
@@ -79,6 +85,7 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
 	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
 	p.accounts(c)
+	p.roles(c)
 	p.resources(c)
 	p.schedules(c)
 	p.functions(c)
@@ -100,8 +107,41 @@ func (p *problems) accounts(c *Config) {
 			}
 			seen[account.ID] = i
 		}
+		if account.HomeRegion != "" {
+			p.region(account.HomeRegion, contract.PartitionOf(c.Hub.Region), at.Child("homeRegion"))
+		}
 		p.clusters(c, account, at.Child("clusters"))
 	}
+}
+
+// MaxNamedAccounts is how many accounts the policies of a function's role name
+// one by one: with the longest of role names, that many fill the 10 managed
+// policies of 6,144 characters that a role may have if no quota is raised.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const MaxNamedAccounts = 500
+
+// roles checks the access role against the roles of the hub, and that the hub's
+// can name all accounts.
+func (p *problems) roles(c *Config) {
+	if c.OrganizationID != "" {
+		p.matches(c.OrganizationID, organizationID, field.NewPath("organizationId"), "must be an organisation's id such as o-a1b2c3d4e5")
+	} else if len(c.Accounts) > MaxNamedAccounts {
+		p.add(field.Forbidden(field.NewPath("accounts"), fmt.Sprintf("are %d, and the functions' policies can name %d: give organizationId", len(c.Accounts), MaxNamedAccounts)))
+	}
+	part, ours := strings.CutPrefix(c.AccessRoleName, c.Name+"-")
+	if ours && slices.Contains(hubRoles(), part) && c.indexOfHub() >= 0 {
+		p.add(field.Invalid(field.NewPath("accessRoleName"), c.AccessRoleName, "is the name of a role of the hub, whose account is among accounts"))
+	}
+}
+
+// hubRoles are the roles of the hub, by what stands behind the deployment's name.
+func hubRoles() []string {
+	return []string{"plan", "resolve", "apply", "poll", "report", "workflow", "schedule"}
+}
+
+// indexOfHub returns which of the accounts is the hub's, or -1.
+func (c *Config) indexOfHub() int {
+	return slices.IndexFunc(c.Accounts, func(a Account) bool { return a.ID == c.Hub.Account })
 }
 
 func (p *problems) clusters(c *Config, account Account, path *field.Path) {
@@ -117,6 +157,9 @@ func (p *problems) clusters(c *Config, account Account, path *field.Path) {
 			p.add(field.Invalid(at, cluster.Name, fmt.Sprintf("repeats %s", path.Index(first))))
 		}
 		seen[cluster] = i
+	}
+	if len(account.Clusters) >= templateResources {
+		p.add(field.TooMany(path, len(account.Clusters), templateResources-1))
 	}
 	if size := policySize(account); size > maxPolicySize && !account.Discovery {
 		p.add(field.Forbidden(path, fmt.Sprintf("the clusters' ARNs take %d characters, and a role's policies may have %d: turn discovery on", size, maxPolicySize)))
@@ -193,7 +236,22 @@ func (p *problems) options(c *Config) {
 			p.add(field.Invalid(field.NewPath("alarmTopicArn"), c.AlarmTopicARN, "must be the ARN of an SNS topic in the hub's Region"))
 		}
 	}
+	p.tags(c)
 	p.stackSet(c)
+}
+
+func (p *problems) tags(c *Config) {
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		at, value := field.NewPath("tags").Key(key), c.Tags[key]
+		switch {
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			p.add(field.Invalid(at, key, "keys that begin with aws: are AWS's own"))
+		case len(key) > 128 || !tagText.MatchString(key):
+			p.add(field.Invalid(at, key, "a key must be 1 to 128 letters, digits, spaces and any of _.:/=+-@"))
+		case len(value) > 256 || !tagText.MatchString(value):
+			p.add(field.Invalid(at, value, "a value must be 1 to 256 letters, digits, spaces and any of _.:/=+-@"))
+		}
+	}
 }
 
 func (p *problems) stackSet(c *Config) {
@@ -205,8 +263,12 @@ func (p *problems) stackSet(c *Config) {
 	if roles := []string{"SELF", "DELEGATED_ADMIN"}; !slices.Contains(roles, c.StackSet.CallAs) {
 		p.add(field.NotSupported(path.Child("callAs"), c.StackSet.CallAs, roles))
 	}
+	if i := c.indexOfHub(); i >= 0 && c.StackSet.CallAs == "SELF" {
+		p.add(field.Invalid(path.Child("callAs"), c.StackSet.CallAs, fmt.Sprintf(
+			"makes the hub's the management account, which service-managed StackSets leave out, but %s is the hub's", field.NewPath("accounts").Index(i))))
+	}
 	if !c.FitsOneTemplate() {
-		p.add(field.Forbidden(path, fmt.Sprintf("all access stacks in one template are more than %d resources; deploy them one by one", templateResources)))
+		p.add(field.Forbidden(path, fmt.Sprintf("all access stacks in one template are more than %d resources or %d bytes; deploy them one by one", templateResources, templateBytes)))
 	}
 }
 
@@ -220,13 +282,19 @@ func (p *problems) list(values []string, pattern *regexp.Regexp, path *field.Pat
 }
 
 // FitsOneTemplate says whether all access stacks fit into one CloudFormation
-// template: a role and its policy per account, and an entry per cluster.
+// template: a role per account and an entry per cluster, each with its tags. The
+// size is reckoned generously.
 func (c Config) FitsOneTemplate() bool {
-	resources := 2 * len(c.Accounts)
-	for _, account := range c.Accounts {
-		resources += len(account.Clusters)
+	tags := 0
+	for key, value := range c.Tags {
+		tags += len(`{"Key":"","Value":""},`) + len(key) + len(value)
 	}
-	return resources <= templateResources
+	resources, bytes := 0, 0
+	for _, account := range c.Accounts {
+		resources += 1 + len(account.Clusters)
+		bytes += 1_500 + len(c.ExternalID) + len(account.Clusters)*700
+	}
+	return resources <= templateResources && bytes+resources*tags <= templateBytes
 }
 
 func asText(numbers []int) []string {

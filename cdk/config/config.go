@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -28,6 +29,13 @@ type Config struct {
 	// AccessRoleName is the name of the access role in every target account, at
 	// most 64 characters. The default is Name with "-access" behind it.
 	AccessRoleName string `json:"accessRoleName,omitempty"`
+
+	// OrganizationID is the id of the AWS organisation that all target accounts
+	// are in, such as "o-a1b2c3d4e5". It is needed beyond 500 accounts, which
+	// are more than the policies of the functions' roles can name one by one:
+	// these then allow the access role in every account of the organisation, and
+	// each access role's own trust remains.
+	OrganizationID string `json:"organizationId,omitempty"`
 
 	// Resources are the kinds that may be applied. They become the RBAC rules
 	// that `synth` writes to dist/, to be applied in every cluster.
@@ -70,7 +78,10 @@ type Config struct {
 	// credentials.
 	StackSet *StackSet `json:"stackSet,omitempty"`
 
-	// Tags are put on everything that can carry tags.
+	// Tags are put on everything that can carry tags: keys of up to 128 and
+	// values of up to 256 characters, neither of them empty, and no key that
+	// begins with "aws:".
+	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 	Tags map[string]string `json:"tags,omitempty"`
 }
 
@@ -87,6 +98,12 @@ type Hub struct {
 type Account struct {
 	// ID is the account's 12-digit id, as a string. Required.
 	ID string `json:"id"`
+	// HomeRegion is the AWS Region whose access stack makes the access role; IAM
+	// itself is global. The default is the hub's Region, whether or not the
+	// account has clusters there, so that the role never moves when clusters come
+	// and go. Decide before the first deployment: a role that is made anew
+	// breaks its access entries.
+	HomeRegion string `json:"homeRegion,omitempty"`
 	// Clusters lists the EKS clusters that the workflow may reach. Required,
 	// unless Discovery is on.
 	Clusters []Cluster `json:"clusters,omitempty"`
@@ -168,8 +185,10 @@ type Function struct {
 
 // VPC is where the functions that call clusters run.
 type VPC struct {
-	// SubnetIDs are private subnets with a route to the clusters' endpoints and
-	// to STS and EKS (through NAT or VPC endpoints). Required.
+	// SubnetIDs are private subnets with a route to the clusters' endpoints, to
+	// S3 and STS in the hub's Region and to EKS in each cluster's Region.
+	// Required. VPC endpoints do for the hub's Region (for S3 a gateway
+	// endpoint); they are Regional, so EKS in another Region takes NAT.
 	SubnetIDs []string `json:"subnetIds"`
 	// SecurityGroupIDs are their security groups. Required.
 	SecurityGroupIDs []string `json:"securityGroupIds"`
@@ -189,7 +208,9 @@ type Logs struct {
 
 // StackSet deploys the access stacks through AWS Organizations, with
 // service-managed permissions. All target accounts must be in the
-// organisation, and none may be its management account.
+// organisation, and none may be its management account. The access stacks must
+// not be deployed in another way too. An account that fails does not fail the
+// hub's deployment: the StackSet's instances say how each went.
 type StackSet struct {
 	// OrganizationalUnitIDs are the roots or organisational units that hold the
 	// target accounts. Required.
@@ -211,35 +232,25 @@ type Place struct {
 }
 
 // Places lists the access stacks, by account and, within an account, its home
-// first: the hub's Region, or else the first in alphabetical order.
+// first and the other Regions in alphabetical order. An account without clusters
+// in its home Region has a place there all the same, for the role alone.
 func (c Config) Places() []Place {
 	var places []Place
 	for _, account := range c.Accounts {
-		byRegion := map[string][]string{}
+		home := cmp.Or(account.HomeRegion, c.Hub.Region)
+		byRegion := map[string][]string{home: nil}
 		for _, cluster := range account.Clusters {
 			byRegion[cluster.Region] = append(byRegion[cluster.Region], cluster.Name)
 		}
-		if len(byRegion) == 0 {
-			byRegion[c.Hub.Region] = nil
-		}
-		for i, region := range c.inOrder(byRegion) {
+		for _, region := range homeFirst(home, byRegion) {
 			slices.Sort(byRegion[region])
-			places = append(places, Place{Account: account.ID, Region: region, Home: i == 0, Clusters: byRegion[region]})
+			places = append(places, Place{Account: account.ID, Region: region, Home: region == home, Clusters: byRegion[region]})
 		}
 	}
 	return places
 }
 
-func (c Config) inOrder(regions map[string][]string) []string {
-	names := slices.Sorted(maps.Keys(regions))
-	slices.SortStableFunc(names, func(a, b string) int {
-		switch c.Hub.Region {
-		case a:
-			return -1
-		case b:
-			return 1
-		}
-		return 0
-	})
-	return names
+func homeFirst(home string, regions map[string][]string) []string {
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(regions)), func(region string) bool { return region == home })
+	return append([]string{home}, others...)
 }

@@ -37,6 +37,24 @@ func manyClusters(account string, count int) string {
 	return text.String()
 }
 
+func manyAccounts(count int) string {
+	var text strings.Builder
+	for i := range count {
+		fmt.Fprintf(&text, "- {id: \"%012d\", discovery: true}\n", 300000000000+i)
+	}
+	return text.String()
+}
+
+// manySchedules are schedules with requests of that many bytes.
+func manySchedules(count, size int) string {
+	var text strings.Builder
+	for i := range count {
+		fmt.Fprintf(&text, "- {name: s%d, expression: rate(1 day), request: %s}\n", i,
+			strings.Replace(request, "{name: a,", "{name: a, annotations: {note: "+strings.Repeat("x", size)+"},", 1))
+	}
+	return text.String()
+}
+
 func parse(t *testing.T, text string) (config.Config, error) {
 	t.Helper()
 	raw, err := yaml.YAMLToJSON([]byte(text))
@@ -88,6 +106,8 @@ func TestMistakes(t *testing.T) {
 		{"more clusters than a policy can name", minimal + manyClusters("333333333333", 200), "accounts[1].clusters"},
 		{"more than one template holds", minimal + manyClusters("333333333333", 100) + manyClusters("444444444444", 100) + manyClusters("555555555555", 100) +
 			manyClusters("666666666666", 100) + manyClusters("777777777777", 100) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet"},
+		{"more bytes than one template holds", replace("rollouts-of-example-corp", strings.Repeat("x", 1_000)) + manyAccounts(420) +
+			"stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet: Forbidden"},
 		{"kind", minimal + "resources: [{group: Example.com, resource: topics}]\n", "resources[0].group"},
 		{"no plural", minimal + "resources: [{group: example.com}]\n", "resources[0].resource"},
 		{"namespace", minimal + "resources: [{resource: configmaps, namespaces: [a_b]}]\n", "resources[0].namespaces[0]"},
@@ -116,6 +136,27 @@ func TestMistakes(t *testing.T) {
 		{"no object as request", schedule("request: [1]"), "schedules[0].request"},
 		{"null as request", schedule("request: null"), "schedules[0].request"},
 		{"target without access", schedule(strings.Replace("request: "+request, "payments", "billing", 1)), "schedules[0].request.targets[0]"},
+		{"request without a resource", schedule("request: {targets: []}"), "schedules[0].request.resource: Required"},
+		{"resource without a name", schedule("request: {resource: {apiVersion: v1, kind: ConfigMap}}"), "schedules[0].request.resource.metadata.name: Required"},
+		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0]: Required"},
+		{"wrong type in a target", schedule(`request: {targets: [{account: "222222222222"}, {account: 222222222222}]}`), "schedules[0].request.targets[1].account"},
+		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0]: Forbidden"},
+		{"operation", schedule("request: {operation: delete}"), "schedules[0].request.operation: Forbidden"},
+		{"waves", schedule("request: {rollout: {waves: []}}"), "schedules[0].request.rollout.waves: Forbidden"},
+		{"requests larger than a template", minimal + "schedules:\n" + manySchedules(4, 200_000), "schedules: Invalid value"},
+		{"number as second account", minimal + "- {id: 333333333333, discovery: true}\n", "accounts[1].id: Invalid value"},
+		{"text as second cluster", replace("[{name: payments, region: eu-west-1}]", "[{name: payments, region: eu-west-1}, billing]"), "accounts[0].clusters[1]: Invalid value"},
+		{"list as configuration", "[1]", "configuration: Invalid value"},
+		{"unknown home", replace(`id: "222222222222"`, "id: \"222222222222\"\n  homeRegion: europe"), "accounts[0].homeRegion"},
+		{"home in another partition", replace(`id: "222222222222"`, "id: \"222222222222\"\n  homeRegion: cn-north-1"), "accounts[0].homeRegion"},
+		{"more accounts than policies can name", minimal + manyAccounts(500), "accounts: Forbidden"},
+		{"organisation", minimal + "organizationId: ou-ab12-11111111\n", "organizationId"},
+		{"more clusters than a template holds", minimal + strings.Replace(manyClusters("333333333333", 500), "clusters:", "discovery: true\n  clusters:", 1), "accounts[1].clusters: Too many"},
+		{"access role like a role of the hub", replace(`id: "222222222222"`, `id: "111111111111"`) + "accessRoleName: crossapply-poll\n", "accessRoleName"},
+		{"hub as member of its own organisation", replace(`id: "222222222222"`, `id: "111111111111"`) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet.callAs"},
+		{"tag of AWS", minimal + "tags: {\"AWS:team\": platform}\n", "tags[AWS:team]"},
+		{"tag without a key", minimal + "tags: {\"\": platform}\n", "tags[]"},
+		{"tag without a value", minimal + "tags: {team: \"\"}\n", "tags[team]"},
 		{"own idempotency key", schedule("request: {idempotencyKey: a}"), "schedules[0].request.idempotencyKey"},
 	}
 	for _, tt := range tests {
@@ -165,7 +206,7 @@ func TestLoad(t *testing.T) {
 		}
 		return file
 	}
-	write("request.json", `{"targets": [{"account": "222222222222", "region": "eu-west-1", "cluster": "payments"}]}`)
+	write("request.json", `{"resource": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}, "targets": [{"account": "222222222222", "region": "eu-west-1", "cluster": "payments"}]}`)
 	c, err := config.Load(write("good.yaml", minimal+"schedules: [{name: a, expression: rate(1 day), requestFile: request.json}]\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -191,6 +232,9 @@ accounts:
 - id: "222222222222"
   clusters: [{name: a, region: us-east-1}, {name: a, region: ap-south-1}]
 - {id: "444444444444", discovery: true}
+- id: "555555555555"
+  homeRegion: us-east-1
+  clusters: [{name: a, region: eu-west-1}, {name: a, region: us-east-1}]
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -198,11 +242,49 @@ accounts:
 	want := []config.Place{
 		{Account: "333333333333", Region: "eu-west-1", Home: true, Clusters: []string{"a", "b"}},
 		{Account: "333333333333", Region: "us-east-1", Clusters: []string{"c"}},
-		{Account: "222222222222", Region: "ap-south-1", Home: true, Clusters: []string{"a"}},
+		{Account: "222222222222", Region: "eu-west-1", Home: true},
+		{Account: "222222222222", Region: "ap-south-1", Clusters: []string{"a"}},
 		{Account: "222222222222", Region: "us-east-1", Clusters: []string{"a"}},
 		{Account: "444444444444", Region: "eu-west-1", Home: true},
+		{Account: "555555555555", Region: "us-east-1", Home: true, Clusters: []string{"a"}},
+		{Account: "555555555555", Region: "eu-west-1", Clusters: []string{"a"}},
 	}
 	if got := c.Places(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// Whatever clusters come and go, the access role stays where it was made: its
+// entries would break with a role made anew.
+func TestHomeStays(t *testing.T) {
+	regions := []string{"ap-south-1", "eu-west-1", "us-east-1"}
+	for _, given := range []string{"", "us-east-1"} {
+		want := "eu-west-1"
+		if given != "" {
+			want = given
+		}
+		for set := range 1 << len(regions) {
+			account := config.Account{ID: "222222222222", HomeRegion: given}
+			for i, region := range regions {
+				if set&(1<<i) != 0 {
+					account.Clusters = append(account.Clusters, config.Cluster{Name: "a", Region: region})
+				}
+			}
+			c := config.Config{Hub: config.Hub{Account: "111111111111", Region: "eu-west-1"}, Accounts: []config.Account{account}}
+			for i, place := range c.Places() {
+				if place.Home != (place.Region == want) || place.Home != (i == 0) {
+					t.Errorf("clusters %+v, home %q: %+v is place %d", account.Clusters, given, place, i)
+				}
+			}
+		}
+	}
+}
+
+// With the organisation's id, there may be more accounts than policies can name.
+func TestManyAccounts(t *testing.T) {
+	for _, text := range []string{minimal + manyAccounts(499), minimal + manyAccounts(2_000) + "organizationId: o-a1b2c3d4e5\n"} {
+		if _, err := parse(t, text); err != nil {
+			t.Error(err)
+		}
 	}
 }

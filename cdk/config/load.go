@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func unmarshal(raw []byte, into any, path *field.Path) field.ErrorList {
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrongType):
-		problems = append(problems, field.Invalid(below(path, wrongType.Field), field.OmitValueType{},
+		problems = append(problems, field.Invalid(below(pathAt(raw, wrongType.Offset, path), ""), field.OmitValueType{},
 			fmt.Sprintf("must not be of type %s", wrongType.Value)))
 	case err != nil:
 		problems = append(problems, field.Invalid(below(path, ""), field.OmitValueType{}, err.Error()))
@@ -96,6 +97,38 @@ func strictProblem(err error, path *field.Path) *field.Error {
 		what = "given twice"
 	}
 	return field.Invalid(below(path, at.FieldPath()), field.OmitValueType{}, what)
+}
+
+// pathAt returns the path of the value that a JSON text holds at an offset: the
+// decoder's own error does not say at which index of a list.
+func pathAt(raw []byte, offset int64, path *field.Path) *field.Path {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	found := path
+	var walk func(*field.Path) bool
+	walk = func(at *field.Path) bool {
+		token, err := decoder.Token()
+		if err != nil || decoder.InputOffset() >= offset {
+			found = at
+			return true
+		}
+		if token != json.Delim('{') && token != json.Delim('[') {
+			return false
+		}
+		for i := 0; decoder.More(); i++ {
+			child := at.Index(i)
+			if token == json.Delim('{') {
+				key, _ := decoder.Token() // a failure comes back with the value
+				child = at.Child(fmt.Sprint(key))
+			}
+			if walk(child) {
+				return true
+			}
+		}
+		_, err = decoder.Token() // the closing bracket
+		return err != nil
+	}
+	walk(path)
+	return found
 }
 
 func below(path *field.Path, name string) *field.Path {

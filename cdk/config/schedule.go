@@ -17,12 +17,18 @@ import (
 
 var scheduleName = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
 
-// The largest input of an execution, less what the idempotencyKey takes.
-const maxRequestBytes = 250 << 10
+const (
+	// The largest input of an execution, less what the idempotencyKey takes.
+	maxRequestBytes = 250 << 10
+	// A CloudFormation template has at most a million bytes; all schedules'
+	// requests together may take this much of the hub's.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+	maxRequestsBytes = 700_000
+)
 
 func (p *problems) schedules(c *Config) {
 	path := field.NewPath("schedules")
-	seen := map[string]int{}
+	seen, total := map[string]int{}, 0
 	for i, s := range c.Schedules {
 		at := path.Index(i)
 		if p.matches(s.Name, scheduleName, at.Child("name"), "must be 1 to 64 letters, digits and any of _.-") {
@@ -43,12 +49,16 @@ func (p *problems) schedules(c *Config) {
 		p.between(*s.MaximumRetryAttempts, 0, 185, at.Child("maximumRetryAttempts"))
 		p.between(s.MaximumEventAgeSeconds, 60, 86_400, at.Child("maximumEventAgeSeconds"))
 		p.request(c, s.Request, at.Child("request"))
+		total += len(strconv.Quote(string(s.Request))) // as it stands in the template
+	}
+	if total > maxRequestsBytes {
+		p.add(field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("their requests take %d bytes of the hub's template, and may take %d", total, maxRequestsBytes)))
 	}
 }
 
 // request checks what can be known before an execution: that every field is
-// one, and that access is given to every target. The plan function checks the
-// rest when the execution starts.
+// one, that there is a resource, and that access is given to every target. The
+// plan function checks the rest when the execution starts.
 func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	var request contract.Request
 	if mistakes := unmarshal(raw, &request, path); len(mistakes) > 0 {
@@ -61,12 +71,61 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	if request.IdempotencyKey != nil {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
+	p.supported(request, path)
+	p.resource(request.Resource, path.Child("resource"))
 	if len(request.Targets) == 0 {
 		p.add(field.Required(path.Child("targets"), "name at least one target"))
 	}
 	for i, t := range request.Targets {
-		if t.Account != "" && t.Cluster != "" && !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
-			p.add(field.Invalid(path.Child("targets").Index(i), t.Account+"/"+t.Region+"/"+t.Cluster, "is not among the clusters of accounts"))
+		at := path.Child("targets").Index(i)
+		if t.Account == "" || t.Region == "" || t.Cluster == "" {
+			p.add(field.Required(at, "name account, region and cluster"))
+		} else if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
+			p.add(field.Invalid(at, t.Account+"/"+t.Region+"/"+t.Cluster, "is not among the clusters of accounts"))
+		}
+	}
+}
+
+// supported refuses what the contract has a place for and the plan function
+// refuses still.
+func (p *problems) supported(r contract.Request, path *field.Path) {
+	refuse := func(given bool, names ...string) {
+		if given {
+			p.add(field.Forbidden(path.Child(names[0], names[1:]...), "not supported yet"))
+		}
+	}
+	refuse(r.Operation != "" && r.Operation != contract.OperationApply, "operation")
+	refuse(len(r.Overrides) > 0, "overrides")
+	refuse(r.Retry != nil, "retry")
+	refuse(r.Ready != nil && r.Ready.Expressions != nil, "ready", "expressions")
+	refuse(r.Rollout != nil && r.Rollout.Waves != nil, "rollout", "waves")
+	refuse(r.Rollout != nil && r.Rollout.BakeSeconds != 0, "rollout", "bakeSeconds")
+	for i, t := range r.Targets {
+		if t.Accounts != nil || t.Regions != nil || t.ClusterTags != nil {
+			p.add(field.Forbidden(path.Child("targets").Index(i), "selecting clusters is not supported yet: name account, region and cluster"))
+		}
+	}
+}
+
+// resource checks that a request's resource is an object with a name.
+func (p *problems) resource(raw json.RawMessage, path *field.Path) {
+	var object struct {
+		APIVersion, Kind string
+		Metadata         struct{ Name string }
+	}
+	if len(raw) == 0 {
+		p.add(field.Required(path, "the object to apply"))
+		return
+	}
+	if err := json.Unmarshal(raw, &object); err != nil {
+		p.add(field.Invalid(path, field.OmitValueType{}, err.Error()))
+		return
+	}
+	for _, f := range []struct{ name, value string }{
+		{"apiVersion", object.APIVersion}, {"kind", object.Kind}, {"metadata.name", object.Metadata.Name},
+	} {
+		if f.value == "" {
+			p.add(field.Required(path.Child(f.name), "a resource without it cannot be applied"))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -19,9 +20,11 @@ func (h *hub) newKey() {
 		EnableKeyRotation: jsii.Bool(true),
 	})
 	// CloudWatch Logs uses the key itself, for log groups of this deployment only.
+	// To KMS it is a principal of the Region, in the partition's own domain.
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+	logs := "logs." + h.config.Hub.Region + "." + *regioninfo.RegionInfo_Get(jsii.String(h.config.Hub.Region)).DomainSuffix()
 	h.key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs."+h.config.Hub.Region+".amazonaws.com"), nil)},
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(logs), nil)},
 		Actions:    texts("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),
 		Resources:  texts("*"),
 		Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{
@@ -57,12 +60,27 @@ func (h *hub) newBucket() {
 // objects returns the ARN of objects in the run bucket.
 func (h *hub) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
 
-// useKey lets a role read and write what is encrypted with the deployment's
-// key, if it has one. A Map writes its results in several parts, and that takes
-// kms:Encrypt too.
-// https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-func (h *hub) useKey(role awsiam.Role) {
-	if h.key != nil {
-		h.key.Grant(role, jsii.String("kms:Decrypt"), jsii.String("kms:Encrypt"), jsii.String("kms:GenerateDataKey"))
+// useKey lets a role use the deployment's key, if it has one, through a service
+// that encrypts with it: not to decrypt by itself what it got by another way.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+func (h *hub) useKey(role awsiam.Role, service string, actions ...string) {
+	if h.key == nil {
+		return
 	}
+	use := allow(actions, *h.key.KeyArn())
+	// The domain differs from partition to partition.
+	use.AddCondition(jsii.String("StringLike"), map[string]any{"kms:ViaService": service + "." + h.config.Hub.Region + ".*"})
+	role.AddToPolicy(use)
+}
+
+// startEncrypted returns what it takes to start and describe executions that
+// are encrypted with the deployment's key.
+// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+func (h *hub) startEncrypted(w workflow) []awsiam.PolicyStatement {
+	if h.key == nil {
+		return nil
+	}
+	use := allow([]string{"kms:Decrypt", "kms:GenerateDataKey"}, *h.key.KeyArn())
+	use.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:aws:states:stateMachineArn": w.arn})
+	return []awsiam.PolicyStatement{use}
 }

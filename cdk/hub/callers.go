@@ -17,9 +17,7 @@ func (h *hub) newCallers(w workflow) {
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),
 	}
-	if h.key != nil {
-		statements = append(statements, allow([]string{"kms:Decrypt", "kms:GenerateDataKey"}, *h.key.KeyArn()))
-	}
+	statements = append(statements, h.startEncrypted(w)...)
 	policy := awsiam.NewManagedPolicy(h.Stack, jsii.String("CallerPolicy"), &awsiam.ManagedPolicyProps{
 		ManagedPolicyName: h.name("caller"),
 		Description:       jsii.String("Start the crossapply workflow and wait for it."),

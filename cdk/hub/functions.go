@@ -31,8 +31,10 @@ type function struct {
 	tuning  config.Function
 	env     map[string]string
 	// reaches says that it assumes access roles and calls clusters.
-	reaches    bool
-	statements []awsiam.PolicyStatement
+	reaches bool
+	// writes and reads say that it uses objects of the run bucket.
+	writes, reads bool
+	statements    []awsiam.PolicyStatement
 }
 
 // list returns the functions, each with the least it needs.
@@ -48,7 +50,7 @@ func (h *hub) list() []function {
 	listRuns.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": "runs/*"})
 	return []function{
 		{name: "plan", does: "Checks the request and writes targets and resource to the run bucket.",
-			seconds: 30, tuning: c.Functions.Plan,
+			seconds: 30, tuning: c.Functions.Plan, writes: true, reads: true,
 			env: map[string]string{"PARTITION": partition, "RUN_BUCKET": *h.bucket.BucketName()},
 			statements: []awsiam.PolicyStatement{
 				allow([]string{"s3:PutObject"}, h.objects("runs/*")),
@@ -57,13 +59,12 @@ func (h *hub) list() []function {
 		{name: "resolve", does: "Finds a target's cluster and proves that the workflow may act there.",
 			seconds: 60, tuning: c.Functions.Resolve, env: toTarget, reaches: true},
 		{name: "apply", does: "Applies the resource to a cluster, once.",
-			seconds: 60, tuning: c.Functions.Apply, env: toTarget, reaches: true,
+			seconds: 60, tuning: c.Functions.Apply, env: toTarget, reaches: true, reads: true,
 			statements: []awsiam.PolicyStatement{allow([]string{"s3:GetObject"}, h.objects("runs/*/resource.json"))}},
 		{name: "poll", does: "Watches the resource on a cluster for one window.",
 			seconds: 120, tuning: c.Functions.Poll, env: polling, reaches: true},
 		{name: "report", does: "Gathers how every target ended.",
-			seconds: 240, tuning: c.Functions.Report,
-			env: map[string]string{"RUN_BUCKET": *h.bucket.BucketName()},
+			seconds: 240, tuning: c.Functions.Report, writes: true, reads: true,
 			statements: []awsiam.PolicyStatement{
 				allow([]string{"s3:GetObject"}, h.objects("runs/*")),
 				allow([]string{"s3:PutObject"}, h.objects("runs/*/report.json")),
@@ -142,28 +143,68 @@ func (h *hub) newFunctionRole(f function, title string, log awslogs.LogGroup) aw
 		role.AddToPolicy(statement)
 	}
 	log.GrantWrite(role)
-	h.useKey(role)
+	h.useKeyOf(f, role)
 	if !f.reaches {
 		return role
 	}
+	for _, statement := range h.assumeAccess() {
+		role.AddToPolicy(statement)
+	}
+	if h.config.VPC != nil {
+		h.attachToVPC(f, role)
+	}
+	return role
+}
+
+// useKeyOf lets a function read its environment, and objects of the run bucket
+// as far as it uses them.
+func (h *hub) useKeyOf(f function, role awsiam.Role) {
+	if len(f.env) > 0 {
+		h.useKey(role, "lambda", "kms:Decrypt")
+	}
+	switch {
+	case f.writes:
+		h.useKey(role, "s3", "kms:Decrypt", "kms:GenerateDataKey")
+	case f.reads:
+		h.useKey(role, "s3", "kms:Decrypt")
+	}
+}
+
+// assumeAccess allows to assume the access roles: of each account by name, or,
+// where there are more accounts than policies can name, of all accounts of the
+// organisation.
+func (h *hub) assumeAccess() []awsiam.PolicyStatement {
+	if len(h.config.Accounts) > config.MaxNamedAccounts {
+		anywhere := allow([]string{"sts:AssumeRole"}, access.RoleARN(h.config, "*"))
+		anywhere.AddCondition(jsii.String("StringEquals"), map[string]any{"aws:ResourceOrgID": h.config.OrganizationID})
+		return []awsiam.PolicyStatement{anywhere}
+	}
 	// Statements of limited size: the role spreads them over several policies
 	// where there are many accounts.
+	var named []awsiam.PolicyStatement
 	for accounts := range slices.Chunk(h.config.Accounts, 50) {
 		var roles []string
 		for _, account := range accounts {
 			roles = append(roles, access.RoleARN(h.config, account.ID))
 		}
-		role.AddToPolicy(allow([]string{"sts:AssumeRole"}, roles...))
+		named = append(named, allow([]string{"sts:AssumeRole"}, roles...))
 	}
-	if h.config.VPC != nil {
-		// What Lambda needs to attach a function to a VPC; it takes no resource.
-		// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
-		role.AddToPolicy(allow([]string{
-			"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
-			"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
-		}, "*"))
+	return named
+}
+
+// attachToVPC allows what Lambda needs to attach a function to a VPC, which
+// takes no resource, and denies it to the function's own code.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+func (h *hub) attachToVPC(f function, role awsiam.Role) {
+	actions := []string{
+		"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+		"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 	}
-	return role
+	role.AddToPolicy(allow(actions, "*"))
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect: awsiam.Effect_DENY, Actions: texts(actions...), Resources: texts("*"),
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": h.arn("lambda", "function:"+*h.name(f.name))}},
+	}))
 }
 
 func (h *hub) newLogGroup(id, name string) awslogs.LogGroup {

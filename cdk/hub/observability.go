@@ -12,24 +12,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/metrics"
 )
-
-// The metrics that the report function writes with its log (embedded metric
-// format): how many targets ended in each outcome, and how long each took.
-const (
-	namespace     = "CrossApply"
-	targets       = "Targets"
-	targetSeconds = "TargetSeconds"
-	byOutcome     = "Outcome"
-)
-
-// outcomes are the ends of a target, the good ones first.
-func outcomes() []contract.Outcome {
-	return []contract.Outcome{
-		contract.OutcomeReady, contract.OutcomeApplied, contract.OutcomeUnchanged, contract.OutcomeDeleted, contract.OutcomeFound,
-		contract.OutcomeFailed, contract.OutcomeTimedOut, contract.OutcomeStopped, contract.OutcomeNotStarted,
-	}
-}
 
 func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
 
@@ -42,8 +26,8 @@ func (h *hub) newObservability(w workflow, functions map[string]awslambda.Functi
 	dashboard.AddWidgets(
 		graph("Executions", executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
 			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
-		outcomeGraph(),
-		readyGraph(),
+		h.outcomeGraph(),
+		h.readyGraph(),
 	)
 	var errors, throttles, durations, concurrency []cw.IMetric
 	for _, name := range functionNames() {
@@ -75,30 +59,32 @@ func executions(w workflow, name string) cw.IMetric {
 	})
 }
 
-func metricOf(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
+// ended is a metric of the targets that ended in an outcome, which the report
+// function writes with its log.
+func (h *hub) ended(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
 	return cw.NewMetric(&cw.MetricProps{
-		Namespace: jsii.String(namespace), MetricName: jsii.String(name),
-		DimensionsMap: &map[string]*string{byOutcome: jsii.String(string(outcome))},
+		Namespace: jsii.String(metrics.Namespace), MetricName: jsii.String(name),
+		DimensionsMap: pointers(map[string]string{metrics.StateMachine: h.config.Name, metrics.Outcome: string(outcome)}),
 		Statistic:     jsii.String(statistic), Label: jsii.String(label), Period: minutes(5),
 	})
 }
 
-func outcomeGraph() cw.IWidget {
-	var metrics []cw.IMetric
-	for _, outcome := range outcomes() {
-		metrics = append(metrics, metricOf(targets, outcome, "Sum", string(outcome)))
+func (h *hub) outcomeGraph() cw.IWidget {
+	var lines []cw.IMetric
+	for _, outcome := range metrics.Outcomes() {
+		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
 	}
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{
-		Title: jsii.String("Targets by outcome"), Left: &metrics, Stacked: jsii.Bool(true), Width: jsii.Number(8),
+		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(8),
 	})
 }
 
-func readyGraph() cw.IWidget {
-	var metrics []cw.IMetric
+func (h *hub) readyGraph() cw.IWidget {
+	var lines []cw.IMetric
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
-		metrics = append(metrics, metricOf(targetSeconds, contract.OutcomeReady, statistic, statistic))
+		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
 	}
-	return graph("Time to Ready (s)", metrics...)
+	return graph("Time to Ready (s)", lines...)
 }
 
 // newAlarms makes the alarms: things that somebody should look at.

@@ -39,7 +39,10 @@ func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
 	})
 	role.AddToPolicy(w.startLive())
 	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
-	h.useKey(role)
+	for _, statement := range h.startEncrypted(w) {
+		role.AddToPolicy(statement)
+	}
+	h.useKey(role, "sqs", "kms:Decrypt", "kms:GenerateDataKey")
 	// Below a construct of their own, logical ids carry a hash: names may differ
 	// in nothing but a hyphen.
 	scope := constructs.NewConstruct(h.Stack, jsii.String("Schedule"))

@@ -14,6 +14,10 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
+// StackID is what the CDK calls the stack, in `cdk deploy` and cdk.out: the same
+// whatever name the configuration gives it in AWS.
+const StackID = "crossapply"
+
 // Props is what the stack is made of.
 type Props struct {
 	Config config.Config
@@ -41,7 +45,7 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 		return nil, err
 	}
 	c := props.Config
-	h := &hub{config: c, Stack: awscdk.NewStack(scope, jsii.String(c.Name), &awscdk.StackProps{
+	h := &hub{config: c, Stack: awscdk.NewStack(scope, jsii.String(StackID), &awscdk.StackProps{
 		StackName:   jsii.String(c.Name),
 		Description: jsii.String("crossapply: applies Kubernetes resources to EKS clusters in many accounts."),
 		Env:         &awscdk.Environment{Account: jsii.String(c.Hub.Account), Region: jsii.String(c.Hub.Region)},

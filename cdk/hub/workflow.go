@@ -89,7 +89,8 @@ func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Functio
 	} {
 		role.AddToPolicy(statement)
 	}
-	h.useKey(role)
+	// A Map writes its results in several parts, and that takes kms:Encrypt too.
+	h.useKey(role, "s3", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 	return role
 }
 
