@@ -58,6 +58,15 @@ func (p *problems) matches(value string, pattern *regexp.Regexp, path *field.Pat
 	return true
 }
 
+// unique refuses a key that stands elsewhere already: seen keeps where each was
+// seen last. shown is the value that the message repeats.
+func unique[K comparable](p *problems, seen map[K]*field.Path, key K, shown string, at *field.Path) {
+	if first, twice := seen[key]; twice {
+		p.add(field.Invalid(at, shown, fmt.Sprintf("repeats %s", first)))
+	}
+	seen[key] = at
+}
+
 func (p *problems) between(value, least, most int, path *field.Path) {
 	if value < least || value > most {
 		p.add(field.Invalid(path, value, fmt.Sprintf("must be between %d and %d", least, most)))
@@ -98,14 +107,11 @@ func (p *problems) accounts(c *Config) {
 	if len(c.Accounts) == 0 {
 		p.add(field.Required(path, "name at least one target account"))
 	}
-	seen := map[string]int{}
+	seen := map[string]*field.Path{}
 	for i, account := range c.Accounts {
 		at := path.Index(i)
 		if p.matches(account.ID, accountID, at.Child("id"), "must be the 12 digits of an AWS account id, as a string") {
-			if first, twice := seen[account.ID]; twice {
-				p.add(field.Invalid(at.Child("id"), account.ID, fmt.Sprintf("repeats %s", path.Index(first).Child("id"))))
-			}
-			seen[account.ID] = i
+			unique(p, seen, account.ID, account.ID, at.Child("id"))
 		}
 		if account.HomeRegion != "" {
 			p.region(account.HomeRegion, contract.PartitionOf(c.Hub.Region), at.Child("homeRegion"))
@@ -148,15 +154,12 @@ func (p *problems) clusters(c *Config, account Account, path *field.Path) {
 	if len(account.Clusters) == 0 && !account.Discovery {
 		p.add(field.Required(path, "name at least one cluster, or turn discovery on"))
 	}
-	seen := map[Cluster]int{}
+	seen := map[Cluster]*field.Path{}
 	for i, cluster := range account.Clusters {
 		at := path.Index(i)
 		p.matches(cluster.Name, clusterName, at.Child("name"), "must be an EKS cluster's name: up to 100 letters, digits, - and _")
 		p.region(cluster.Region, contract.PartitionOf(c.Hub.Region), at.Child("region"))
-		if first, twice := seen[cluster]; twice {
-			p.add(field.Invalid(at, cluster.Name, fmt.Sprintf("repeats %s", path.Index(first))))
-		}
-		seen[cluster] = i
+		unique(p, seen, cluster, cluster.Name, at)
 	}
 	if len(account.Clusters) >= templateResources {
 		p.add(field.TooMany(path, len(account.Clusters), templateResources-1))

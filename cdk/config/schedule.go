@@ -28,14 +28,11 @@ const (
 
 func (p *problems) schedules(c *Config) {
 	path := field.NewPath("schedules")
-	seen, total := map[string]int{}, 0
+	seen, total := map[string]*field.Path{}, 0
 	for i, s := range c.Schedules {
 		at := path.Index(i)
 		if p.matches(s.Name, scheduleName, at.Child("name"), "must be 1 to 64 letters, digits and any of _.-") {
-			if first, twice := seen[s.Name]; twice {
-				p.add(field.Invalid(at.Child("name"), s.Name, fmt.Sprintf("repeats %s", path.Index(first).Child("name"))))
-			}
-			seen[s.Name] = i
+			unique(p, seen, s.Name, s.Name, at.Child("name"))
 		}
 		if s.Expression == "" {
 			p.add(field.Required(at.Child("expression"), "must be rate(...), cron(...) or at(...)"))
