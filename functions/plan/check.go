@@ -37,8 +37,9 @@ const (
 	defaultMaxConcurrency = 50
 )
 
-// check reads and validates a request. All that is wrong with it is reported at
-// once, each with its path.
+// check reads and validates a request. Every value that is wrong is reported at
+// once, with its path; but where the request cannot be read into its type, only
+// what is unknown or of a wrong type is, since the values are not there to check.
 func check(raw json.RawMessage, partition string) (plan, error) {
 	request, problems := decode(raw)
 	if len(problems) > 0 {

@@ -27,8 +27,9 @@ type Planner struct {
 }
 
 // Handle checks a request and plans the execution. A request that is not in
-// order fails with [fault.InvalidRequest], naming the path of every field that
-// is wrong, before anything was written or called.
+// order fails with [fault.InvalidRequest], naming the paths of what is wrong,
+// before anything was written or called. An idempotency key that stands for
+// another request fails so too, once the run's own objects are written.
 func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.PlanOutput, error) {
 	plan, err := check(in.Request, p.partition)
 	if err != nil {

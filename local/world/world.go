@@ -47,8 +47,8 @@ type Config struct {
 }
 
 // Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
-// gives access to it. The zero value of everything but the target
-// is a healthy one that crossapply has access to.
+// gives access to it. The zero value of everything but the target is a healthy
+// one that crossapply has access to.
 type Cluster struct {
 	contract.Target
 	// Status is EKS's status of the cluster; empty means ACTIVE.
