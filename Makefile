@@ -35,7 +35,7 @@ test: node_modules/.package-lock.json ## run all tests, with the race detector
 
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json ## run the tests that need no API server: seconds
-	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/asl/... ./local/awsapi/...
+	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world

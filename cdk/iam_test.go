@@ -10,7 +10,7 @@ import (
 
 	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/cdk/hub"
-	"github.com/crossapply/crossapply/local/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 )
 
 // The names of a deployment.

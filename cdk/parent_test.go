@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crossapply/crossapply/local/asl/asltest"
+	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
 	"github.com/crossapply/crossapply/shared/fault"
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,8 +35,10 @@ func TestImports(t *testing.T) {
 		ImportPath string
 		Imports    []string
 		Deps       []string
+		// What the package's tests import.
+		TestImports, XTestImports []string
 	}
-	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", module+"...")
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps,TestImports,XTestImports", module+"...")
 	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +60,9 @@ func TestImports(t *testing.T) {
 		for _, imported := range imports {
 			check(t, from, strings.TrimPrefix(imported, module))
 		}
+		if strings.HasPrefix(from, "local/emulator/") {
+			checkEmulator(t, from, slices.Concat(p.Imports, p.TestImports, p.XTestImports))
+		}
 	}
 	if count < 20 {
 		t.Errorf("looked at %d packages only", count)
@@ -69,6 +75,18 @@ func check(t *testing.T, from, imported string) {
 		if strings.HasPrefix(from, rule.from) && strings.HasPrefix(imported, rule.never) &&
 			(rule.except == "" || !strings.HasPrefix(from, rule.except)) {
 			t.Errorf("%s imports %s: %s", from, imported, rule.why)
+		}
+	}
+}
+
+// What stands for AWS and EKS imports nothing of what runs on it, in its tests
+// either: it could be a module of its own.
+func checkEmulator(t *testing.T, from string, imports []string) {
+	t.Helper()
+	for _, imported := range imports {
+		inside, ours := strings.CutPrefix(imported, module)
+		if ours && !strings.HasPrefix(inside, "local/emulator/") {
+			t.Errorf("%s imports %s: an emulator of AWS must not know what runs on it", from, inside)
 		}
 	}
 }

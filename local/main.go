@@ -18,9 +18,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/crossapply/crossapply/examples"
-	"github.com/crossapply/crossapply/local/awsapi/lambda"
-	"github.com/crossapply/crossapply/local/cluster"
 	"github.com/crossapply/crossapply/local/demo"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/world"
 )
 

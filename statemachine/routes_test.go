@@ -11,7 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"github.com/crossapply/crossapply/local/asl/asltest"
+	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
 	"github.com/crossapply/crossapply/statemachine"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"github.com/crossapply/crossapply/local/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi"
 	"github.com/crossapply/crossapply/shared/contract"
 )
 

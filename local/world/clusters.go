@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossapply/crossapply/examples"
-	"github.com/crossapply/crossapply/local/awsapi/eks"
-	"github.com/crossapply/crossapply/local/cluster"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/eksauth"
 )
 

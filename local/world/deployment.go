@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crossapply/crossapply/local/awsapi/iam"
-	"github.com/crossapply/crossapply/local/awsapi/lambda"
-	"github.com/crossapply/crossapply/local/awsapi/s3"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 )
 
 // deploymentJSON is what the CDK app synthesises of deployment.yaml: a test of

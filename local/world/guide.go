@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/crossapply/crossapply/local/cluster"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 )
 
 // KubeconfigPath is where a world that is kept running leaves its kubeconfig.

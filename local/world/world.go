@@ -14,12 +14,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/crossapply/crossapply/local/asl/jsonata"
-	"github.com/crossapply/crossapply/local/awsapi"
-	"github.com/crossapply/crossapply/local/awsapi/iam"
-	"github.com/crossapply/crossapply/local/awsapi/lambda"
-	"github.com/crossapply/crossapply/local/awsapi/states"
-	"github.com/crossapply/crossapply/local/cluster"
+	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
+	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/states"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/shared/contract"
 )

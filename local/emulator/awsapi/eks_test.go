@@ -1,0 +1,96 @@
+package awsapi_test
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awseks "github.com/aws/aws-sdk-go-v2/service/eks"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+)
+
+func TestDescribeCluster(t *testing.T) {
+	s := newServer(t)
+	ctx := context.Background()
+	out, err := awseks.NewFromConfig(configOf(s, guest())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("payments")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := out.Cluster
+	if *c.Arn != "arn:aws:eks:eu-west-1:111111111111:cluster/payments" || *c.Endpoint != "https://127.0.0.1:6443" ||
+		c.Status != "ACTIVE" || *c.Version != "1.34" || c.Tags["env"] != "prod" || c.AccessConfig.AuthenticationMode != "API" || c.CreatedAt.IsZero() {
+		t.Errorf("cluster %+v", c)
+	}
+	if got := *c.CertificateAuthority.Data; got != base64.StdEncoding.EncodeToString([]byte("PEM")) {
+		t.Errorf("CA data %q", got)
+	}
+}
+
+func TestClusterBeforeItIsActive(t *testing.T) {
+	s := newServer(t)
+	ctx := context.Background()
+	client := awseks.NewFromConfig(configOf(s, outsider()))
+	in := &awseks.DescribeClusterInput{Name: aws.String("young")}
+	out, err := client.DescribeCluster(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Cluster.Status != "CREATING" || out.Cluster.Endpoint != nil || out.Cluster.CertificateAuthority != nil {
+		t.Errorf("a cluster in creation: %+v", out.Cluster)
+	}
+	s.EKS.Put(eks.Cluster{Account: target, Region: region, Name: "young", Endpoint: "https://127.0.0.1:1", CA: []byte("PEM")})
+	if out, err = client.DescribeCluster(ctx, in); err != nil || *out.Cluster.Endpoint != "https://127.0.0.1:1" {
+		t.Errorf("after its creation: %+v, %v", out, err)
+	}
+	s.EKS.Delete(*out.Cluster.Arn)
+	_, err = client.DescribeCluster(ctx, in)
+	checkCode(t, err, "ResourceNotFoundException", 404)
+}
+
+func TestEKSRefusals(t *testing.T) {
+	s := newServer(t)
+	ctx := context.Background()
+	limited := awseks.NewFromConfig(configOf(s, guest()))
+	_, err := limited.DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("orders")})
+	checkCode(t, err, "AccessDeniedException", 403)
+	_, err = limited.ListClusters(ctx, nil)
+	checkCode(t, err, "AccessDeniedException", 403)
+	_, err = awseks.NewFromConfig(configOf(s, admin())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("orders")})
+	checkCode(t, err, "ResourceNotFoundException", 404) // it is in the other account
+	_, err = awseks.NewFromConfig(configOf(s, admin())).ListAddons(ctx, &awseks.ListAddonsInput{ClusterName: aws.String("payments")})
+	checkCode(t, err, "UnknownOperationException", 404)
+
+	elsewhere := configOf(s, admin())
+	elsewhere.Region = "us-east-1"
+	_, err = awseks.NewFromConfig(elsewhere).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("payments")})
+	checkCode(t, err, "ResourceNotFoundException", 404)
+
+	wrong := admin()
+	wrong.SecretAccessKey = "guess"
+	_, err = awseks.NewFromConfig(configOf(s, wrong)).ListClusters(ctx, nil)
+	checkCode(t, err, "InvalidSignatureException", 403)
+}
+
+func TestListClustersInPages(t *testing.T) {
+	s := newServer(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		s.EKS.Put(eks.Cluster{Account: hub, Region: region, Name: name})
+	}
+	client := awseks.NewFromConfig(configOf(s, admin()))
+	pages := awseks.NewListClustersPaginator(client, &awseks.ListClustersInput{MaxResults: aws.Int32(2)})
+	var names []string
+	count := 0
+	for ; pages.HasMorePages(); count++ {
+		page, err := pages.NextPage(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, page.Clusters...)
+	}
+	if want := []string{"a", "b", "c", "d", "payments"}; !slices.Equal(names, want) || count != 3 {
+		t.Errorf("clusters %v in %d pages", names, count)
+	}
+}

@@ -1,0 +1,389 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+)
+
+// Invocation is the record of one run of a function.
+type Invocation struct {
+	RequestID string
+	Function  string // its ARN
+	Start     time.Time
+	// Cold says that a process was started for it, which took Init.
+	Cold bool
+	Init time.Duration
+	// Duration is the handler's, without Init.
+	Duration time.Duration
+	// Error is the function error's payload, or empty.
+	Error string
+}
+
+// report is the line that Lambda logs after an invocation.
+func (i Invocation) report(f Function) string {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	text := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB",
+		i.RequestID, ms(i.Duration), math.Ceil(ms(i.Duration+i.Init)), f.MemoryMB)
+	if i.Cold {
+		text += fmt.Sprintf("\tInit Duration: %.2f ms", ms(i.Init))
+	}
+	return text
+}
+
+// Service is the Lambda endpoint. It expects the caller in the request's context.
+type Service struct {
+	directory *iam.Directory
+	now       func() time.Time
+	endpoint  func() string
+	logs      *Logs
+	ctx       context.Context // of all invocations: they outlive their requests
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+
+	mu          sync.Mutex
+	closed      bool
+	functions   map[string]*pool // by ARN
+	invocations []Invocation
+}
+
+// Config is what a Service stands on.
+type Config struct {
+	Directory *iam.Directory
+	Now       func() time.Time
+	// Endpoint is the URL of the local AWS, given to functions as
+	// AWS_ENDPOINT_URL. It is asked for when a process starts.
+	Endpoint func() string
+	// Follow, if not nil, gets every log line as it is printed, from several
+	// goroutines at a time.
+	Follow func(Line)
+}
+
+// New returns an endpoint without functions. Close must be called.
+func New(c Config) *Service {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Service{
+		directory: c.Directory, now: c.Now, endpoint: c.Endpoint, ctx: ctx, cancel: cancel,
+		logs: &Logs{now: c.Now, follow: c.Follow}, functions: map[string]*pool{},
+	}
+}
+
+// Put adds a function or replaces it; processes of the old one are ended when
+// they are idle. It returns an error when the configuration is not one Lambda
+// would accept, or when the role does not trust Lambda.
+func (s *Service) Put(f Function) error {
+	f, err := f.complete()
+	if err != nil {
+		return err
+	}
+	p := &pool{service: s, function: f}
+	if f.Policy != "" {
+		policy, err := iam.ParseResourcePolicy(f.Policy)
+		if err != nil {
+			return fmt.Errorf("function %s: %w", f.Name, err)
+		}
+		p.policy = &policy
+	}
+	if err := s.directory.CheckTrust("lambda.amazonaws.com", f.RoleARN, f.ARN()); err != nil {
+		return fmt.Errorf("function %s: the role defined for the function cannot be assumed by Lambda: %w", f.Name, err)
+	}
+	s.mu.Lock()
+	old := s.functions[f.ARN()]
+	s.functions[f.ARN()] = p
+	s.mu.Unlock()
+	if old != nil {
+		old.close()
+	}
+	return nil
+}
+
+// Logs returns what the functions printed.
+func (s *Service) Logs() *Logs { return s.logs }
+
+// Invocations returns a record of every invocation that has ended, in the order
+// of their ends.
+func (s *Service) Invocations() []Invocation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.invocations)
+}
+
+func (s *Service) record(i Invocation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.invocations = append(s.invocations, i)
+}
+
+// Close ends every function's processes and waits until they are gone.
+func (s *Service) Close() {
+	s.mu.Lock()
+	already := s.closed
+	s.closed = true
+	pools := s.functions
+	s.functions = map[string]*pool{}
+	s.mu.Unlock()
+	if already {
+		return
+	}
+	s.cancel()
+	for _, p := range pools {
+		p.close()
+	}
+	s.running.Wait()
+}
+
+const functionsPath = "/2015-03-31/functions"
+
+// route is what a request asks for.
+type route struct {
+	operation string
+	function  string // as the caller named it
+}
+
+func routeOf(r *http.Request) route {
+	rest, ok := strings.CutPrefix(r.URL.Path, functionsPath)
+	name, action, _ := strings.Cut(strings.Trim(rest, "/"), "/")
+	switch kind := r.Method + " " + action; {
+	case !ok:
+	case kind == "POST invocations" && name != "":
+		return route{"Invoke", name}
+	case kind == "GET " && name != "":
+		return route{"GetFunction", name}
+	case kind == "GET ":
+		return route{"ListFunctions", ""}
+	}
+	return route{operation: r.Method + " " + r.URL.Path}
+}
+
+// Operation names the API operation that the request means.
+func (s *Service) Operation(r *http.Request) string { return routeOf(r).operation }
+
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin, ok := iam.FromContext(r.Context())
+	if !ok {
+		protocol.RESTJSON.WriteError(w, r, errors.New("request without a caller"))
+		return
+	}
+	var err error
+	switch to := routeOf(r); to.operation {
+	case "Invoke":
+		err = s.invoke(w, r, origin, to.function)
+	case "GetFunction":
+		err = s.getFunction(w, r, origin, to.function)
+	case "ListFunctions":
+		err = s.listFunctions(w, origin)
+	default:
+		err = protocol.Errorf(http.StatusNotFound, "UnknownOperationException", "The operation %s of lambda is not supported by this endpoint", to.operation)
+	}
+	if err != nil {
+		protocol.RESTJSON.WriteError(w, r, err)
+	}
+}
+
+// find authorises the action on the function that the caller named and returns
+// its pool. A caller who is not allowed does not learn whether it exists.
+func (s *Service) find(r *http.Request, origin iam.Origin, action, name string) (*pool, reference, error) {
+	ref, ok := parseReference(name, origin)
+	if !ok {
+		return nil, ref, protocol.Errorf(http.StatusBadRequest, "ValidationException",
+			"1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member must satisfy the pattern of a function name or ARN", name)
+	}
+	if q := r.URL.Query().Get("Qualifier"); q != "" {
+		if ref.qualifier != "" && ref.qualifier != q {
+			return nil, ref, protocol.Errorf(http.StatusBadRequest, "InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier.")
+		}
+		ref.qualifier = q
+	}
+	unqualified := ref
+	unqualified.qualifier = ""
+	s.mu.Lock()
+	p := s.functions[unqualified.arn()]
+	s.mu.Unlock()
+	request := iam.Request{Caller: origin.Caller, Action: action, Resource: ref.arn(), Conditions: origin.Conditions()}
+	if p != nil {
+		request.ResourcePolicy = p.policy
+	}
+	err := s.directory.Authorize(request)
+	var denied *iam.AccessDeniedError
+	switch {
+	case errors.As(err, &denied):
+		return nil, ref, protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "%v", denied)
+	case err != nil:
+		return nil, ref, err
+	case p == nil || ref.region != origin.Region || (ref.qualifier != "" && ref.qualifier != latest):
+		return nil, ref, &protocol.Error{
+			Code: "ResourceNotFoundException", Status: http.StatusNotFound, Message: "Function not found: " + ref.arn(),
+			Fields: map[string]string{"Type": "User"},
+		}
+	}
+	return p, ref, nil
+}
+
+func (s *Service) invoke(w http.ResponseWriter, r *http.Request, origin iam.Origin, name string) error {
+	p, ref, err := s.find(r, origin, "lambda:InvokeFunction", name)
+	if err != nil {
+		return err
+	}
+	inv, err := newInvocation(r, ref)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("X-Amzn-Requestid", inv.requestID)
+	switch kind := cmp.Or(r.Header.Get("X-Amz-Invocation-Type"), "RequestResponse"); kind {
+	case "DryRun":
+		w.WriteHeader(http.StatusNoContent)
+	case "Event":
+		if _, err := s.start(p, inv); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusAccepted)
+	case "RequestResponse":
+		done, err := s.start(p, inv)
+		if err != nil {
+			return err
+		}
+		ended := <-done
+		if ended.err != nil {
+			return ended.err
+		}
+		s.answer(w, r, p, inv, ended.result)
+	default:
+		return protocol.Errorf(http.StatusBadRequest, "ValidationException", "X-Amz-Invocation-Type %q is not RequestResponse, Event or DryRun", kind)
+	}
+	return nil
+}
+
+func newInvocation(r *http.Request, ref reference) (*invocation, error) {
+	payload, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read payload: %w", err)
+	}
+	if len(payload) > maxRequest {
+		return nil, protocol.Errorf(http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request must be smaller than %d bytes for the InvokeFunction operation", maxRequest)
+	}
+	if len(payload) == 0 {
+		payload = []byte("{}")
+	}
+	if !json.Valid(payload) {
+		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json: the payload is not valid JSON")
+	}
+	clientContext, err := base64.StdEncoding.DecodeString(r.Header.Get("X-Amz-Client-Context"))
+	if err != nil {
+		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
+	}
+	id := protocol.RequestID()
+	hex := strings.ReplaceAll(id, "-", "")
+	return &invocation{
+		requestID: id, payload: payload, functionARN: ref.arn(), clientContext: string(clientContext),
+		traceID: cmp.Or(r.Header.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%s-%s;Sampled=0", hex[:8], hex[8:])),
+		result:  make(chan result, 1),
+	}, nil
+}
+
+type ended struct {
+	result result
+	err    error
+}
+
+// start runs the invocation; it goes on when its caller has gone, as on Lambda.
+func (s *Service) start(p *pool, inv *invocation) (<-chan ended, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, protocol.Errorf(http.StatusInternalServerError, "ServiceException", "The endpoint is shutting down")
+	}
+	s.running.Add(1)
+	s.mu.Unlock()
+	if err := p.admit(); err != nil {
+		s.running.Done()
+		return nil, err
+	}
+	done := make(chan ended, 1)
+	go func() {
+		defer s.running.Done()
+		answer, err := p.invoke(s.ctx, inv)
+		p.release()
+		done <- ended{answer, err}
+	}()
+	return done, nil
+}
+
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, p *pool, inv *invocation, answer result) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Amz-Executed-Version", latest)
+	if answer.failed {
+		h.Set("X-Amz-Function-Error", "Unhandled")
+	}
+	if r.Header.Get("X-Amz-Log-Type") == "Tail" {
+		h.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(s.logs.tail(p.function.ARN(), inv.requestID)))
+	}
+	_, _ = w.Write(answer.payload) // the client is gone; nobody is left to tell
+}
+
+func (s *Service) getFunction(w http.ResponseWriter, r *http.Request, origin iam.Origin, name string) error {
+	p, _, err := s.find(r, origin, "lambda:GetFunction", name)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, map[string]any{"Configuration": configuration(p.function)})
+	return nil
+}
+
+func (s *Service) listFunctions(w http.ResponseWriter, origin iam.Origin) error {
+	err := s.directory.Authorize(iam.Request{Caller: origin.Caller, Action: "lambda:ListFunctions", Resource: "*", Conditions: origin.Conditions()})
+	var denied *iam.AccessDeniedError
+	if errors.As(err, &denied) {
+		return protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "%v", denied)
+	}
+	if err != nil {
+		return err
+	}
+	functions := []map[string]any{}
+	s.mu.Lock()
+	for _, p := range s.functions {
+		if p.function.Account == origin.Caller.Account && p.function.Region == origin.Region {
+			functions = append(functions, configuration(p.function))
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(functions, func(a, b map[string]any) int {
+		return strings.Compare(a["FunctionName"].(string), b["FunctionName"].(string))
+	})
+	writeJSON(w, map[string]any{"Functions": functions})
+	return nil
+}
+
+// configuration is docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html
+func configuration(f Function) map[string]any {
+	size := int64(0)
+	if info, err := os.Stat(f.Binary); err == nil {
+		size = info.Size()
+	}
+	return map[string]any{
+		"FunctionName": f.Name, "FunctionArn": f.ARN(), "Runtime": "provided.al2023", "Role": f.RoleARN,
+		"Handler": "bootstrap", "CodeSize": size, "Timeout": int(f.Timeout / time.Second), "MemorySize": f.MemoryMB,
+		"Version": latest, "State": "Active", "PackageType": "Zip", "LastUpdateStatus": "Successful",
+		"Environment": map[string]any{"Variables": f.Environment},
+	}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-Requestid", protocol.RequestID())
+	_ = json.NewEncoder(w).Encode(v) // the client is gone; nobody is left to tell
+}

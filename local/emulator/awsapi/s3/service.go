@@ -1,0 +1,346 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+)
+
+// Bucket is a bucket and who owns it.
+type Bucket struct {
+	Name    string
+	Account string
+	// Region that requests must be signed for; empty accepts any.
+	Region string
+	// Policy is the bucket policy, as a JSON document; it may be empty.
+	Policy string
+}
+
+// Service is the S3 endpoint. It expects the caller in the request's context
+// and a body that is no longer aws-chunked.
+type Service struct {
+	directory *iam.Directory
+	store     *s3mem.Backend
+	handler   http.Handler
+	now       func() time.Time
+
+	mu      sync.RWMutex
+	buckets map[string]bucket
+}
+
+type bucket struct {
+	Bucket
+	policy  *iam.Document
+	created time.Time
+}
+
+// New returns an endpoint without buckets.
+func New(directory *iam.Directory, now func() time.Time) *Service {
+	store := s3mem.New(s3mem.WithTimeSource(clock(now)))
+	fake := gofakes3.New(store,
+		gofakes3.WithTimeSource(clock(now)),
+		gofakes3.WithTimeSkewLimit(0), // the signature's time is checked already
+	)
+	return &Service{directory: directory, store: store, handler: fake.Server(), now: now, buckets: map[string]bucket{}}
+}
+
+// clock gives gofakes3 the injected time.
+type clock func() time.Time
+
+func (c clock) Now() time.Time                  { return c() }
+func (c clock) Since(t time.Time) time.Duration { return c().Sub(t) }
+
+// PutBucket adds a bucket, or changes the owner and policy of one. It returns
+// an error when the name or the policy is malformed.
+func (s *Service) PutBucket(b Bucket) error {
+	if err := gofakes3.ValidateBucketName(b.Name); err != nil {
+		return fmt.Errorf("bucket %q: %w", b.Name, err)
+	}
+	added := bucket{Bucket: b, created: s.now()}
+	if b.Policy != "" {
+		policy, err := iam.ParseResourcePolicy(b.Policy)
+		if err != nil {
+			return fmt.Errorf("bucket %q: %w", b.Name, err)
+		}
+		added.policy = &policy
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.buckets[b.Name]; ok {
+		added.created = old.created
+	} else if err := s.store.CreateBucket(b.Name); err != nil {
+		return fmt.Errorf("bucket %q: %w", b.Name, err)
+	}
+	s.buckets[b.Name] = added
+	return nil
+}
+
+// Operation names the API operation that the request means.
+func (s *Service) Operation(r *http.Request) string { return operationOf(r).name }
+
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin, ok := iam.FromContext(r.Context())
+	if !ok {
+		protocol.RESTXML.WriteError(w, r, errors.New("request without a caller"))
+		return
+	}
+	op := operationOf(r)
+	if op.name == "ListBuckets" {
+		s.listBuckets(w, r, origin)
+		return
+	}
+	if err := s.check(r, origin, op); err != nil {
+		protocol.RESTXML.WriteError(w, r, err)
+		return
+	}
+	s.handler.ServeHTTP(&response{ResponseWriter: w, ranged: r.Header.Get("Range") != ""}, forward(r))
+}
+
+// check refuses what must not reach the store.
+func (s *Service) check(r *http.Request, origin iam.Origin, op operation) error {
+	if !op.supported {
+		return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "The operation %s of s3 is not supported by this endpoint", op.name)
+	}
+	s.mu.RLock()
+	b, exists := s.buckets[op.bucket]
+	s.mu.RUnlock()
+	if !exists {
+		return protocol.Errorf(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
+	}
+	if b.Region != "" && origin.Region != b.Region {
+		return protocol.Errorf(http.StatusBadRequest, "AuthorizationHeaderMalformed",
+			"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", origin.Region, b.Region)
+	}
+	a := access{s: s, origin: origin, bucket: b}
+	if err := a.authorize(r, op); err != nil {
+		return err
+	}
+	switch op.name {
+	case "GetObject", "HeadObject":
+		return a.checkRead(r, op)
+	case "PutObject", "UploadPart":
+		return checkUpload(r)
+	case "CompleteMultipartUpload":
+		// gofakes3 would ignore the condition and overwrite.
+		if r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Match") != "" {
+			return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "A conditional CompleteMultipartUpload is not supported by this endpoint")
+		}
+	}
+	return nil
+}
+
+func checkUpload(r *http.Request) error {
+	payload, err := peek(r)
+	if err != nil {
+		return err
+	}
+	return verifyChecksums(r.Header, payload)
+}
+
+// peek returns the body and leaves it to be read again.
+func peek(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read body: %w", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
+// access is one caller at one bucket.
+type access struct {
+	s      *Service
+	origin iam.Origin
+	bucket bucket
+}
+
+func (a access) authorize(r *http.Request, op operation) error {
+	switch op.name {
+	case "DeleteObjects":
+		return a.authorizeDeletes(r)
+	case "CopyObject":
+		if err := a.authorizeCopySource(r.Header.Get("X-Amz-Copy-Source")); err != nil {
+			return err
+		}
+	}
+	resource := bucketARN(op.bucket)
+	conditions := iam.Conditions{}
+	if op.onObject {
+		resource += "/" + op.key
+	}
+	if op.name == "ListObjects" {
+		query := r.URL.Query()
+		for _, name := range []string{"prefix", "delimiter", "max-keys"} {
+			// An absent prefix counts as the empty one, which lists everything.
+			if query.Has(name) || name == "prefix" {
+				conditions["s3:"+name] = []string{query.Get(name)}
+			}
+		}
+	}
+	return a.may(op.action, resource, conditions)
+}
+
+func (a access) authorizeDeletes(r *http.Request) error {
+	body, err := peek(r)
+	if err != nil {
+		return err
+	}
+	var request struct {
+		Object []struct{ Key string }
+	}
+	if err := xml.Unmarshal(body, &request); err != nil {
+		return protocol.Errorf(http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+	}
+	for _, object := range request.Object {
+		if err := a.may("s3:DeleteObject", bucketARN(a.bucket.Name)+"/"+object.Key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a access) authorizeCopySource(source string) error {
+	path, err := url.PathUnescape(source)
+	if err != nil {
+		return protocol.Errorf(http.StatusBadRequest, "InvalidArgument", "Copy Source must mention the source bucket and key")
+	}
+	name, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	a.s.mu.RLock()
+	b, ok := a.s.buckets[name]
+	a.s.mu.RUnlock()
+	if !ok {
+		return protocol.Errorf(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
+	}
+	from := access{s: a.s, origin: a.origin, bucket: b}
+	return from.may("s3:GetObject", bucketARN(name)+"/"+key, nil)
+}
+
+// checkRead tells a missing key only to a caller who may list, as S3 does, and
+// holds If-Match, which gofakes3 does not know on reads.
+func (a access) checkRead(r *http.Request, op operation) error {
+	object, err := a.s.store.HeadObject(op.bucket, op.key)
+	if err == nil {
+		defer object.Contents.Close()
+		if want := r.Header.Get("If-Match"); want != "" && want != "*" && strings.Trim(want, `"`) != fmt.Sprintf("%x", object.Hash) {
+			return protocol.Errorf(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+		}
+		return nil
+	}
+	if err := a.may("s3:ListBucket", bucketARN(op.bucket), nil); err != nil {
+		return err
+	}
+	return protocol.Errorf(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+}
+
+func (a access) may(action, resource string, conditions iam.Conditions) error {
+	keys := a.origin.Conditions()
+	maps.Copy(keys, conditions)
+	err := a.s.directory.Authorize(iam.Request{
+		Caller: a.origin.Caller, Action: action, Resource: resource,
+		ResourceAccount: a.bucket.Account, ResourcePolicy: a.bucket.policy, Conditions: keys,
+	})
+	return denied(err)
+}
+
+// denied names a refusal as S3 does and passes everything else on.
+func denied(err error) error {
+	var e *iam.AccessDeniedError
+	if errors.As(err, &e) {
+		return protocol.Errorf(http.StatusForbidden, "AccessDenied", "%v", e)
+	}
+	return err
+}
+
+func bucketARN(name string) string { return "arn:aws:s3:::" + name }
+
+// listBuckets lists the caller's account's buckets; gofakes3 knows no accounts.
+func (s *Service) listBuckets(w http.ResponseWriter, r *http.Request, origin iam.Origin) {
+	account := origin.Caller.Account
+	err := denied(s.directory.Authorize(iam.Request{
+		Caller: origin.Caller, Action: "s3:ListAllMyBuckets", Resource: "arn:aws:s3:::*", Conditions: origin.Conditions(),
+	}))
+	if err != nil {
+		protocol.RESTXML.WriteError(w, r, err)
+		return
+	}
+	type entry struct {
+		Name, CreationDate string
+	}
+	var list struct {
+		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
+		Owner   struct{ ID string }
+		Buckets []entry `xml:"Buckets>Bucket"`
+	}
+	list.Owner.ID = account
+	s.mu.RLock()
+	for _, b := range s.buckets {
+		if b.Account == account {
+			list.Buckets = append(list.Buckets, entry{b.Name, b.created.UTC().Format(time.RFC3339)})
+		}
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(list.Buckets, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
+	w.Header().Set("Content-Type", "application/xml")
+	_ = xml.NewEncoder(w).Encode(list) // the client is gone; nobody is left to tell
+}
+
+// forward returns the request as the store should see it. gofakes3 keeps every
+// X-Amz- header as metadata and returns it on reads, so what belongs to the
+// transport, and above all the session token, is taken out.
+func forward(r *http.Request) *http.Request {
+	clean := r.Clone(r.Context())
+	for name := range clean.Header {
+		if strings.HasPrefix(name, "X-Amz-") && !stored(name) {
+			clean.Header.Del(name)
+		}
+	}
+	clean.Header.Del("Authorization")
+	clean.Header.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+	return clean
+}
+
+// stored reports whether a header is part of the object or of the operation.
+func stored(name string) bool {
+	for _, prefix := range []string{"X-Amz-Meta-", "X-Amz-Copy-Source", "X-Amz-Metadata-Directive", checksumPrefix} {
+		if strings.HasPrefix(name, prefix) {
+			return name != checksumPrefix+"Mode" && name != checksumPrefix+"Algorithm"
+		}
+	}
+	return false
+}
+
+// response drops the whole object's checksums from an answer that holds a part
+// of it, for an SDK would compare them with the part.
+type response struct {
+	http.ResponseWriter
+	ranged bool
+	done   bool
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.ranged && !w.done {
+		for name := range w.Header() {
+			if strings.HasPrefix(name, checksumPrefix) {
+				w.Header().Del(name)
+			}
+		}
+	}
+	w.done = true
+	w.ResponseWriter.WriteHeader(status)
+}

@@ -1,0 +1,313 @@
+package awsapi_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
+)
+
+func s3Client(s *awsapi.Server, u iam.User) *awss3.Client { return awss3.NewFromConfig(configOf(s, u)) }
+
+func put(t *testing.T, c *awss3.Client, bucket, key, body string) {
+	t.Helper()
+	_, err := c.PutObject(context.Background(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestObjects(t *testing.T) {
+	s := newServer(t)
+	ctx := context.Background()
+	c := s3Client(s, admin())
+	key := "open/a b+c/é=&.json"
+	_, err := c.PutObject(ctx, &awss3.PutObjectInput{
+		Bucket: aws.String("runs"), Key: &key, Body: strings.NewReader(`{"a":1}`),
+		ContentType: aws.String("application/json"), Metadata: map[string]string{"execution": "e1"},
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(out.Body)
+	if err != nil || string(body) != `{"a":1}` || *out.ContentType != "application/json" || out.Metadata["execution"] != "e1" {
+		t.Errorf("object %q of %s, %v, %v", body, *out.ContentType, out.Metadata, err)
+	}
+	part, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key, Range: aws.String("bytes=1-3")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err = io.ReadAll(part.Body); err != nil || string(body) != `"a"` {
+		t.Errorf("part %q, %v", body, err)
+	}
+	head, err := c.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String("runs"), Key: &key})
+	if err != nil || *head.ContentLength != 7 {
+		t.Errorf("head %+v, %v", head, err)
+	}
+	_, err = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key, IfMatch: aws.String(`"0"`)})
+	checkCode(t, err, "PreconditionFailed", 412)
+
+	if _, err = c.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: aws.String("runs"), Key: aws.String("copy"), CopySource: aws.String("runs/open/a%20b%2Bc/%C3%A9%3D%26.json")}); err != nil {
+		t.Error(err)
+	}
+	if _, err = c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: aws.String("runs"), Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &key}}}}); err != nil {
+		t.Error(err)
+	}
+	_, err = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key})
+	checkCode(t, err, "NoSuchKey", 404)
+}
+
+// A PUT's session token and signature must not come back as metadata.
+func TestObjectsKeepNothingOfTheSignature(t *testing.T) {
+	s := newServer(t)
+	config, err := s.StatesAccess(region).Config(context.Background(), machineRole().ARN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := awss3.NewFromConfig(config)
+	put(t, c, "runs", "k", "x")
+	presigned, err := awss3.NewPresignClient(c).PresignGetObject(context.Background(), &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := get(t, presigned.URL, presigned.SignedHeader)
+	if response.StatusCode != http.StatusOK {
+		t.Fatal(response.Status)
+	}
+	for name := range response.Header {
+		switch name {
+		case "X-Amz-Security-Token", "X-Amz-Date", "X-Amz-Content-Sha256", "Authorization":
+			t.Errorf("the answer holds %s", name)
+		}
+	}
+}
+
+func TestListObjectsInPages(t *testing.T) {
+	s := newServer(t)
+	c := s3Client(s, admin())
+	var want []string
+	for i := range 7 {
+		key := fmt.Sprintf("open/run-%d", i)
+		put(t, c, "runs", key, "x")
+		want = append(want, key)
+	}
+	put(t, c, "runs", "closed/x", "x")
+	pages := awss3.NewListObjectsV2Paginator(s3Client(s, guest()), &awss3.ListObjectsV2Input{Bucket: aws.String("runs"), Prefix: aws.String("open/"), MaxKeys: aws.Int32(3)})
+	var keys []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range page.Contents {
+			keys = append(keys, *object.Key)
+		}
+	}
+	if !slices.Equal(keys, want) {
+		t.Errorf("keys %v", keys)
+	}
+}
+
+func TestConditionalWrite(t *testing.T) {
+	s := newServer(t)
+	c := s3Client(s, admin())
+	var won, lost atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			_, err := c.PutObject(context.Background(), &awss3.PutObjectInput{
+				Bucket: aws.String("runs"), Key: aws.String("claim"), Body: strings.NewReader(fmt.Sprint(i)), IfNoneMatch: aws.String("*"),
+			})
+			if err == nil {
+				won.Add(1)
+				return
+			}
+			lost.Add(1)
+			checkCode(t, err, "PreconditionFailed", 412)
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || lost.Load() != 7 {
+		t.Errorf("%d claims won, %d lost", won.Load(), lost.Load())
+	}
+}
+
+func TestS3Refusals(t *testing.T) {
+	s := newServer(t, func(c *awsapi.Config) {
+		c.Buckets = append(c.Buckets, s3.Bucket{Name: "shared", Account: target, Policy: `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}]}`})
+	})
+	ctx := context.Background()
+	all, some := s3Client(s, admin()), s3Client(s, guest())
+	put(t, all, "runs", "open/x", "x")
+	put(t, all, "runs", "closed/x", "x")
+	put(t, s3Client(s, outsider()), "shared", "x", "x")
+
+	read := func(c *awss3.Client, bucket, key string) error {
+		_, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
+		return err
+	}
+	list := func(c *awss3.Client, bucket, prefix string) error {
+		_, err := c.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+		return err
+	}
+	for name, err := range map[string]error{
+		"own prefix":                          read(some, "runs", "open/x"),
+		"own prefix listed":                   list(some, "runs", "open/y"),
+		"other account's bucket, both agreed": read(all, "shared", "x"),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	checkCode(t, read(some, "runs", "closed/x"), "AccessDenied", 403)
+	checkCode(t, list(some, "runs", "closed/"), "AccessDenied", 403)
+	checkCode(t, list(some, "runs", ""), "AccessDenied", 403)
+	checkCode(t, read(some, "shared", "x"), "AccessDenied", 403)
+	checkCode(t, read(all, "other", "x"), "AccessDenied", 403)
+	checkCode(t, read(all, "none", "x"), "NoSuchBucket", 404)
+	// Whether a key exists is told only to who may list it.
+	checkCode(t, read(all, "runs", "none"), "NoSuchKey", 404)
+	checkCode(t, read(some, "runs", "open/none"), "AccessDenied", 403)
+
+	_, err := some.PutObject(ctx, &awss3.PutObjectInput{Bucket: aws.String("runs"), Key: aws.String("closed/y"), Body: strings.NewReader("x")})
+	checkCode(t, err, "AccessDenied", 403)
+	_, err = all.GetBucketPolicy(ctx, &awss3.GetBucketPolicyInput{Bucket: aws.String("runs")})
+	checkCode(t, err, "NotImplemented", 501)
+	_, err = all.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("more")})
+	checkCode(t, err, "NotImplemented", 501)
+
+	elsewhere := configOf(s, admin())
+	elsewhere.Region = "us-east-1"
+	checkCode(t, read(awss3.NewFromConfig(elsewhere), "runs", "open/x"), "AuthorizationHeaderMalformed", 400)
+
+	wrong := admin()
+	wrong.SecretAccessKey = "guess"
+	checkCode(t, read(s3Client(s, wrong), "runs", "open/x"), "SignatureDoesNotMatch", 403)
+
+	buckets, err := all.ListBuckets(ctx, nil)
+	if err != nil || len(buckets.Buckets) != 1 || *buckets.Buckets[0].Name != "runs" {
+		t.Errorf("buckets of the account: %+v, %v", buckets, err)
+	}
+}
+
+func TestPresignedObjects(t *testing.T) {
+	clock := &testClock{}
+	s := newServer(t, func(c *awsapi.Config) { c.Now = clock.now })
+	c := s3Client(s, admin())
+	put(t, c, "runs", "open/x", "content")
+	presigned, err := awss3.NewPresignClient(c).PresignGetObject(context.Background(),
+		&awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("open/x")}, awss3.WithPresignExpires(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(get(t, presigned.URL, presigned.SignedHeader).Body)
+	if err != nil || string(body) != "content" {
+		t.Errorf("presigned: %q, %v", body, err)
+	}
+	for name, url := range map[string]string{
+		"other key":     strings.Replace(presigned.URL, "open/x", "open/y", 1),
+		"longer":        strings.Replace(presigned.URL, "X-Amz-Expires=60", "X-Amz-Expires=600", 1),
+		"no signature":  strings.SplitN(presigned.URL, "?", 2)[0],
+		"other account": strings.Replace(presigned.URL, admin().AccessKeyID, guest().AccessKeyID, 1),
+	} {
+		if response := get(t, url, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", name, response.Status)
+		}
+	}
+	clock.advance(2 * time.Minute)
+	if response := get(t, presigned.URL, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
+		t.Errorf("after its time: %s", response.Status)
+	}
+}
+
+// Over TLS the SDKs upload in aws-chunked with a checksum behind the payload.
+func TestChunkedUpload(t *testing.T) {
+	s := newServer(t)
+	upload := func(key, body string, length int) *http.Response {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, s.URL()+"/runs/"+key, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Encoding", "aws-chunked")
+		r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+		r.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(length))
+		r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+		signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+		keys := aws.Credentials{AccessKeyID: admin().AccessKeyID, SecretAccessKey: admin().SecretAccessKey}
+		if err := signer.SignHTTP(context.Background(), keys, r, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "s3", region, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { response.Body.Close() })
+		return response
+	}
+	const body = "5\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n"
+	if response := upload("good", fmt.Sprintf(body, "DUoRhQ=="), 11); response.StatusCode != http.StatusOK {
+		t.Fatal(response.Status)
+	}
+	out, err := s3Client(s, admin()).GetObject(context.Background(), &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("good")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(out.Body); err != nil || string(got) != "hello world" || aws.ToString(out.ContentEncoding) != "" {
+		t.Errorf("object %q in encoding %q, %v", got, aws.ToString(out.ContentEncoding), err)
+	}
+	if response := upload("bad", fmt.Sprintf(body, "AAAAAA=="), 11); response.StatusCode != http.StatusBadRequest {
+		t.Errorf("wrong checksum: %s", response.Status)
+	}
+	if response := upload("short", fmt.Sprintf(body, "DUoRhQ=="), 12); response.StatusCode != http.StatusBadRequest {
+		t.Errorf("wrong length: %s", response.Status)
+	}
+}
+
+func TestMultipartUpload(t *testing.T) {
+	s := newServer(t)
+	ctx := context.Background()
+	c := s3Client(s, admin())
+	created, err := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: aws.String("runs"), Key: aws.String("big")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []types.CompletedPart
+	for i, content := range [][]byte{bytes.Repeat([]byte("a"), 5<<20), []byte("end")} {
+		number := aws.Int32(int32(i + 1))
+		part, err := c.UploadPart(ctx, &awss3.UploadPartInput{Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId, PartNumber: number, Body: bytes.NewReader(content)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, types.CompletedPart{ETag: part.ETag, PartNumber: number})
+	}
+	_, err = c.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := c.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String("runs"), Key: aws.String("big")})
+	if err != nil || *head.ContentLength != 5<<20+3 {
+		t.Errorf("object %+v, %v", head, err)
+	}
+}

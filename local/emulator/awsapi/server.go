@@ -1,0 +1,291 @@
+package awsapi
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/sigv4"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/sts"
+)
+
+// Config is what a Server starts with.
+type Config struct {
+	// Address to listen on; empty means 127.0.0.1 and a free port.
+	Address string
+	// Region of what says none itself; empty means us-east-1.
+	Region string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Random makes secrets and session tokens; nil means crypto/rand.
+	Random io.Reader
+	// FollowLogs, if not nil, gets every line that a function prints, from
+	// several goroutines at a time.
+	FollowLogs func(lambda.Line)
+
+	Accounts  []iam.Account
+	Users     []iam.User
+	Roles     []iam.Role
+	Buckets   []s3.Bucket
+	Clusters  []eks.Cluster
+	Functions []lambda.Function
+}
+
+// Server is the local AWS.
+type Server struct {
+	// IAM, EKS, S3 and Lambda can be changed while the server runs.
+	IAM    *iam.Directory
+	EKS    *eks.Service
+	S3     *s3.Service
+	Lambda *lambda.Service
+
+	region   string
+	verifier sigv4.Verifier
+	listener net.Listener
+	server   *http.Server
+	calls    calls
+
+	mu       sync.RWMutex
+	services map[string]http.Handler // by signing name
+}
+
+// Start opens the port and fills it. It returns an error when the port is
+// taken, or a user, role, bucket or function is not one AWS would accept.
+func Start(c Config) (*Server, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	listener, err := net.Listen("tcp", cmp.Or(c.Address, "127.0.0.1:0"))
+	if err != nil {
+		return nil, fmt.Errorf("local AWS: %w", err)
+	}
+	directory := iam.NewDirectory(c.Now, c.Random)
+	s := &Server{
+		IAM: directory, EKS: eks.New(directory, c.Now), S3: s3.New(directory, c.Now),
+		region:   cmp.Or(c.Region, "us-east-1"),
+		verifier: sigv4.Verifier{Keys: directory, Now: c.Now},
+		listener: listener,
+	}
+	s.Lambda = lambda.New(lambda.Config{Directory: directory, Now: c.Now, Endpoint: s.URL, Follow: c.FollowLogs})
+	s.services = map[string]http.Handler{"sts": sts.New(directory), "eks": s.EKS, "s3": s.S3, "lambda": s.Lambda}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
+	if err := s.fill(c); err != nil {
+		return nil, errors.Join(fmt.Errorf("local AWS: %w", err), s.Close())
+	}
+	go func() { _ = s.server.Serve(listener) }() // ends with Close
+	return s, nil
+}
+
+func (s *Server) fill(c Config) error {
+	for _, a := range c.Accounts {
+		if err := s.IAM.AddAccount(a); err != nil {
+			return err
+		}
+	}
+	for _, u := range c.Users {
+		if err := s.IAM.PutUser(u); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Roles {
+		if err := s.IAM.PutRole(r); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Buckets {
+		if err := s.S3.PutBucket(b); err != nil {
+			return err
+		}
+	}
+	for _, cluster := range c.Clusters {
+		cluster.Region = cmp.Or(cluster.Region, s.region)
+		s.EKS.Put(cluster)
+	}
+	for _, f := range c.Functions {
+		f.Region = cmp.Or(f.Region, s.region)
+		if err := s.Lambda.Put(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// URL is the endpoint, to be used as AWS_ENDPOINT_URL.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Close ends all functions' processes, then the port, and waits for both.
+func (s *Server) Close() error {
+	s.Lambda.Close()
+	if err := s.server.Close(); err != nil {
+		return fmt.Errorf("close local AWS: %w", err)
+	}
+	// A server that has not begun to serve does not know its listener yet.
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close local AWS: %w", err)
+	}
+	return nil
+}
+
+// Mount adds a service under its signing name, such as "states". Its requests
+// arrive authenticated, with the caller in the context: see [iam.FromContext].
+func (s *Server) Mount(service string, handler http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services[service] = handler
+}
+
+// maxBody bounds a request. It leaves room for the largest Lambda payload and,
+// for S3, for a part of a multipart upload as SDKs choose it.
+const maxBody = 256 << 20
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	signature, err := sigv4.Parse(r)
+	service := serviceOf(r, signature)
+	wire := protocol.Of(service, r)
+	if err == nil {
+		r, err = s.authenticate(w, r, signature)
+	}
+	if err != nil {
+		var refused *sigv4.Error
+		if errors.As(err, &refused) {
+			err = refused.For(wire)
+		}
+		s.calls.add(Call{Service: service, Operation: "Unauthenticated"})
+		wire.WriteError(w, r, err)
+		return
+	}
+	s.mu.RLock()
+	handler, ok := s.services[service]
+	s.mu.RUnlock()
+	operation := operationOf(handler, r)
+	origin, _ := iam.FromContext(r.Context())
+	s.calls.add(Call{Account: origin.Caller.Account, Service: service, Operation: operation})
+	if !ok {
+		wire.WriteError(w, r, protocol.Errorf(http.StatusNotFound, "UnknownOperationException",
+			"The service %s (operation %s) is not served by this endpoint", service, operation))
+		return
+	}
+	handler.ServeHTTP(w, r)
+}
+
+// authenticate checks the signature and returns the request as a handler may
+// take it: the caller in its context, and its body whole and not chunked.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, signature *sigv4.Signature) (*http.Request, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return r, protocol.Errorf(http.StatusBadRequest, "RequestBodyUnreadable", "The request's body cannot be read: %v", err)
+	}
+	credential, err := s.verifier.Verify(r, signature, body)
+	if err != nil {
+		return r, err
+	}
+	if signature.Service == "s3" {
+		if err := checkHeadersSigned(r, signature); err != nil {
+			return r, err
+		}
+		if body, err = unchunk(r, signature, body, credential.SecretAccessKey); err != nil {
+			return r, err
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // set by net/http, always well-formed
+	return r.WithContext(iam.NewContext(r.Context(), iam.Origin{
+		Caller: credential.Caller, Region: signature.Region, SourceIP: host,
+	})), nil
+}
+
+// checkHeadersSigned refuses an S3 request that carries x-amz- headers outside
+// of its signature, as S3 does: they could have been added on the way.
+func checkHeadersSigned(r *http.Request, signature *sigv4.Signature) error {
+	signed := map[string]bool{}
+	for _, name := range signature.SignedHeaders {
+		signed[name] = true
+	}
+	for name := range r.Header {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && !signed[lower] {
+			return protocol.Errorf(http.StatusForbidden, "AccessDenied", "There were headers present in the request which were not signed: %s", lower)
+		}
+	}
+	return nil
+}
+
+// unchunk takes an upload in aws-chunked apart and leaves the headers as a plain
+// upload would have them.
+func unchunk(r *http.Request, signature *sigv4.Signature, body []byte, secret string) ([]byte, error) {
+	payload, trailer, err := signature.DecodeChunked(r, body, secret)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range trailer {
+		r.Header[name] = values
+	}
+	if trailer != nil {
+		var encodings []string
+		for encoding := range strings.SplitSeq(r.Header.Get("Content-Encoding"), ",") {
+			if encoding = strings.TrimSpace(encoding); encoding != "" && encoding != "aws-chunked" {
+				encodings = append(encodings, encoding)
+			}
+		}
+		r.Header.Del("Content-Encoding")
+		if len(encodings) > 0 {
+			r.Header.Set("Content-Encoding", strings.Join(encodings, ","))
+		}
+		if want := r.Header.Get("X-Amz-Decoded-Content-Length"); want != "" && want != strconv.Itoa(len(payload)) {
+			return nil, protocol.Errorf(http.StatusBadRequest, "IncompleteBody", "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header")
+		}
+	}
+	return payload, nil
+}
+
+// serviceOf says which service a request is for: the one in its credential
+// scope, or for one that is not signed the one its host or form shows.
+func serviceOf(r *http.Request, signature *sigv4.Signature) string {
+	if signature != nil && signature.Service != "" {
+		return signature.Service
+	}
+	if label, _, found := strings.Cut(r.Host, "."); found && strings.HasSuffix(r.Host, ".amazonaws.com") {
+		return label
+	}
+	switch {
+	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AWSStepFunctions."):
+		return "states"
+	case r.URL.Query().Has("Action") || strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		return "sts"
+	case strings.HasPrefix(r.URL.Path, "/2015-03-31/"):
+		return "lambda"
+	}
+	return "s3"
+}
+
+// operationOf asks the service for the operation's name. Services that speak a
+// JSON protocol have it in a header.
+func operationOf(handler http.Handler, r *http.Request) string {
+	if named, ok := handler.(interface{ Operation(*http.Request) string }); ok {
+		return named.Operation(r)
+	}
+	if _, operation, found := strings.Cut(r.Header.Get("X-Amz-Target"), "."); found {
+		return operation
+	}
+	if handler == nil && r.FormValue("Action") != "" { // a query service that is not served
+		return r.FormValue("Action")
+	}
+	return r.Method + " " + r.URL.Path
+}
