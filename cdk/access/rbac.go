@@ -10,12 +10,12 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // RBAC returns the rules to be applied in every cluster, as YAML: what the
-// group of the access entries may do with the kinds of the configuration.
-// Server-side apply needs patch, and create for an object that does not exist
-// yet; waiting needs get, list and watch.
+// group of the access entries may do with the kinds of the configuration, which
+// is what the operations use.
 func RBAC(resources []config.Resource) ([]byte, error) {
 	rules := map[string][]rbac.PolicyRule{} // by namespace; "" is the whole cluster
 	for _, r := range resources {
@@ -26,7 +26,7 @@ func RBAC(resources []config.Resource) ([]byte, error) {
 		for _, namespace := range namespaces {
 			rules[namespace] = append(rules[namespace], rbac.PolicyRule{
 				APIGroups: []string{r.Group}, Resources: []string{r.Resource},
-				Verbs: []string{"get", "list", "watch", "create", "patch"},
+				Verbs: operation.Verbs(),
 			})
 		}
 	}

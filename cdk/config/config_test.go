@@ -85,8 +85,8 @@ func TestMistakes(t *testing.T) {
 	}
 	tests := []struct{ name, config, names string }{
 		{"nothing", "{}", "hub.account: Required"},
-		{"unknown key", minimal + "regoin: eu-west-1\n", "regoin: Invalid value: unknown key"},
-		{"unknown key below", replace("region: eu-west-1}\next", "regoin: eu-west-1}\next"), "hub.regoin: Invalid value: unknown key"},
+		{"unknown key", minimal + "regoin: eu-west-1\n", "regoin: Invalid value: unknown field"},
+		{"unknown key below", replace("region: eu-west-1}\next", "regoin: eu-west-1}\next"), "hub.regoin: Invalid value: unknown field"},
 		{"key in other case", minimal + "runDAYS: 3\n", "runDAYS"},
 		{"wrong type", minimal + "runDays: thirty\n", "runDays"},
 		{"number as account", replace(`"111111111111"`, `111111111111`), "hub.account"},
@@ -138,10 +138,15 @@ func TestMistakes(t *testing.T) {
 		{"target without access", schedule(strings.Replace("request: "+request, "payments", "billing", 1)), "schedules[0].request.targets[0]"},
 		{"request without a resource", schedule("request: {targets: []}"), "schedules[0].request.resource: Required"},
 		{"resource without a name", schedule("request: {resource: {apiVersion: v1, kind: ConfigMap}}"), "schedules[0].request.resource.metadata.name: Required"},
-		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0]: Required"},
+		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0].account: Required"},
 		{"wrong type in a target", schedule(`request: {targets: [{account: "222222222222"}, {account: 222222222222}]}`), "schedules[0].request.targets[1].account"},
-		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0]: Forbidden"},
-		{"operation", schedule("request: {operation: delete}"), "schedules[0].request.operation: Forbidden"},
+		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0].accounts: Forbidden"},
+		{"operation", schedule("request: {operation: delete}"), "schedules[0].request.operation: Unsupported value"},
+		{"secret", schedule(strings.Replace("request: "+request, "ConfigMap", "Secret", 1)), "schedules[0].request.resource.kind: Forbidden"},
+		{"number that JSONata rounds", schedule(strings.Replace("request: "+request, "metadata:", "data: {count: 9007199254740992}, metadata:", 1)),
+			"schedules[0].request.resource.data.count: Invalid value"},
+		{"option out of range", schedule(strings.Replace("request: "+request, "{resource", "{ready: {timeoutSeconds: 0}, resource", 1)),
+			"schedules[0].request.ready.timeoutSeconds: Invalid value"},
 		{"waves", schedule("request: {rollout: {waves: []}}"), "schedules[0].request.rollout.waves: Forbidden"},
 		{"requests larger than a template", minimal + "schedules:\n" + manySchedules(4, 200_000), "schedules: Invalid value"},
 		{"number as second account", minimal + "- {id: 333333333333, discovery: true}\n", "accounts[1].id: Invalid value"},
@@ -157,7 +162,7 @@ func TestMistakes(t *testing.T) {
 		{"tag of AWS", minimal + "tags: {\"AWS:team\": platform}\n", "tags[AWS:team]"},
 		{"tag without a key", minimal + "tags: {\"\": platform}\n", "tags[]"},
 		{"tag without a value", minimal + "tags: {team: \"\"}\n", "tags[team]"},
-		{"own idempotency key", schedule("request: {idempotencyKey: a}"), "schedules[0].request.idempotencyKey"},
+		{"own idempotency key", schedule(strings.Replace("request: "+request, "{resource", "{idempotencyKey: a, resource", 1)), "schedules[0].request.idempotencyKey"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

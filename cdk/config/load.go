@@ -1,17 +1,15 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
+
+	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
 // InvalidError is returned when a configuration is not in order.
@@ -49,7 +47,8 @@ func Load(file string) (Config, error) {
 // source names where it came from; files that it mentions are sought beside
 // that. It returns an [InvalidError] when the configuration is not in order.
 func Parse(raw []byte, source string) (Config, error) {
-	config, problems := decode(raw)
+	var config Config
+	problems := strictjson.Unmarshal(raw, &config, nil, "configuration")
 	if len(problems) == 0 {
 		problems = config.readRequests(filepath.Dir(source))
 	}
@@ -61,86 +60,6 @@ func Parse(raw []byte, source string) (Config, error) {
 		return Config{}, &InvalidError{Source: source, Problems: problems}
 	}
 	return config, nil
-}
-
-// decode reads strictly: names are case-sensitive, and an unknown or repeated
-// key is an error.
-func decode(raw []byte) (Config, field.ErrorList) {
-	var config Config
-	return config, unmarshal(raw, &config, nil)
-}
-
-func unmarshal(raw []byte, into any, path *field.Path) field.ErrorList {
-	strict, err := kjson.UnmarshalStrict(raw, into)
-	var problems field.ErrorList
-	for _, e := range strict {
-		problems = append(problems, strictProblem(e, path))
-	}
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrongType):
-		problems = append(problems, field.Invalid(below(pathAt(raw, wrongType.Offset, path), ""), field.OmitValueType{},
-			fmt.Sprintf("must not be of type %s", wrongType.Value)))
-	case err != nil:
-		problems = append(problems, field.Invalid(below(path, ""), field.OmitValueType{}, err.Error()))
-	}
-	return problems
-}
-
-func strictProblem(err error, path *field.Path) *field.Error {
-	var at kjson.FieldError
-	if !errors.As(err, &at) {
-		return field.Invalid(below(path, ""), field.OmitValueType{}, err.Error())
-	}
-	what := "unknown key"
-	if strings.HasPrefix(err.Error(), "duplicate") {
-		what = "given twice"
-	}
-	return field.Invalid(below(path, at.FieldPath()), field.OmitValueType{}, what)
-}
-
-// pathAt returns the path of the value that a JSON text holds at an offset: the
-// decoder's own error does not say at which index of a list.
-func pathAt(raw []byte, offset int64, path *field.Path) *field.Path {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	found := path
-	var walk func(*field.Path) bool
-	walk = func(at *field.Path) bool {
-		token, err := decoder.Token()
-		if err != nil || decoder.InputOffset() >= offset {
-			found = at
-			return true
-		}
-		if token != json.Delim('{') && token != json.Delim('[') {
-			return false
-		}
-		for i := 0; decoder.More(); i++ {
-			child := at.Index(i)
-			if token == json.Delim('{') {
-				key, _ := decoder.Token() // a failure comes back with the value
-				child = at.Child(fmt.Sprint(key))
-			}
-			if walk(child) {
-				return true
-			}
-		}
-		_, err = decoder.Token() // the closing bracket
-		return err != nil
-	}
-	walk(path)
-	return found
-}
-
-func below(path *field.Path, name string) *field.Path {
-	switch {
-	case path == nil && name == "":
-		return field.NewPath("configuration")
-	case path == nil:
-		return field.NewPath(name)
-	case name == "":
-		return path
-	}
-	return path.Child(name)
 }
 
 // readRequests replaces every requestFile by what is in it.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/request"
 )
 
 var scheduleName = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
@@ -53,76 +54,20 @@ func (p *problems) schedules(c *Config) {
 	}
 }
 
-// request checks what can be known before an execution: that every field is
-// one, that there is a resource, and that access is given to every target. The
-// plan function checks the rest when the execution starts.
+// request checks the input of an execution as the plan function does when the
+// execution starts, and that access is given to every target.
 func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
-	var request contract.Request
-	if mistakes := unmarshal(raw, &request, path); len(mistakes) > 0 {
-		p.ErrorList = append(p.ErrorList, mistakes...)
-		return
-	}
+	parsed, mistakes := request.Parse(raw, contract.PartitionOf(c.Hub.Region), path)
+	p.ErrorList = append(p.ErrorList, mistakes...)
 	if len(raw) > maxRequestBytes {
 		p.add(field.TooLong(path, "", maxRequestBytes))
 	}
-	if request.IdempotencyKey != nil {
+	if parsed.IdempotencyKey != "" {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
-	p.supported(request, path)
-	p.resource(request.Resource, path.Child("resource"))
-	if len(request.Targets) == 0 {
-		p.add(field.Required(path.Child("targets"), "name at least one target"))
-	}
-	for i, t := range request.Targets {
-		at := path.Child("targets").Index(i)
-		if t.Account == "" || t.Region == "" || t.Cluster == "" {
-			p.add(field.Required(at, "name account, region and cluster"))
-		} else if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
-			p.add(field.Invalid(at, t.Account+"/"+t.Region+"/"+t.Cluster, "is not among the clusters of accounts"))
-		}
-	}
-}
-
-// supported refuses what the contract has a place for and the plan function
-// refuses still.
-func (p *problems) supported(r contract.Request, path *field.Path) {
-	refuse := func(given bool, names ...string) {
-		if given {
-			p.add(field.Forbidden(path.Child(names[0], names[1:]...), "not supported yet"))
-		}
-	}
-	refuse(r.Operation != "" && r.Operation != contract.OperationApply, "operation")
-	refuse(len(r.Overrides) > 0, "overrides")
-	refuse(r.Retry != nil, "retry")
-	refuse(r.Ready != nil && r.Ready.Expressions != nil, "ready", "expressions")
-	refuse(r.Rollout != nil && r.Rollout.Waves != nil, "rollout", "waves")
-	refuse(r.Rollout != nil && r.Rollout.BakeSeconds != 0, "rollout", "bakeSeconds")
-	for i, t := range r.Targets {
-		if t.Accounts != nil || t.Regions != nil || t.ClusterTags != nil {
-			p.add(field.Forbidden(path.Child("targets").Index(i), "selecting clusters is not supported yet: name account, region and cluster"))
-		}
-	}
-}
-
-// resource checks that a request's resource is an object with a name.
-func (p *problems) resource(raw json.RawMessage, path *field.Path) {
-	var object struct {
-		APIVersion, Kind string
-		Metadata         struct{ Name string }
-	}
-	if len(raw) == 0 {
-		p.add(field.Required(path, "the object to apply"))
-		return
-	}
-	if err := json.Unmarshal(raw, &object); err != nil {
-		p.add(field.Invalid(path, field.OmitValueType{}, err.Error()))
-		return
-	}
-	for _, f := range []struct{ name, value string }{
-		{"apiVersion", object.APIVersion}, {"kind", object.Kind}, {"metadata.name", object.Metadata.Name},
-	} {
-		if f.value == "" {
-			p.add(field.Required(path.Child(f.name), "a resource without it cannot be applied"))
+	for i, t := range parsed.Targets {
+		if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
+			p.add(field.Invalid(path.Child("targets").Index(i), t.String(), "is not among the clusters of accounts"))
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Command plan is the workflow's first step: it checks the request before
-// anything else is touched, and writes what the later steps need to the run
+// anything else is called, and writes what the later steps need to the run
 // bucket.
 package main
 
@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -16,7 +17,7 @@ type Store interface {
 	Name() string
 	GetJSON(ctx context.Context, key string, value any) error
 	PutJSON(ctx context.Context, key string, value any) error
-	PutJSONOnce(ctx context.Context, key string, value any) error
+	PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error)
 }
 
 // Planner plans executions.
@@ -26,14 +27,14 @@ type Planner struct {
 	partition string
 }
 
-// Handle checks a request and plans the execution. A request that is not in
-// order fails with [fault.InvalidRequest], naming the paths of what is wrong,
-// before anything was written or called. An idempotency key that stands for
-// another request fails so too, once the run's own objects are written.
+// Handle checks a request and plans the execution. An invalid request fails with
+// [fault.InvalidRequest], naming the paths of what is wrong, before anything was
+// written or called. An idempotency key that stands for another request fails so
+// too, once the run's own objects are written.
 func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.PlanOutput, error) {
-	plan, err := check(in.Request, p.partition)
-	if err != nil {
-		return contract.PlanOutput{}, err
+	parsed, problems := request.Parse(in.Request, p.partition, nil)
+	if len(problems) > 0 {
+		return contract.PlanOutput{}, request.Refusal(problems)
 	}
 	prefix := runs.Prefix(in.Name)
 	run := contract.Run{
@@ -41,20 +42,20 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 		Name:      in.Name,
 		Bucket:    p.store.Name(),
 		Prefix:    prefix,
-		Operation: plan.operation,
-		Resource:  plan.ref,
-		Apply:     plan.apply,
-		Ready:     plan.ready,
+		Operation: parsed.Operation,
+		Resource:  parsed.ResourceRef,
+		Apply:     parsed.Apply,
+		Ready:     parsed.Ready,
 	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Resource, plan.resource); err != nil {
+	if err := p.store.PutJSON(ctx, prefix+runs.Resource, parsed.Resource); err != nil {
 		return contract.PlanOutput{}, err
 	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Targets, plan.targets); err != nil {
+	if err := p.store.PutJSON(ctx, prefix+runs.Targets, parsed.Targets); err != nil {
 		return contract.PlanOutput{}, err
 	}
-	if plan.idempotencyKey != "" {
+	if parsed.IdempotencyKey != "" {
 		// Last, so that a claim stands only for an execution that can go on.
-		owner, err := p.claim(ctx, plan, in.Execution)
+		owner, err := p.claim(ctx, parsed.IdempotencyKey, in)
 		if err != nil {
 			return contract.PlanOutput{}, err
 		}
@@ -63,14 +64,14 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 			return contract.PlanOutput{Run: run, Answer: duplicate(run, owner)}, nil
 		}
 	}
-	edge.Logger(ctx).Info("planned", "targets", len(plan.targets), "resource", plan.ref.String(),
-		"maxConcurrency", plan.maxConcurrency, "maxFailures", plan.maxFailures)
+	edge.Logger(ctx).Info("planned", "targets", len(parsed.Targets), "resource", run.Resource.String(),
+		"maxConcurrency", parsed.Rollout.MaxConcurrency, "maxFailures", parsed.Rollout.MaxFailures)
 	return contract.PlanOutput{
 		Run:            run,
 		TargetsKey:     prefix + runs.Targets,
 		ResultsPrefix:  prefix + runs.Results,
-		Total:          len(plan.targets),
-		MaxConcurrency: plan.maxConcurrency,
-		MaxFailures:    plan.maxFailures,
+		Total:          len(parsed.Targets),
+		MaxConcurrency: parsed.Rollout.MaxConcurrency,
+		MaxFailures:    parsed.Rollout.MaxFailures,
 	}, nil
 }

@@ -124,7 +124,7 @@ func TestReport(t *testing.T) {
 	want := contract.Answer{
 		Execution: "arn", Operation: "apply", Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
 		Status: contract.StatusFailed,
-		Message: "Topic kafka/orders: 2 of 7 targets ended well (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 1 NotStarted); " +
+		Message: "Topic kafka/orders: 2 of 7 targets succeeded (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 1 NotStarted); " +
 			"more than the 2 allowed failed, which ended the rollout",
 		Total:  7,
 		Counts: map[contract.Outcome]int{"Ready": 1, "Unchanged": 1, "Failed": 2, "TimedOut": 1, "Stopped": 1, "NotStarted": 1},
@@ -168,11 +168,11 @@ func TestReportStatus(t *testing.T) {
 		want        contract.Status
 		says        string
 	}{
-		{"within the budget", one, 1, nil, contract.StatusSucceeded, "1 of 2 targets ended well (1 Ready, 1 Failed)"},
+		{"within the budget", one, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed)"},
 		{"beyond the budget", one, 0, nil, contract.StatusFailed, "1 of 2 targets"},
 		{"the rollout broke", one, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "the rollout itself broke: States.ResultWriterFailed"},
-		{"the results were lost", nil, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "0 of 2 targets ended well (2 Stopped)"},
-		{"nothing was started", nil, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed, "0 of 2 targets ended well (2 NotStarted)"},
+		{"the results were lost", nil, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "0 of 2 targets succeeded (2 Stopped)"},
+		{"nothing was started", nil, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed, "0 of 2 targets succeeded (2 NotStarted)"},
 	}
 	for _, test := range tests {
 		got := report(t, world(t, 2, test.files), test.maxFailures, test.broken)

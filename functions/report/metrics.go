@@ -25,7 +25,7 @@ func emit(ctx context.Context, now time.Time, run contract.Run, results []contra
 	for _, result := range results {
 		byOutcome[result.Outcome] = append(byOutcome[result.Outcome], result.Seconds)
 	}
-	for _, outcome := range metrics.Outcomes() {
+	for _, outcome := range contract.Outcomes() {
 		for seconds := range slices.Chunk(byOutcome[outcome], maxValues) {
 			edge.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "targets ended", line(now, stateMachine(run), outcome, seconds)...)
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/metrics"
 )
 
 // Bounds that keep the answer within a few KiB: it crosses states, and a Fail
@@ -39,34 +38,34 @@ func summarize(in contract.ReportInput, results []contract.Result) contract.Answ
 	if in.RolloutError != nil {
 		answer.RolloutError = &contract.StateError{Error: in.RolloutError.Error, Cause: fault.Shorten(in.RolloutError.Cause, maxMessage)}
 	}
-	var well, badly []contract.Result
+	var succeeded, failed []contract.Result
 	for _, result := range results {
 		answer.Counts[result.Outcome]++
-		if result.Outcome.Well() {
-			well = append(well, result)
+		if result.Outcome.Succeeded() {
+			succeeded = append(succeeded, result)
 		} else {
-			badly = append(badly, result)
+			failed = append(failed, result)
 		}
 	}
-	if in.RolloutError != nil || len(badly) > in.Plan.MaxFailures {
+	if in.RolloutError != nil || len(failed) > in.Plan.MaxFailures {
 		answer.Status = contract.StatusFailed
 	}
-	answer.Message = sentence(in, answer.Counts, len(well), len(results))
-	answer.Failed, answer.FailedOmitted = worst(badly)
-	answer.Slowest = slowest(well)
+	answer.Message = sentence(in, answer.Counts, len(succeeded), len(results))
+	answer.Failed, answer.FailedOmitted = mostSevere(failed)
+	answer.Slowest = slowest(succeeded)
 	return answer
 }
 
-// worst returns the first of the targets that did not end well, those with an
-// error of their own first: they are the reason for the others.
-func worst(badly []contract.Result) (shown []contract.Result, omitted int) {
-	slices.SortStableFunc(badly, func(a, b contract.Result) int { return cmp.Compare(severity(a), severity(b)) })
+// mostSevere returns the first of the targets that failed, those with an error
+// of their own first: they are the reason for the others.
+func mostSevere(failed []contract.Result) (shown []contract.Result, omitted int) {
+	slices.SortStableFunc(failed, func(a, b contract.Result) int { return cmp.Compare(severity(a), severity(b)) })
 	shown = []contract.Result{}
-	for _, result := range badly[:min(len(badly), maxFailed)] {
+	for _, result := range failed[:min(len(failed), maxFailed)] {
 		result.Message = fault.Shorten(result.Message, maxMessage)
 		shown = append(shown, result)
 	}
-	return shown, len(badly) - len(shown)
+	return shown, len(failed) - len(shown)
 }
 
 func severity(result contract.Result) int {
@@ -80,10 +79,10 @@ func severity(result contract.Result) int {
 }
 
 // slowest returns the targets that took longest, without the words.
-func slowest(well []contract.Result) []contract.Result {
-	slices.SortStableFunc(well, func(a, b contract.Result) int { return cmp.Compare(b.Seconds, a.Seconds) })
+func slowest(succeeded []contract.Result) []contract.Result {
+	slices.SortStableFunc(succeeded, func(a, b contract.Result) int { return cmp.Compare(b.Seconds, a.Seconds) })
 	shown := []contract.Result{}
-	for _, result := range well[:min(len(well), maxSlowest)] {
+	for _, result := range succeeded[:min(len(succeeded), maxSlowest)] {
 		result.Message = ""
 		shown = append(shown, result)
 	}
@@ -91,10 +90,10 @@ func slowest(well []contract.Result) []contract.Result {
 }
 
 // sentence sums the rollout up.
-func sentence(in contract.ReportInput, counts map[contract.Outcome]int, well, total int) string {
-	text := fmt.Sprintf("%s: %d of %d targets ended well", in.Plan.Run.Resource, well, total)
+func sentence(in contract.ReportInput, counts map[contract.Outcome]int, succeeded, total int) string {
+	text := fmt.Sprintf("%s: %d of %d targets succeeded", in.Plan.Run.Resource, succeeded, total)
 	var parts []string
-	for _, outcome := range metrics.Outcomes() {
+	for _, outcome := range contract.Outcomes() {
 		if counts[outcome] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[outcome], outcome))
 		}

@@ -1,9 +1,11 @@
 package contract
 
+import "slices"
+
 // Outcome is how one target ended.
 type Outcome string
 
-// The outcomes. Ready, Applied, Unchanged, Deleted and Found are good ends.
+// The outcomes. Ready, Applied, Unchanged, Deleted and Found are successes.
 const (
 	// OutcomeReady: the resource was created or changed, and the operator
 	// reported it Ready in this form.
@@ -29,14 +31,17 @@ const (
 	OutcomeStopped Outcome = "Stopped"
 )
 
-// Well says whether a target that ended so counts as a success.
-func (o Outcome) Well() bool {
-	switch o {
-	case OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound:
-		return true
-	}
-	return false
+// successes are the outcomes of targets that succeeded; a target with any other
+// counts against rollout.maxFailures.
+var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound}
+
+// Outcomes returns every outcome, successes first.
+func Outcomes() []Outcome {
+	return append(slices.Clone(successes), OutcomeFailed, OutcomeTimedOut, OutcomeStopped, OutcomeNotStarted)
 }
+
+// Succeeded says whether a target with this outcome counts as a success.
+func (o Outcome) Succeeded() bool { return slices.Contains(successes, o) }
 
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
@@ -47,7 +52,7 @@ type Result struct {
 	// Generation is the object's generation that was applied and, with outcome
 	// Ready or Unchanged, reported Ready.
 	Generation int64 `json:"generation,omitempty"`
-	// Error is the error's name when the target did not end well.
+	// Error is the error's name when the target did not succeed.
 	Error string `json:"error,omitempty"`
 	// Message says in words how the target ended.
 	Message string `json:"message,omitempty"`
@@ -60,7 +65,7 @@ type Status string
 
 // The statuses.
 const (
-	// StatusSucceeded: no more targets ended badly than allowed.
+	// StatusSucceeded: no more targets failed than rollout.maxFailures allows.
 	StatusSucceeded Status = "Succeeded"
 	// StatusFailed: more did, or the rollout itself broke.
 	StatusFailed Status = "Failed"
@@ -88,11 +93,11 @@ type Answer struct {
 	// that occurred.
 	Total  int             `json:"total"`
 	Counts map[Outcome]int `json:"counts"`
-	// Failed lists targets that did not end well, those with an error of their
-	// own first; FailedOmitted says how many more the full report holds.
+	// Failed lists targets that did not succeed, those with an error of their own
+	// first; FailedOmitted says how many more the full report holds.
 	Failed        []Result `json:"failed"`
 	FailedOmitted int      `json:"failedOmitted"`
-	// Slowest lists the targets that took longest to end well, slowest first.
+	// Slowest lists the targets that took longest to succeed, slowest first.
 	Slowest []Result `json:"slowest"`
 	// Report is the s3:// URI of the full report: a JSON array of every
 	// target's [Result]. A duplicate has none of its own.

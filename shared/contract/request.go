@@ -28,12 +28,12 @@ type Request struct {
 	// Rollout says how fast to go and how much may go wrong.
 	Rollout *RolloutOptions `json:"rollout,omitempty"`
 
-	// Retry runs again what did not end well in an earlier execution. Not
-	// supported yet.
+	// Retry runs again the targets of an earlier execution that did not succeed.
+	// Not supported yet.
 	Retry *RetryOptions `json:"retry,omitempty"`
 
 	// IdempotencyKey makes a repeated start a no-op: of all executions with the
-	// same key, the first does the work, and the others end well at once with
+	// same key, the first does the work, and the others succeed at once with
 	// status Duplicate. The first keeps the key even if it fails. The same key
 	// with another request is refused. 1 to [MaxIdempotencyKey] bytes; a key is
 	// remembered as long as the run bucket keeps its objects.
@@ -59,17 +59,9 @@ const (
 	MaxIdempotencyKey = 512
 )
 
-// Operation is what to do with the resource.
+// Operation names what to do with the resource: see package operation for the
+// list.
 type Operation string
-
-// The operations. Only [OperationApply] is supported yet.
-const (
-	OperationApply   Operation = "apply"
-	OperationCreate  Operation = "create"
-	OperationReplace Operation = "replace"
-	OperationGet     Operation = "get"
-	OperationDelete  Operation = "delete"
-)
 
 // TargetSelector names one cluster, or selects several.
 type TargetSelector struct {
@@ -135,7 +127,7 @@ type RolloutOptions struct {
 	// MaxConcurrency is how many targets are worked on at once, 1 to 1,000, by
 	// default 50. Each one that waits keeps one Lambda invocation busy.
 	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
-	// MaxFailures is how many targets may end badly before no new target is
+	// MaxFailures is how many targets may fail before no new target is
 	// started: a count such as 3, or a share of all targets such as "10%",
 	// rounded down. The default is 0.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`

@@ -80,7 +80,7 @@ type PlanOutput struct {
 	Total int `json:"total"`
 	// MaxConcurrency is how many targets are worked on at once.
 	MaxConcurrency int `json:"maxConcurrency"`
-	// MaxFailures is how many targets may end badly, as a count.
+	// MaxFailures is how many targets may fail, as a count.
 	MaxFailures int `json:"maxFailures"`
 }
 

@@ -2,8 +2,6 @@
 // that reports them and the dashboard that shows them.
 package metrics
 
-import "github.com/crossapply/crossapply/shared/contract"
-
 // Namespace is where CloudWatch files the metrics.
 const Namespace = "CrossApply"
 
@@ -21,14 +19,6 @@ const (
 	// StateMachine is the state machine's name: there may be more than one in an
 	// account and Region.
 	StateMachine = "StateMachine"
-	// Outcome is the outcome of the targets.
+	// Outcome is the outcome of the targets: one of contract.Outcomes.
 	Outcome = "Outcome"
 )
-
-// Outcomes are the values of the dimension Outcome, good ends first.
-func Outcomes() []contract.Outcome {
-	return []contract.Outcome{
-		contract.OutcomeReady, contract.OutcomeApplied, contract.OutcomeUnchanged, contract.OutcomeDeleted, contract.OutcomeFound,
-		contract.OutcomeFailed, contract.OutcomeTimedOut, contract.OutcomeStopped, contract.OutcomeNotStarted,
-	}
-}

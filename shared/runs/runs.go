@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 
 	"github.com/crossapply/crossapply/shared/fault"
 )
@@ -89,11 +91,16 @@ func (b Bucket) PutJSON(ctx context.Context, key string, value any) error {
 	return b.put(ctx, key, value, nil)
 }
 
-// PutJSONOnce writes value as an object unless there is one, and fails with
-// [fault.AlreadyExists] where there is.
+// PutJSONOnce writes value as an object unless there is one, and says whether it
+// did.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-func (b Bucket) PutJSONOnce(ctx context.Context, key string, value any) error {
-	return b.put(ctx, key, value, aws.String("*"))
+func (b Bucket) PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error) {
+	err = b.put(ctx, key, value, aws.String("*"))
+	var refused smithy.APIError
+	if errors.As(err, &refused) && refused.ErrorCode() == "PreconditionFailed" {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *string) error {
@@ -108,11 +115,9 @@ func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *str
 		ContentType: aws.String("application/json"),
 		IfNoneMatch: ifNoneMatch,
 	})
-	return fault.FromAWS(err, map[string]fault.Name{
-		"PreconditionFailed": fault.AlreadyExists,
-		// Two conditional writes at the same time: the same call tells who won.
-		"ConditionalRequestConflict": fault.AWSUnavailable,
-	}, "write "+b.URI(key))
+	// Two conditional writes at the same time: the same call tells who won.
+	names := map[string]fault.Name{"ConditionalRequestConflict": fault.AWSUnavailable}
+	return fault.FromAWS(err, names, "write "+b.URI(key))
 }
 
 // List returns all keys below a prefix.

@@ -48,19 +48,27 @@ func (f *fakeS3) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ .
 
 func TestPutJSONOnce(t *testing.T) {
 	tests := []struct {
-		code string
-		want fault.Name
+		code    string // of S3's error; "" is success
+		written bool
+		want    fault.Name
 	}{
-		{"PreconditionFailed", fault.AlreadyExists},
-		{"ConditionalRequestConflict", fault.AWSUnavailable},
-		{"SlowDown", fault.Throttled},
-		{"AccessDenied", fault.AWSError},
+		{code: "", written: true},
+		{code: "PreconditionFailed", written: false},
+		{code: "ConditionalRequestConflict", want: fault.AWSUnavailable},
+		{code: "SlowDown", want: fault.Throttled},
+		{code: "AccessDenied", want: fault.AWSError},
 	}
 	for _, test := range tests {
-		f := &fakeS3{err: &smithy.GenericAPIError{Code: test.code}}
-		err := runs.NewBucket(f, "b").PutJSONOnce(t.Context(), "claims/1.json", "mine")
-		if fault.NameOf(err) != test.want || aws.ToString(f.ifNoneMatch) != "*" {
-			t.Errorf("%s: got %v with If-None-Match %v", test.code, err, f.ifNoneMatch)
+		f := &fakeS3{}
+		if test.code != "" {
+			f.err = &smithy.GenericAPIError{Code: test.code}
+		}
+		written, err := runs.NewBucket(f, "b").PutJSONOnce(t.Context(), "claims/1.json", "mine")
+		if written != test.written || (err != nil) != (test.want != "") || err != nil && fault.NameOf(err) != test.want {
+			t.Errorf("%q: written %t, %v", test.code, written, err)
+		}
+		if aws.ToString(f.ifNoneMatch) != "*" {
+			t.Errorf("%q: If-None-Match is %q", test.code, aws.ToString(f.ifNoneMatch))
 		}
 	}
 	f := &fakeS3{}

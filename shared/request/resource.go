@@ -1,4 +1,4 @@
-package main
+package request
 
 import (
 	"encoding/json"
@@ -26,25 +26,39 @@ var (
 	objectName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$`)
 )
 
-// checkResource reads the resource and takes out what only the cluster writes,
+// parseResource reads the resource and takes out what only the cluster writes,
 // so that an object read from a cluster can be given as it came.
-func checkResource(raw json.RawMessage, path *field.Path) (map[string]any, contract.ResourceRef, field.ErrorList) {
-	var ref contract.ResourceRef
+func parseResource(raw json.RawMessage, path *field.Path) (map[string]any, contract.ResourceRef, field.ErrorList) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return nil, ref, field.ErrorList{field.Required(path, "give the object to apply")}
+		return nil, contract.ResourceRef{}, field.ErrorList{field.Required(path, "give the object to apply")}
 	}
 	if len(raw) > contract.MaxResourceBytes {
-		return nil, ref, field.ErrorList{field.Invalid(path, field.OmitValueType{},
-			fmt.Sprintf("is %d bytes of JSON: at most %d are taken", len(raw), contract.MaxResourceBytes))}
+		return nil, contract.ResourceRef{}, field.ErrorList{field.Invalid(path, field.OmitValueType{},
+			fmt.Sprintf("is %d bytes of JSON: at most %d are accepted", len(raw), contract.MaxResourceBytes))}
 	}
-	object := &unstructured.Unstructured{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &object.Object); err != nil {
-		return nil, ref, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be a Kubernetes object")}
+	object := map[string]any{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &object); err != nil {
+		return nil, contract.ResourceRef{}, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be a Kubernetes object")}
 	}
+	ref, problems := parseResourceRef(object, path)
+	if ref.APIVersion == "v1" && ref.Kind == "Secret" {
+		problems = append(problems, field.Forbidden(path.Child("kind"),
+			"an execution's input can be read in its history: keep secrets in a secret store and let the resource name them"))
+	}
+	problems = append(problems, inexact(object, path)...)
+	if len(problems) > 0 {
+		return nil, ref, problems
+	}
+	strip(object)
+	return object, ref, nil
+}
+
+// parseResourceRef reads what names an object.
+func parseResourceRef(object map[string]any, path *field.Path) (contract.ResourceRef, field.ErrorList) {
 	var problems field.ErrorList
 	text := func(pattern *regexp.Regexp, required bool, must string, keys ...string) string {
 		at := path.Child(keys[0], keys[1:]...)
-		value, found, err := unstructured.NestedString(object.Object, keys...)
+		value, found, err := unstructured.NestedString(object, keys...)
 		switch {
 		case err != nil:
 			problems = append(problems, field.Invalid(at, field.OmitValueType{}, "must be a string"))
@@ -57,25 +71,18 @@ func checkResource(raw json.RawMessage, path *field.Path) (map[string]any, contr
 		}
 		return value
 	}
-	ref.APIVersion = text(apiVersion, true, "must be an API version such as kafka.strimzi.io/v1beta2", "apiVersion")
-	ref.Kind = text(kind, true, "must be a kind such as KafkaTopic", "kind")
-	ref.Name = text(objectName, true, "must be an object's name (an apply needs one; generateName cannot be applied)", "metadata", "name")
-	ref.Namespace = text(namespace, false, "must be a namespace's name", "metadata", "namespace")
-	if ref.APIVersion == "v1" && ref.Kind == "Secret" {
-		problems = append(problems, field.Forbidden(path.Child("kind"),
-			"an execution's input can be read in its history: keep secrets in a secret store and let the resource name them"))
+	ref := contract.ResourceRef{
+		APIVersion: text(apiVersion, true, "must be an API version such as kafka.strimzi.io/v1beta2", "apiVersion"),
+		Kind:       text(kind, true, "must be a kind such as KafkaTopic", "kind"),
+		Name:       text(objectName, true, "must be an object's name (an apply needs one; generateName cannot be applied)", "metadata", "name"),
+		Namespace:  text(namespace, false, "must be a namespace's name", "metadata", "namespace"),
 	}
-	problems = append(problems, inexact(object.Object, path)...)
-	if len(problems) > 0 {
-		return nil, ref, problems
-	}
-	strip(object.Object)
-	return object.Object, ref, nil
+	return ref, problems
 }
 
-// maxExact is the largest magnitude below which every whole number survives
-// JSONata, whose numbers are IEEE doubles: the request passed through it on its
-// way here, so a larger one may be another by now.
+// maxExact is the magnitude below which JSONata keeps every whole number: its
+// numbers are IEEE doubles. A request passes through JSONata before it is read
+// here, so a larger number may have been rounded.
 const maxExact = 1 << 53
 
 // inexact returns the numbers in value that may have been rounded.

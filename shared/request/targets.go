@@ -1,4 +1,4 @@
-package main
+package request
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ var (
 	clusterName = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
 )
 
-func checkTargets(selectors []contract.TargetSelector, partition string, path *field.Path) ([]contract.Target, field.ErrorList) {
+func parseTargets(selectors []contract.TargetSelector, partition string, path *field.Path) ([]contract.Target, field.ErrorList) {
 	if len(selectors) == 0 {
 		return nil, field.ErrorList{field.Required(path, "name at least one target: account, region and cluster")}
 	}
@@ -30,11 +30,15 @@ func checkTargets(selectors []contract.TargetSelector, partition string, path *f
 	seen := make(map[contract.Target]int, len(selectors))
 	for i, s := range selectors {
 		t := contract.Target{Account: s.Account, Region: s.Region, Cluster: s.Cluster}
-		problems = append(problems, checkTarget(t, partition, path.Index(i))...)
-		if first, twice := seen[t]; twice {
-			problems = append(problems, field.Invalid(path.Index(i), shorten(t.String()), fmt.Sprintf("repeats %s", path.Index(first))))
+		targets[i] = t
+		if invalid := checkTarget(t, partition, path.Index(i)); len(invalid) > 0 {
+			problems = append(problems, invalid...)
+			continue
 		}
-		seen[t], targets[i] = i, t
+		if first, twice := seen[t]; twice {
+			problems = append(problems, field.Invalid(path.Index(i), t.String(), fmt.Sprintf("repeats %s", path.Index(first))))
+		}
+		seen[t] = i
 	}
 	return targets, problems
 }
