@@ -30,7 +30,7 @@ func waiting(window, pause int) asltest.Reply {
 	return asltest.Output(fmt.Sprintf(`{"status": "Progressing", "message": "not yet", "window": %d, "pauseSeconds": %d}`, window, pause))
 }
 
-// script is what the functions reply; those that are nil do well.
+// script is what the functions reply; one that is nil succeeds.
 type script struct {
 	plan, resolve, apply, poll, report asltest.Function
 	targets                            []string
@@ -40,10 +40,10 @@ type script struct {
 func (s script) run(t *testing.T) asltest.Outcome {
 	t.Helper()
 	values, functions := map[string]string{}, asltest.Functions{}
-	add := func(name string, scripted asltest.Function, well string) {
+	add := func(name string, scripted asltest.Function, success string) {
 		values[name+"FunctionArn"] = name
 		if scripted == nil {
-			scripted = asltest.Replies(asltest.Output(well))
+			scripted = asltest.Replies(asltest.Output(success))
 		}
 		functions[name] = scripted
 	}
@@ -75,13 +75,13 @@ func expectRoute(t *testing.T, what string, got, want []string) {
 }
 
 var (
-	wellRoute  = []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rolled out"}
-	readyRoute = []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Poll resource", "Ready?", "Target done"}
+	succeededRoute = []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rolled out"}
+	readyRoute     = []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Poll resource", "Ready?", "Target done"}
 )
 
 func TestReadyAtOnce(t *testing.T) {
 	out := script{}.run(t)
-	expectRoute(t, "the execution", out.Route, wellRoute)
+	expectRoute(t, "the execution", out.Route, succeededRoute)
 	expectRoute(t, "the target", out.Children[0].Route, readyRoute)
 	if out.Status != types.ExecutionStatusSucceeded || out.Output != `{"status":"Succeeded","total":1}` {
 		t.Errorf("%s with %s", out.Status, out.Output)
@@ -222,7 +222,7 @@ func TestWithinTheBudget(t *testing.T) {
 			return asltest.Output(resolved)
 		},
 	}.run(t)
-	expectRoute(t, "the execution", out.Route, wellRoute)
+	expectRoute(t, "the execution", out.Route, succeededRoute)
 	var failed int
 	for _, child := range out.Children {
 		if child.Status == types.ExecutionStatusFailed {
@@ -253,7 +253,7 @@ func TestRefusedRequest(t *testing.T) {
 // A function that hangs ends by its state's timeout, and hurts only its target.
 func TestHangingFunction(t *testing.T) {
 	out := script{maxFailures: 1, poll: asltest.Replies(asltest.Hang())}.run(t)
-	expectRoute(t, "the execution", out.Route, wellRoute)
+	expectRoute(t, "the execution", out.Route, succeededRoute)
 	if out.Children[0].Error != "States.Timeout" {
 		t.Errorf("the target ended with %s", out.Children[0].Error)
 	}

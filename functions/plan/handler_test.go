@@ -145,7 +145,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// Through the function's edge, whatever bytes arrive end in the named error.
+// Through the function's edge, any payload that is no request ends in the named error.
 func TestEdgeNamesBadEvents(t *testing.T) {
 	handler := edge.New("plan", t.Output(), Planner{store: bucket{}, partition: "aws"}.Handle)
 	for _, payload := range []string{"", "{", "[]", "7", `{"execution": 7}`, `{"request": {}}`} {

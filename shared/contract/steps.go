@@ -62,7 +62,7 @@ type PlanInput struct {
 	// Execution and Name are the ARN and the name of the execution.
 	Execution string `json:"execution"`
 	Name      string `json:"name"`
-	// Request is the execution's input as it came: a [Request] if all is well.
+	// Request is the execution's input as it was given.
 	Request json.RawMessage `json:"request"`
 }
 

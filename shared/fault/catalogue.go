@@ -19,7 +19,7 @@ var catalogue = map[Name]Entry{
 	},
 	ClusterNotActive: {
 		When: "the cluster's status is neither ACTIVE nor UPDATING: it is being created or deleted, or has failed",
-		Do:   "Wait until the cluster is ACTIVE, then retry the targets that did not end well.",
+		Do:   "Wait until the cluster is ACTIVE, then retry the targets that did not succeed.",
 	},
 	ClusterUnreachable: {
 		When:  "the cluster's API server does not answer, or its certificate is not signed by the cluster's CA",
@@ -84,7 +84,7 @@ var catalogue = map[Name]Entry{
 		Do:   "Check that the operator runs and writes the condition, or allow more time.",
 	},
 	RolloutFailed: {
-		When: "more targets did not end well than rollout.maxFailures allows; the cause is the answer",
+		When: "more targets failed than rollout.maxFailures allows; the cause is the answer",
 		Do:   "Read the answer's failed targets, mend them, and start again.",
 	},
 	Internal: {

@@ -90,7 +90,7 @@ func texts(problems field.ErrorList) []string {
 	return all
 }
 
-// Whatever bytes come, they are read or refused with a path.
+// Any text is read, or refused with a path.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add(`{"members": [{"id": 1}, 2, [3]], "size": {}}`)
 	f.Add(`{"name": 1, "name": 2`)
