@@ -256,7 +256,7 @@ func testObservability(t *testing.T, s synthesis) {
 		return fmt.Sprint([]any{metrics.Namespace, name, metrics.Outcome, outcome, metrics.StateMachine, s.config.Name})
 	}
 	wanted := []string{ended(metrics.TargetSeconds, "Ready")}
-	for _, outcome := range metrics.Outcomes() {
+	for _, outcome := range contract.Outcomes() {
 		wanted = append(wanted, ended(metrics.Targets, string(outcome)))
 	}
 	for _, metric := range wanted {

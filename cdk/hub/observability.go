@@ -71,7 +71,7 @@ func (h *hub) ended(name string, outcome contract.Outcome, statistic, label stri
 
 func (h *hub) outcomeGraph() cw.IWidget {
 	var lines []cw.IMetric
-	for _, outcome := range metrics.Outcomes() {
+	for _, outcome := range contract.Outcomes() {
 		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
 	}
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{

@@ -1,5 +1,5 @@
-// Command apply is a target's second step: it applies the resource to the
-// cluster, once.
+// Command apply is a target's second step: it does the operation on the cluster,
+// once.
 package main
 
 import (
@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -21,7 +23,7 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, error)
 }
 
-// Applier applies the resource.
+// Applier does the operation on targets.
 type Applier struct {
 	auth  *eksauth.Authenticator
 	store func(bucket string) Store
@@ -36,9 +38,13 @@ type Applier struct {
 	}
 }
 
-// Handle applies the resource to the target's cluster. It may safely be called
-// again: an apply is idempotent.
+// Handle does the operation on the target's cluster. It may safely be called
+// again: an action can be repeated.
 func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.ApplyOutput, error) {
+	op, err := operation.Of(in.Run.Operation)
+	if err != nil {
+		return contract.ApplyOutput{}, err
+	}
 	object, err := a.resource(ctx, in.Run)
 	if err != nil {
 		return contract.ApplyOutput{}, err
@@ -51,17 +57,24 @@ func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	applied, err := client.Apply(ctx, object, in.Mapping, in.Run.Apply)
+	var applied contract.Applied
+	err = client.Do(ctx, op, in.Run.Resource, in.Mapping, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
+		applied, err = op.Act(ctx, api, object, in.Run.Apply)
+		return err
+	})
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	edge.Logger(ctx).Info("applied", "change", applied.Change, "uid", applied.UID, "generation", applied.Generation)
+	edge.Logger(ctx).Info(string(op.Name), "change", applied.Change, "uid", applied.UID, "generation", applied.Generation)
 	out := contract.ApplyOutput{
 		Applied:  applied,
 		Deadline: a.now().Add(time.Duration(in.Run.Ready.TimeoutSeconds) * time.Second).UTC(),
 	}
-	if in.Run.Apply.DryRun {
-		out.Result = dryRunResult(in.Target, applied)
+	if !op.Waits(in.Run) {
+		out.Result = &contract.Result{Target: in.Target, Outcome: op.Outcome(applied, false), Change: applied.Change}
+		if in.Run.Apply.DryRun {
+			out.Result.Message = "dry run: the cluster would accept the resource, and kept nothing"
+		}
 	}
 	return out, nil
 }
@@ -80,13 +93,4 @@ func (a *Applier) resource(ctx context.Context, run contract.Run) (*unstructured
 		return nil, fmt.Errorf("read the resource of %s: %w", run.Name, err)
 	}
 	return object, nil
-}
-
-func dryRunResult(target contract.Target, applied contract.Applied) *contract.Result {
-	outcome := contract.OutcomeApplied
-	if applied.Change == contract.Unchanged {
-		outcome = contract.OutcomeUnchanged
-	}
-	return &contract.Result{Target: target, Outcome: outcome, Change: applied.Change,
-		Message: "dry run: the cluster would take the resource, and kept nothing"}
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
@@ -30,9 +30,13 @@ type Poller struct {
 
 // Handle watches the resource until it is Ready or has failed, or the window or
 // the target's time is over. Ready and progressing are results; the rest are
-// errors: [fault.ResourceFailed], [fault.ReadyTimeout], [fault.NotFound] where
-// the object is gone, or as [kube.Fault] says.
+// errors: [fault.ResourceFailed], [fault.ReadyTimeout], what the operation's
+// judgement ends the wait with, or as [kube.Fault] says.
 func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.PollOutput, error) {
+	op, err := operation.Of(in.Run.Operation)
+	if err != nil {
+		return contract.PollOutput{}, err
+	}
 	token, err := p.auth.Token(ctx, in.Run, in.Target)
 	if err != nil {
 		return contract.PollOutput{}, err
@@ -41,37 +45,27 @@ func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.Pol
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	seen := sighting{uid: types.UID(in.Applied.UID), rule: readiness.Rule{
-		Condition: in.Run.Ready.Condition, Generation: in.Applied.Generation}}
+	var verdict readiness.Verdict
+	var ended error
+	see := func(object *unstructured.Unstructured) (done bool) {
+		verdict, ended = op.Judge(object, in)
+		return ended != nil || verdict.State != readiness.Progressing
+	}
 	// The target's last window ends with its time.
 	window := min(p.window, in.Deadline.Sub(p.now()))
-	if err := client.Follow(ctx, window, in.Run.Resource, in.Mapping, seen.see); err != nil {
+	if err := client.Follow(ctx, window, in.Run.Resource, in.Mapping, see); err != nil {
 		return contract.PollOutput{}, p.outOfTime(in, err)
 	}
-	return p.conclude(ctx, in, seen)
+	if ended != nil {
+		return contract.PollOutput{}, ended
+	}
+	verdict.Message = fault.Shorten(verdict.Message, maxMessage)
+	return p.conclude(ctx, op, in, verdict)
 }
 
 // maxMessage bounds, in bytes, what is repeated of a condition's message, which
 // may be 32 KiB.
 const maxMessage = 600
-
-// sighting is what a window saw last.
-type sighting struct {
-	uid     types.UID
-	rule    readiness.Rule
-	gone    bool
-	verdict readiness.Verdict
-}
-
-func (s *sighting) see(object *unstructured.Unstructured) (done bool) {
-	s.gone = object == nil || object.GetUID() != s.uid
-	if s.gone {
-		return true
-	}
-	s.verdict = readiness.Of(object, s.rule)
-	s.verdict.Message = fault.Shorten(s.verdict.Message, maxMessage)
-	return s.verdict.State != readiness.Progressing
-}
 
 // outOfTime turns an error that a retry might help into the end of the target's
 // time, once that is over.
@@ -83,39 +77,33 @@ func (p Poller) outOfTime(in contract.PollInput, err error) error {
 		in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, err)
 }
 
-func (p Poller) conclude(ctx context.Context, in contract.PollInput, seen sighting) (contract.PollOutput, error) {
+func (p Poller) conclude(ctx context.Context, op operation.Operation, in contract.PollInput, verdict readiness.Verdict) (contract.PollOutput, error) {
 	resource, log := in.Run.Resource, edge.Logger(ctx)
 	remaining := in.Deadline.Sub(p.now())
 	switch {
-	case seen.gone:
-		return contract.PollOutput{}, fault.New(fault.NotFound,
-			"%s: %s is gone: somebody deleted it, or replaced it by another, after it was applied", in.Target, resource)
-	case seen.verdict.State == readiness.Failed:
-		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready: %s", in.Target, resource, seen.verdict.Message)
-	case seen.verdict.State == readiness.Ready:
-		log.Info("ready", "generation", in.Applied.Generation, "unproven", seen.verdict.Unproven)
-		return contract.PollOutput{Status: string(readiness.Ready), Message: seen.verdict.Message, Window: in.Window + 1, Result: result(in, seen.verdict)}, nil
+	case verdict.State == readiness.Failed:
+		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready: %s", in.Target, resource, verdict.Message)
+	case verdict.State == readiness.Ready:
+		log.Info("ready", "generation", in.Applied.Generation, "unproven", verdict.Unproven)
+		return contract.PollOutput{Status: string(readiness.Ready), Message: verdict.Message, Window: in.Window + 1, Result: result(op, in, verdict)}, nil
 	case remaining <= 0:
 		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds: %s",
-			in.Target, resource, in.Run.Ready.TimeoutSeconds, seen.verdict.Message)
+			in.Target, resource, in.Run.Ready.TimeoutSeconds, verdict.Message)
 	}
-	log.Info("progressing", "message", seen.verdict.Message, "window", in.Window)
+	log.Info("progressing", "message", verdict.Message, "window", in.Window)
 	return contract.PollOutput{
 		Status:       string(readiness.Progressing),
-		Message:      seen.verdict.Message,
+		Message:      verdict.Message,
 		Window:       in.Window + 1,
 		PauseSeconds: p.pause(in.Window, remaining),
 	}, nil
 }
 
-func result(in contract.PollInput, verdict readiness.Verdict) *contract.Result {
-	outcome := contract.OutcomeReady
-	if in.Applied.Change == contract.Unchanged {
-		outcome = contract.OutcomeUnchanged
-	}
+func result(op operation.Operation, in contract.PollInput, verdict readiness.Verdict) *contract.Result {
 	message := verdict.Message
 	if verdict.Unproven {
 		message += fmt.Sprintf(" (the operator does not say for which generation; %d was applied)", in.Applied.Generation)
 	}
-	return &contract.Result{Target: in.Target, Outcome: outcome, Change: in.Applied.Change, Generation: in.Applied.Generation, Message: message}
+	return &contract.Result{Target: in.Target, Outcome: op.Outcome(in.Applied, true), Change: in.Applied.Change,
+		Generation: in.Applied.Generation, Message: message}
 }

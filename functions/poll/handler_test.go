@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
@@ -28,35 +27,38 @@ func input(change contract.Change, remaining time.Duration) contract.PollInput {
 }
 
 func TestConclude(t *testing.T) {
+	apply, err := operation.Of(operation.Apply)
+	if err != nil {
+		t.Fatal(err)
+	}
 	progressing := readiness.Verdict{State: readiness.Progressing, Message: "Ready=False (Creating)"}
 	tests := []struct {
-		name     string
-		in       contract.PollInput
-		sighting sighting
-		status   string
-		outcome  contract.Outcome
-		err      fault.Name
-		says     string
+		name    string
+		in      contract.PollInput
+		verdict readiness.Verdict
+		status  string
+		outcome contract.Outcome
+		err     fault.Name
+		says    string
 	}{
-		{name: "ready", in: input(contract.Configured, time.Minute), sighting: sighting{verdict: readiness.Verdict{State: readiness.Ready, Message: "Ready=True"}},
+		{name: "ready", in: input(contract.Configured, time.Minute), verdict: readiness.Verdict{State: readiness.Ready, Message: "Ready=True"},
 			status: "Ready", outcome: contract.OutcomeReady, says: "Ready=True"},
-		{name: "ready and unchanged", in: input(contract.Unchanged, time.Minute), sighting: sighting{verdict: readiness.Verdict{State: readiness.Ready}},
+		{name: "ready and unchanged", in: input(contract.Unchanged, time.Minute), verdict: readiness.Verdict{State: readiness.Ready},
 			status: "Ready", outcome: contract.OutcomeUnchanged},
-		{name: "ready, just in time", in: input(contract.Created, -time.Second), sighting: sighting{verdict: readiness.Verdict{State: readiness.Ready}},
+		{name: "ready, just in time", in: input(contract.Created, -time.Second), verdict: readiness.Verdict{State: readiness.Ready},
 			status: "Ready", outcome: contract.OutcomeReady},
-		{name: "ready, for who knows which generation", in: input(contract.Created, time.Minute), sighting: sighting{verdict: readiness.Verdict{State: readiness.Ready, Unproven: true}},
+		{name: "ready, without a generation", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Ready, Unproven: true},
 			status: "Ready", outcome: contract.OutcomeReady, says: "does not say for which generation; 3 was applied"},
-		{name: "progressing", in: input(contract.Created, time.Minute), sighting: sighting{verdict: progressing}, status: "Progressing"},
-		{name: "out of time", in: input(contract.Created, 0), sighting: sighting{verdict: progressing},
+		{name: "progressing", in: input(contract.Created, time.Minute), verdict: progressing, status: "Progressing"},
+		{name: "out of time", in: input(contract.Created, 0), verdict: progressing,
 			err: fault.ReadyTimeout, says: "not Ready within 60 seconds: Ready=False (Creating)"},
-		{name: "failed", in: input(contract.Created, time.Minute), sighting: sighting{verdict: readiness.Verdict{State: readiness.Failed, Message: "Stalled=True"}},
+		{name: "failed", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Failed, Message: "Stalled=True"},
 			err: fault.ResourceFailed, says: "Stalled=True"},
-		{name: "gone", in: input(contract.Created, time.Minute), sighting: sighting{gone: true}, err: fault.NotFound, says: "somebody deleted it"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := Poller{now: func() time.Time { return noon }, random: func() float64 { return 0 }}
-			out, err := p.conclude(t.Context(), test.in, test.sighting)
+			out, err := p.conclude(t.Context(), apply, test.in, test.verdict)
 			if test.err != "" {
 				if fault.NameOf(err) != test.err || !strings.HasPrefix(err.Error(), test.in.Target.String()+": ") || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("got %s: %v", fault.NameOf(err), err)
@@ -96,22 +98,5 @@ func TestOutOfTime(t *testing.T) {
 		if got := p.outOfTime(input(contract.Created, test.remaining), test.err); fault.NameOf(got) != test.want || !strings.Contains(got.Error(), test.err.Error()) {
 			t.Errorf("%v with %s left: got %v", test.err, test.remaining, got)
 		}
-	}
-}
-
-// An object of the same name that somebody made anew is not the one applied.
-func TestSightingKnowsTheObject(t *testing.T) {
-	s := sighting{uid: "u", rule: readiness.Rule{Condition: "Ready"}}
-	object := &unstructured.Unstructured{Object: map[string]any{}}
-	object.SetUID("u")
-	if s.see(object) || s.gone {
-		t.Error("the object that was applied counts as gone")
-	}
-	object.SetUID("another")
-	if !s.see(object) || !s.gone {
-		t.Error("another object of the same name is taken for the one applied")
-	}
-	if !s.see(nil) || !s.gone {
-		t.Error("no object is not gone")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // EKS is what resolve needs of EKS; *eks.Client is one.
@@ -33,6 +34,10 @@ type Resolver struct {
 
 // Handle finds the target's cluster and proves access to it.
 func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.ResolveOutput, error) {
+	op, err := operation.Of(in.Run.Operation)
+	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
 	cluster, err := r.describe(ctx, in)
 	if err != nil {
 		return contract.ResolveOutput{}, err
@@ -49,22 +54,12 @@ func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.Resolv
 	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
-	if err := client.Review(ctx, in.Run.Resource, mapping, verbs(in.Run)); err != nil {
+	// Exactly what the later steps will use.
+	if err := client.Review(ctx, in.Run.Resource, mapping, op.VerbsOf(in.Run)); err != nil {
 		return contract.ResolveOutput{}, err
 	}
 	edge.Logger(ctx).Info("resolved", "endpoint", cluster.Endpoint, "version", cluster.Version, "resource", mapping.Plural)
 	return contract.ResolveOutput{Cluster: cluster, Mapping: mapping}, nil
-}
-
-// verbs returns exactly what the later steps will use: a server-side apply is a
-// patch that the API server also checks as a create where the object is new,
-// and poll lists and watches.
-func verbs(run contract.Run) []string {
-	verbs := []string{"get", "create", "patch"}
-	if !run.Apply.DryRun {
-		verbs = append(verbs, "list", "watch")
-	}
-	return verbs
 }
 
 func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Cluster, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,14 +91,5 @@ func TestDescribe(t *testing.T) {
 				t.Errorf("got %s: %v, want %s", fault.NameOf(err), err, test.want)
 			}
 		})
-	}
-}
-
-func TestVerbs(t *testing.T) {
-	if got := verbs(contract.Run{}); !slices.Equal(got, []string{"get", "create", "patch", "list", "watch"}) {
-		t.Errorf("to apply and wait: %v", got)
-	}
-	if got := verbs(contract.Run{Apply: contract.ApplySettings{DryRun: true}}); !slices.Equal(got, []string{"get", "create", "patch"}) {
-		t.Errorf("for a dry run: %v", got)
 	}
 }

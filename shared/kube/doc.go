@@ -7,6 +7,6 @@
 // each function megabytes and milliseconds and gives it nothing.
 //
 // Errors come back named: [Fault] tells Kubernetes errors apart by status
-// reason, never by text. There is one exception, in apply.go, for an answer that
-// the API server does not mark in any other way.
+// reason, never by text. There is one exception, for an answer that the API server
+// does not mark in any other way.
 package kube

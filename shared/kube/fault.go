@@ -52,6 +52,9 @@ var byReason = map[metav1.StatusReason]fault.Name{
 }
 
 func nameOf(err error, status metav1.Status) fault.Name {
+	if mistyped(status) {
+		return fault.Invalid
+	}
 	if name, ok := byReason[apierrors.ReasonForError(err)]; ok {
 		return name
 	}
@@ -65,6 +68,16 @@ func nameOf(err error, status metav1.Status) fault.Name {
 	}
 	// An admission webhook that says no does so with a code of its own choice.
 	return fault.Invalid
+}
+
+// mistyped says that an apply holds a field that the kind's schema does not
+// know, or a value of another type. It is the commonest mistake in a resource,
+// and the one case in which an error must be told by its text: the API server
+// answers with 500 and no reason, as it does for a fault of its own.
+// https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go
+func mistyped(status metav1.Status) bool {
+	return status.Code == http.StatusInternalServerError && status.Reason == metav1.StatusReasonUnknown &&
+		strings.HasPrefix(status.Message, "failed to create typed patch object")
 }
 
 // messageOf returns the API server's words; for a server-side apply conflict,

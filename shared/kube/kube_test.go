@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,10 +24,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // How the functions behave on real API servers is tested through the whole
@@ -286,7 +289,15 @@ func TestForbiddenApply(t *testing.T) {
 				write(t, w, http.StatusOK, map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": map[string]any{"allowed": test.allowed}})
 			}
 		})
-		_, err := client.Apply(t.Context(), &unstructured.Unstructured{Object: topic("")}, topics, contract.ApplySettings{FieldManager: "crossapply"})
+		apply, err := operation.Of(operation.Apply)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"}
+		err = client.Do(t.Context(), apply, ref, topics, func(ctx context.Context, api dynamic.ResourceInterface) error {
+			_, err := apply.Act(ctx, api, &unstructured.Unstructured{Object: topic("")}, contract.ApplySettings{FieldManager: "crossapply"})
+			return err
+		})
 		if fault.NameOf(err) != test.want || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("got %s: %v", fault.NameOf(err), err)
 		}

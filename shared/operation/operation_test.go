@@ -4,8 +4,12 @@ import (
 	"slices"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/operation"
+	"github.com/crossapply/crossapply/shared/readiness"
 )
 
 func TestTable(t *testing.T) {
@@ -82,6 +86,28 @@ func TestApplyOutcome(t *testing.T) {
 		got := apply.Outcome(contract.Applied{Change: test.change}, test.waited)
 		if got != test.want || !slices.Contains(apply.Outcomes, got) {
 			t.Errorf("%s, waited %t: %s, want %s", test.change, test.waited, got, test.want)
+		}
+	}
+}
+
+// The wait is for the very object that was applied.
+func TestApplyJudgesTheObjectThatWasApplied(t *testing.T) {
+	apply, err := operation.Of(operation.Apply)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := contract.PollInput{Applied: contract.Applied{UID: "u", Generation: 1}}
+	in.Run.Ready.Condition = "Ready"
+	object := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{
+		"conditions": []any{map[string]any{"type": "Ready", "status": "True"}}}}}
+	object.SetUID("u")
+	if verdict, err := apply.Judge(object, in); err != nil || verdict.State != readiness.Ready {
+		t.Errorf("the object that was applied: %+v, %v", verdict, err)
+	}
+	object.SetUID("another")
+	for name, gone := range map[string]*unstructured.Unstructured{"deleted": nil, "replaced by another": object} {
+		if _, err := apply.Judge(gone, in); fault.NameOf(err) != fault.NotFound {
+			t.Errorf("%s: got %v, want %s", name, err, fault.NotFound)
 		}
 	}
 }
