@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-FUNCTIONS := plan resolve apply poll report
+# The functions are the folders below functions/; a test holds the deployment's
+# list to them.
+FUNCTIONS := $(notdir $(patsubst %/main.go,%,$(wildcard functions/*/main.go)))
 # The compiler's version is part of what it writes: another Go gets this one.
 GO_BUILD  := GOTOOLCHAIN=go1.26.8 CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags='-s -w -buildid='
 LINT      := go tool -modfile=.ci/lint.mod golangci-lint

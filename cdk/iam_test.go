@@ -11,6 +11,7 @@ import (
 	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/cdk/hub"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
 // The names of a deployment.
@@ -163,7 +164,7 @@ func (w world) needed() []act {
 		{role: callerRole, action: "events:PutTargets", resource: rule},
 		{role: callerRole, action: "events:DescribeRule", resource: rule},
 	}
-	for _, name := range []string{"plan", "resolve", "apply", "poll", "report"} {
+	for _, name := range deployment.FunctionNames() {
 		all = append(all,
 			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name)},
 			act{role: name, action: "logs:CreateLogStream", resource: logStream(name)},
@@ -210,7 +211,7 @@ func (w world) forbidden() []act {
 		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
 		{role: callerRole, action: "lambda:InvokeFunction", resource: function("apply")},
 	}
-	for _, name := range []string{"resolve", "apply", "poll"} {
+	for _, name := range functionsThat(reachTargets) {
 		all = append(all,
 			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/admin"},
 			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access-2"},
@@ -247,7 +248,7 @@ func testIAM(t *testing.T, s synthesis) {
 		acts, refusals = append(acts, more...), append(refusals, not...)
 	}
 	if s.config.VPC != nil {
-		for _, name := range []string{"resolve", "apply", "poll"} {
+		for _, name := range functionsThat(reachTargets) {
 			const action = "ec2:CreateNetworkInterface"
 			acts = append(acts, act{role: name, action: action, resource: "*"})
 			// The same from the function's own code.
@@ -303,13 +304,13 @@ func (w world) withKey() (needed, forbidden []act) {
 	}
 	add(&needed, "apply", via("s3"), decrypt)
 	add(&forbidden, "apply", via("s3"), encrypt, generate)
-	for _, role := range []string{"plan", "resolve", "apply", "poll"} {
+	for _, role := range functionsThat(haveEnvironment) {
 		add(&needed, role, via("lambda"), decrypt)
 	}
 	for _, role := range []string{"resolve", "poll"} {
 		add(&forbidden, role, via("s3"), decrypt, encrypt, generate)
 	}
-	for _, role := range []string{"plan", "resolve", "apply", "poll", "report", "workflow", "schedule", callerRole} {
+	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole) {
 		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
 	}
 	return needed, forbidden
@@ -336,7 +337,7 @@ func testAssume(t *testing.T, w world, s synthesis) {
 	external, wrong := s.config.ExternalID, "wrong"
 	for _, account := range s.config.Accounts {
 		role := "arn:aws:iam::" + account.ID + ":role/crossapply-access"
-		for _, name := range []string{"resolve", "apply", "poll"} {
+		for _, name := range functionsThat(reachTargets) {
 			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, true)
 			testClusters(t, w, session.Caller, account)
@@ -461,3 +462,17 @@ func checkQuotas(t *testing.T, template template, id string) {
 		t.Errorf("%s: %d characters of inline policies, %d managed policies", id, inline, managed)
 	}
 }
+
+// functionsThat returns the names of the functions of which something holds.
+func functionsThat(holds func(deployment.Function) bool) []string {
+	var names []string
+	for _, f := range deployment.Functions() {
+		if holds(f) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+func reachTargets(f deployment.Function) bool    { return f.ReachesTargets }
+func haveEnvironment(f deployment.Function) bool { return len(f.Environment) > 0 }

@@ -12,6 +12,9 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
 
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/metrics"
 	"github.com/crossapply/crossapply/statemachine"
 )
@@ -55,41 +58,19 @@ func testDefinition(t *testing.T, s synthesis) {
 	}
 }
 
-// stateTimeouts are the seconds after which the definition gives up a function.
-func stateTimeouts(t *testing.T) map[string]float64 {
-	t.Helper()
-	type state struct {
-		TimeoutSeconds float64
-		Arguments      struct{ FunctionName string }
-		ItemProcessor  struct{ States map[string]state }
-	}
-	var definition struct{ States map[string]state }
-	if err := json.Unmarshal([]byte(statemachine.Definition), &definition); err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]float64{}
-	var walk func(map[string]state)
-	walk = func(states map[string]state) {
-		for _, s := range states {
-			if name, ok := strings.CutSuffix(strings.TrimPrefix(s.Arguments.FunctionName, "${"), "FunctionArn}"); ok {
-				found[strings.ToLower(name)] = s.TimeoutSeconds
-			}
-			walk(s.ItemProcessor.States)
-		}
-	}
-	walk(definition.States)
-	return found
-}
-
+// Every function of the list is deployed as the list says.
 func testFunctions(t *testing.T, s synthesis) {
-	hub, states := s.hub(t), stateTimeouts(t)
-	if len(states) != 5 || len(hub.ofType("AWS::Lambda::Function")) != 5 {
-		t.Fatalf("want five functions: %v", states)
+	hub := s.hub(t)
+	if got, want := len(hub.ofType("AWS::Lambda::Function")), len(deployment.Functions()); got != want {
+		t.Fatalf("%d functions, want %d", got, want)
 	}
-	for name, limit := range states {
+	for _, want := range deployment.Functions() {
+		name, tuning := want.Name, s.config.Functions[want.Name]
 		f := hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-"+name)
-		if timeout := f.Properties["Timeout"].(float64); timeout >= limit {
-			t.Errorf("%s may run %v s, but its state gives up after %v s: the function must end first", name, timeout, limit)
+		f.want(t, want.TimeoutSeconds, "Timeout")
+		f.want(t, tuning.MemoryMB, "MemorySize")
+		if tuning.ReservedConcurrency > 0 {
+			f.want(t, tuning.ReservedConcurrency, "ReservedConcurrentExecutions")
 		}
 		f.want(t, "provided.al2023", "Runtime")
 		f.want(t, "bootstrap", "Handler")
@@ -100,24 +81,20 @@ func testFunctions(t *testing.T, s synthesis) {
 			t.Errorf("%s runs as %s", name, role)
 		}
 		hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/crossapply-"+name).want(t, s.config.Logs.RetentionDays, "RetentionInDays")
-		reaches := name == "resolve" || name == "apply" || name == "poll"
-		if reaches != (f.at("Environment", "Variables", "EXTERNAL_ID") == s.config.ExternalID) {
-			t.Errorf("%s: environment %v", name, f.at("Environment", "Variables"))
+		if want.ReachesTargets {
+			f.want(t, s.config.ExternalID, "Environment", "Variables", awsenv.ExternalID)
 		}
-		if inVPC := f.Properties["VpcConfig"] != nil; inVPC != (reaches && s.config.VPC != nil) {
+		if inVPC := f.Properties["VpcConfig"] != nil; inVPC != (want.ReachesTargets && s.config.VPC != nil) {
 			t.Errorf("%s: in a VPC: %v", name, inVPC)
 		}
+		var set []string
+		if f.Properties["Environment"] != nil {
+			set = slices.Sorted(maps.Keys(f.at("Environment", "Variables").(map[string]any)))
+		}
+		if !slices.Equal(set, slices.Sorted(slices.Values(want.Environment))) {
+			t.Errorf("%s has the environment variables %q, want %q", name, set, want.Environment)
+		}
 	}
-	poll := hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-poll")
-	poll.want(t, s.config.Functions.Poll.MemoryMB, "MemorySize")
-	if n := s.config.Functions.Poll.ReservedConcurrency; n > 0 {
-		poll.want(t, n, "ReservedConcurrentExecutions")
-	}
-	// A window must end before the function does, with time to answer.
-	if float64(s.config.PollWindowSeconds+30) > poll.Properties["Timeout"].(float64) {
-		t.Error("the poll window does not fit into the function's timeout")
-	}
-	hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-report").want(t, 512, "MemorySize")
 }
 
 func testBucket(t *testing.T, s synthesis) {

@@ -18,6 +18,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
 var update = flag.Bool("update", false, "write the golden templates anew")
@@ -78,7 +79,7 @@ func newApp(t *testing.T, dir string) awscdk.App {
 func standIns(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"plan", "resolve", "apply", "poll", "report"} {
+	for _, name := range deployment.FunctionNames() {
 		if err := os.WriteFile(filepath.Join(dir, name+".zip"), []byte("stand-in for "+name), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/statemachine"
 )
@@ -121,8 +122,53 @@ func TestEveryTaskRetries(t *testing.T) {
 	}
 }
 
+// The definition invokes every function of the deployment, and waits for each a
+// little longer than it may run: the function must end first, and say why.
+func TestFunctionsOfTheDefinition(t *testing.T) {
+	states := map[string]float64{} // the timeout of the state that invokes a function, by its placeholder
+	var walk func(value any)
+	walk = func(value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			if arguments, ok := value["Arguments"].(map[string]any); ok && arguments["FunctionName"] != nil {
+				name := strings.Trim(arguments["FunctionName"].(string), "${}")
+				states[name], _ = value["TimeoutSeconds"].(float64)
+			}
+			for _, inner := range value {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range value {
+				walk(inner)
+			}
+		}
+	}
+	walk(definition(t))
+	for _, f := range deployment.Functions() {
+		limit, invoked := states[f.Placeholder()]
+		if !invoked || float64(f.TimeoutSeconds) >= limit {
+			t.Errorf("%s may run %d s, but its state gives up after %v s", f.Name, f.TimeoutSeconds, limit)
+		}
+		delete(states, f.Placeholder())
+	}
+	if len(states) > 0 {
+		t.Errorf("states invoke functions that are not in the deployment: %v", states)
+	}
+}
+
+// The names that the definition and the deployment share.
+func TestNamesOfTheDefinition(t *testing.T) {
+	if !strings.Contains(statemachine.Definition, `"Label": "`+deployment.MapLabel+`"`) {
+		t.Errorf("the Map's Label is not %q", deployment.MapLabel)
+	}
+}
+
 func TestSubstitute(t *testing.T) {
-	want := []string{"ApplyFunctionArn", "PlanFunctionArn", "PollFunctionArn", "ReportFunctionArn", "ResolveFunctionArn"}
+	var want []string
+	for _, f := range deployment.Functions() {
+		want = append(want, f.Placeholder())
+	}
+	slices.Sort(want)
 	if got := statemachine.Placeholders(); !slices.Equal(got, want) {
 		t.Fatalf("placeholders %q, want %q", got, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/operation"
 )
 
@@ -49,8 +50,8 @@ func RBAC(resources []config.Resource) ([]byte, error) {
 }
 
 func roleAndBinding(namespace string, rules []rbac.PolicyRule) []any {
-	at := meta.ObjectMeta{Name: Group, Namespace: namespace}
-	subjects := []rbac.Subject{{APIGroup: rbac.GroupName, Kind: rbac.GroupKind, Name: Group}}
+	at := meta.ObjectMeta{Name: deployment.Group, Namespace: namespace}
+	subjects := []rbac.Subject{{APIGroup: rbac.GroupName, Kind: rbac.GroupKind, Name: deployment.Group}}
 	kind := func(name string) meta.TypeMeta {
 		return meta.TypeMeta{APIVersion: rbac.SchemeGroupVersion.String(), Kind: name}
 	}
@@ -58,12 +59,12 @@ func roleAndBinding(namespace string, rules []rbac.PolicyRule) []any {
 		return []any{
 			rbac.ClusterRole{TypeMeta: kind("ClusterRole"), ObjectMeta: at, Rules: rules},
 			rbac.ClusterRoleBinding{TypeMeta: kind("ClusterRoleBinding"), ObjectMeta: at, Subjects: subjects,
-				RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: Group}},
+				RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: deployment.Group}},
 		}
 	}
 	return []any{
 		rbac.Role{TypeMeta: kind("Role"), ObjectMeta: at, Rules: rules},
 		rbac.RoleBinding{TypeMeta: kind("RoleBinding"), ObjectMeta: at, Subjects: subjects,
-			RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "Role", Name: Group}},
+			RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "Role", Name: deployment.Group}},
 	}
 }

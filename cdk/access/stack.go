@@ -11,10 +11,8 @@ import (
 
 	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
-
-// Group is the Kubernetes group that access entries map the access role to.
-const Group = "crossapply"
 
 const description = "Gives the crossapply workflow access to EKS clusters of this account."
 
@@ -81,7 +79,7 @@ func (p part) build(scope constructs.Construct) {
 		entry := awseks.NewCfnAccessEntry(entries, jsii.String(cluster), &awseks.CfnAccessEntryProps{
 			ClusterName:      jsii.String(cluster),
 			PrincipalArn:     jsii.String(RoleARN(p.config, p.place.Account)),
-			KubernetesGroups: jsii.Strings(Group),
+			KubernetesGroups: jsii.Strings(deployment.Group),
 			Type:             jsii.String("STANDARD"),
 		})
 		p.onlyHere(entry)
@@ -112,14 +110,13 @@ func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
 	return role
 }
 
-// trusted are the hub's functions that assume access roles.
-func trusted() []string { return []string{"resolve", "apply", "poll"} }
-
 func (p part) trust() awsiam.PolicyDocument {
 	partition := contract.PartitionOf(p.config.Hub.Region)
 	var callers []string
-	for _, function := range trusted() {
-		callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.config.Hub.Account, p.config.Name, function))
+	for _, function := range deployment.Functions() {
+		if function.ReachesTargets {
+			callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.config.Hub.Account, p.config.Name, function.Name))
+		}
 	}
 	return document(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("sts:AssumeRole"),

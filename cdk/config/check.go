@@ -10,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
 // Rules of names. Where AWS has one, it stands in the resource's reference under
@@ -142,7 +144,7 @@ func (p *problems) roles(c *Config) {
 
 // hubRoles are the roles of the hub, by what stands behind the deployment's name.
 func hubRoles() []string {
-	return []string{"plan", "resolve", "apply", "poll", "report", "workflow", "schedule"}
+	return append(deployment.FunctionNames(), "workflow", "schedule")
 }
 
 // indexOfHub returns which of the accounts is the hub's, or -1.
@@ -206,21 +208,19 @@ func (p *problems) kubernetes(value string, path *field.Path, rule func(string) 
 }
 
 func (p *problems) functions(c *Config) {
-	for _, f := range []struct {
-		key string
-		Function
-	}{
-		{"plan", c.Functions.Plan}, {"resolve", c.Functions.Resolve}, {"apply", c.Functions.Apply},
-		{"poll", c.Functions.Poll}, {"report", c.Functions.Report},
-	} {
-		at := field.NewPath("functions", f.key)
+	for _, name := range slices.Sorted(maps.Keys(c.Functions)) {
+		at, f := field.NewPath("functions").Child(name), c.Functions[name]
+		if !slices.Contains(deployment.FunctionNames(), name) {
+			p.add(field.Invalid(at, field.OmitValueType{}, "unknown function: there are "+strings.Join(deployment.FunctionNames(), ", ")))
+			continue
+		}
 		p.between(f.MemoryMB, 128, 10_240, at.Child("memoryMB"))
 		p.between(f.ReservedConcurrency, 0, 100_000, at.Child("reservedConcurrency"))
 	}
 }
 
 func (p *problems) options(c *Config) {
-	p.between(c.PollWindowSeconds, 5, 90, field.NewPath("pollWindowSeconds"))
+	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
 	p.between(c.RunDays, 1, 89, field.NewPath("runDays"))
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {

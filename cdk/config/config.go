@@ -44,8 +44,8 @@ type Config struct {
 	// Schedules start executions at set times.
 	Schedules []Schedule `json:"schedules,omitempty"`
 
-	// Functions tunes single functions.
-	Functions Functions `json:"functions,omitzero"`
+	// Functions tunes single functions, by their names.
+	Functions map[string]Function `json:"functions,omitempty"`
 
 	// PollWindowSeconds is how long one call of the poll function watches a
 	// resource: 5 to 90, by default 60. A longer window costs fewer state
@@ -162,15 +162,6 @@ type Schedule struct {
 	MaximumEventAgeSeconds int `json:"maximumEventAgeSeconds,omitempty"`
 	// Disabled keeps the schedule but starts nothing.
 	Disabled bool `json:"disabled,omitempty"`
-}
-
-// Functions tunes the functions.
-type Functions struct {
-	Plan    Function `json:"plan,omitzero"`
-	Resolve Function `json:"resolve,omitzero"`
-	Apply   Function `json:"apply,omitzero"`
-	Poll    Function `json:"poll,omitzero"`
-	Report  Function `json:"report,omitzero"`
 }
 
 // Function tunes a function.

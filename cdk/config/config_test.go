@@ -70,7 +70,7 @@ func TestMinimal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 ||
-		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions.Poll.MemoryMB != 256 || c.Functions.Report.MemoryMB != 512 {
+		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
 		t.Errorf("defaults are not as documented: %+v", c)
 	}
 }

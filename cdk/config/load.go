@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
@@ -89,16 +92,22 @@ func (c *Config) readRequests(dir string) field.ErrorList {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Name, "crossapply")
+	setDefault(&c.Name, deployment.Name)
 	setDefault(&c.AccessRoleName, c.Name+"-access")
-	setDefault(&c.PollWindowSeconds, 60)
+	setDefault(&c.PollWindowSeconds, int(awsenv.DefaultPollWindow.Seconds()))
 	setDefault(&c.RunDays, 30)
 	setDefault(&c.Logs.RetentionDays, 30)
 	setDefault(&c.Logs.Level, "ERROR")
-	for _, f := range []*Function{&c.Functions.Plan, &c.Functions.Resolve, &c.Functions.Apply, &c.Functions.Poll} {
-		setDefault(&f.MemoryMB, 256)
+	tuned := maps.Clone(c.Functions)
+	if tuned == nil {
+		tuned = map[string]Function{}
 	}
-	setDefault(&c.Functions.Report.MemoryMB, 512)
+	for _, f := range deployment.Functions() {
+		tuning := tuned[f.Name]
+		setDefault(&tuning.MemoryMB, f.MemoryMB)
+		tuned[f.Name] = tuning
+	}
+	c.Functions = tuned
 	for i := range c.Schedules {
 		s := &c.Schedules[i]
 		setDefault(&s.TimeZone, "UTC")

@@ -17,67 +17,51 @@ import (
 
 	"github.com/crossapply/crossapply/cdk/access"
 	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
-// function is one of the workflow's functions.
-type function struct {
-	name string
-	// does says in a sentence what it is for.
-	does string
-	// seconds is its timeout. It stays below the timeout of the definition's
-	// state, so that it is the function that ends first and says why.
-	seconds float64
-	tuning  config.Function
-	env     map[string]string
-	// reaches says that it assumes access roles and calls clusters.
-	reaches bool
-	// writes and reads say that it uses objects of the run bucket.
-	writes, reads bool
-	statements    []awsiam.PolicyStatement
+// environment returns the value of a function's environment variable.
+func (h *hub) environment(name string) string {
+	switch name {
+	case awsenv.Partition:
+		return contract.PartitionOf(h.config.Hub.Region)
+	case awsenv.RunBucket:
+		return *h.bucket.BucketName()
+	case awsenv.AccessRoleName:
+		return h.config.AccessRoleName
+	case awsenv.ExternalID:
+		return h.config.ExternalID
+	case awsenv.PollWindow:
+		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
+	}
+	panic("no value for the environment variable " + name) // at synthesis, for the programmer
 }
 
-// list returns the functions, each with the least it needs.
-func (h *hub) list() []function {
-	c := h.config
-	partition := contract.PartitionOf(c.Hub.Region)
-	toTarget := map[string]string{"PARTITION": partition, "ACCESS_ROLE_NAME": c.AccessRoleName, "EXTERNAL_ID": c.ExternalID}
-	polling := map[string]string{"POLL_WINDOW": strconv.Itoa(c.PollWindowSeconds) + "s"}
-	for key, value := range toTarget {
-		polling[key] = value
+// objectStatements allow what a function does in the run bucket.
+func (h *hub) objectStatements(f deployment.Function) []awsiam.PolicyStatement {
+	var statements []awsiam.PolicyStatement
+	for _, o := range f.Objects {
+		var actions []string
+		if o.Read {
+			actions = append(actions, "s3:GetObject")
+		}
+		if o.Write {
+			actions = append(actions, "s3:PutObject")
+		}
+		statements = append(statements, allow(actions, h.objects(o.Keys)))
 	}
-	listRuns := allow([]string{"s3:ListBucket"}, *h.bucket.BucketArn())
-	listRuns.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": "runs/*"})
-	return []function{
-		{name: "plan", does: "Checks the request and writes targets and resource to the run bucket.",
-			seconds: 30, tuning: c.Functions.Plan, writes: true, reads: true,
-			env: map[string]string{"PARTITION": partition, "RUN_BUCKET": *h.bucket.BucketName()},
-			statements: []awsiam.PolicyStatement{
-				allow([]string{"s3:PutObject"}, h.objects("runs/*")),
-				allow([]string{"s3:GetObject", "s3:PutObject"}, h.objects("claims/*")),
-			}},
-		{name: "resolve", does: "Finds a target's cluster and proves that the workflow may act there.",
-			seconds: 60, tuning: c.Functions.Resolve, env: toTarget, reaches: true},
-		{name: "apply", does: "Applies the resource to a cluster, once.",
-			seconds: 60, tuning: c.Functions.Apply, env: toTarget, reaches: true, reads: true,
-			statements: []awsiam.PolicyStatement{allow([]string{"s3:GetObject"}, h.objects("runs/*/resource.json"))}},
-		{name: "poll", does: "Watches the resource on a cluster for one window.",
-			seconds: 120, tuning: c.Functions.Poll, env: polling, reaches: true},
-		{name: "report", does: "Gathers how every target ended.",
-			seconds: 240, tuning: c.Functions.Report, writes: true, reads: true,
-			statements: []awsiam.PolicyStatement{
-				allow([]string{"s3:GetObject"}, h.objects("runs/*")),
-				allow([]string{"s3:PutObject"}, h.objects("runs/*/report.json")),
-				listRuns,
-			}},
+	for _, prefix := range f.Lists {
+		list := allow([]string{"s3:ListBucket"}, *h.bucket.BucketArn())
+		list.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": prefix})
+		statements = append(statements, list)
 	}
+	return statements
 }
-
-// functionNames are the functions' names, as in dist/ and in the definition.
-func functionNames() []string { return []string{"plan", "resolve", "apply", "poll", "report"} }
 
 func checkAssets(dir string) error {
-	for _, name := range functionNames() {
+	for _, name := range deployment.FunctionNames() {
 		file := filepath.Join(dir, name+".zip")
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s is missing: run `make build` first", file)
@@ -90,19 +74,23 @@ func checkAssets(dir string) error {
 
 func (h *hub) newFunctions(assets string) map[string]awslambda.Function {
 	made := map[string]awslambda.Function{}
-	for _, f := range h.list() {
-		made[f.name] = h.newFunction(f, filepath.Join(assets, f.name+".zip"))
+	for _, f := range deployment.Functions() {
+		made[f.Name] = h.newFunction(f, filepath.Join(assets, f.Name+".zip"))
 	}
 	return made
 }
 
-func (h *hub) newFunction(f function, zip string) awslambda.Function {
-	title := string(f.name[0]-'a'+'A') + f.name[1:]
-	log := h.newLogGroup(title+"Log", "/aws/lambda/"+*h.name(f.name))
-	role := h.newFunctionRole(f, title, log)
+func (h *hub) newFunction(f deployment.Function, zip string) awslambda.Function {
+	tuning := h.config.Functions[f.Name]
+	environment := map[string]string{}
+	for _, name := range f.Environment {
+		environment[name] = h.environment(name)
+	}
+	log := h.newLogGroup(f.Title()+"Log", "/aws/lambda/"+*h.name(f.Name))
+	role := h.newFunctionRole(f, log)
 	props := &awslambda.FunctionProps{
-		FunctionName:  h.name(f.name),
-		Description:   jsii.String(f.does),
+		FunctionName:  h.name(f.Name),
+		Description:   jsii.String(f.Does),
 		Runtime:       awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture:  awslambda.Architecture_ARM_64(),
 		Handler:       jsii.String("bootstrap"),
@@ -111,18 +99,18 @@ func (h *hub) newFunction(f function, zip string) awslambda.Function {
 		LogGroup:      log,
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Tracing:       awslambda.Tracing_ACTIVE,
-		MemorySize:    jsii.Number(f.tuning.MemoryMB),
-		Timeout:       awscdk.Duration_Seconds(jsii.Number(f.seconds)),
-		Environment:   pointers(f.env),
+		MemorySize:    jsii.Number(tuning.MemoryMB),
+		Timeout:       awscdk.Duration_Seconds(jsii.Number(f.TimeoutSeconds)),
+		Environment:   pointers(environment),
 	}
-	if f.tuning.ReservedConcurrency > 0 {
-		props.ReservedConcurrentExecutions = jsii.Number(f.tuning.ReservedConcurrency)
+	if tuning.ReservedConcurrency > 0 {
+		props.ReservedConcurrentExecutions = jsii.Number(tuning.ReservedConcurrency)
 	}
 	if h.key != nil {
 		props.EnvironmentEncryption = h.key
 	}
-	made := awslambda.NewFunction(h.Stack, jsii.String(title), props)
-	if f.reaches && h.config.VPC != nil {
+	made := awslambda.NewFunction(h.Stack, jsii.String(f.Title()), props)
+	if f.ReachesTargets && h.config.VPC != nil {
 		// By id: looking the VPC up would need the account's credentials to synthesise.
 		made.Node().DefaultChild().(awslambda.CfnFunction).SetVpcConfig(&awslambda.CfnFunction_VpcConfigProperty{
 			SubnetIds:        texts(h.config.VPC.SubnetIDs...),
@@ -133,18 +121,18 @@ func (h *hub) newFunction(f function, zip string) awslambda.Function {
 }
 
 // newFunctionRole makes a function's role, under the name that access roles trust.
-func (h *hub) newFunctionRole(f function, title string, log awslogs.LogGroup) awsiam.Role {
-	role := awsiam.NewRole(h.Stack, jsii.String(title+"Role"), &awsiam.RoleProps{
-		RoleName:    h.name(f.name),
-		Description: jsii.String("The " + f.name + " function of the workflow. " + f.does),
+func (h *hub) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsiam.Role {
+	role := awsiam.NewRole(h.Stack, jsii.String(f.Title()+"Role"), &awsiam.RoleProps{
+		RoleName:    h.name(f.Name),
+		Description: jsii.String("The " + f.Name + " function of the workflow. " + f.Does),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
-	for _, statement := range f.statements {
+	for _, statement := range h.objectStatements(f) {
 		role.AddToPolicy(statement)
 	}
 	log.GrantWrite(role)
 	h.useKeyOf(f, role)
-	if !f.reaches {
+	if !f.ReachesTargets {
 		return role
 	}
 	for _, statement := range h.assumeAccess() {
@@ -158,14 +146,15 @@ func (h *hub) newFunctionRole(f function, title string, log awslogs.LogGroup) aw
 
 // useKeyOf lets a function read its environment, and objects of the run bucket
 // as far as it uses them.
-func (h *hub) useKeyOf(f function, role awsiam.Role) {
-	if len(f.env) > 0 {
+func (h *hub) useKeyOf(f deployment.Function, role awsiam.Role) {
+	if len(f.Environment) > 0 {
 		h.useKey(role, "lambda", "kms:Decrypt")
 	}
+	reads, writes := f.Uses()
 	switch {
-	case f.writes:
+	case writes:
 		h.useKey(role, "s3", "kms:Decrypt", "kms:GenerateDataKey")
-	case f.reads:
+	case reads:
 		h.useKey(role, "s3", "kms:Decrypt")
 	}
 }
@@ -195,7 +184,7 @@ func (h *hub) assumeAccess() []awsiam.PolicyStatement {
 // attachToVPC allows what Lambda needs to attach a function to a VPC, which
 // takes no resource, and denies it to the function's own code.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
-func (h *hub) attachToVPC(f function, role awsiam.Role) {
+func (h *hub) attachToVPC(f deployment.Function, role awsiam.Role) {
 	actions := []string{
 		"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
 		"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
@@ -203,7 +192,7 @@ func (h *hub) attachToVPC(f function, role awsiam.Role) {
 	role.AddToPolicy(allow(actions, "*"))
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Effect: awsiam.Effect_DENY, Actions: texts(actions...), Resources: texts("*"),
-		Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": h.arn("lambda", "function:"+*h.name(f.name))}},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": h.arn("lambda", "function:"+*h.name(f.Name))}},
 	}))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/metrics"
 )
 
@@ -24,13 +25,13 @@ func (h *hub) newObservability(w workflow, functions map[string]awslambda.Functi
 		PeriodOverride:  cw.PeriodOverride_AUTO,
 	})
 	dashboard.AddWidgets(
-		graph("Executions", executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
+		graph("Executions", third, executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
 			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
 		h.outcomeGraph(),
 		h.readyGraph(),
 	)
 	var errors, throttles, durations, concurrency []cw.IMetric
-	for _, name := range functionNames() {
+	for _, name := range deployment.FunctionNames() {
 		f := functions[name]
 		label := jsii.String(name)
 		errors = append(errors, f.MetricErrors(&cw.MetricOptions{Label: label, Statistic: jsii.String("Sum")}))
@@ -38,18 +39,20 @@ func (h *hub) newObservability(w workflow, functions map[string]awslambda.Functi
 		durations = append(durations, f.MetricDuration(&cw.MetricOptions{Label: label, Statistic: jsii.String("p99")}))
 		concurrency = append(concurrency, f.Metric(jsii.String("ConcurrentExecutions"), &cw.MetricOptions{Label: label, Statistic: jsii.String("Maximum")}))
 	}
-	// A target that ends badly shows as an error of a function: errors alone are
-	// no alarm.
-	dashboard.AddWidgets(graph("Function errors", errors...), graph("Function throttles", throttles...),
-		graph("Function duration (p99, ms)", durations...), graph("Concurrent invocations", concurrency...))
+	// A target that fails shows as an error of a function: errors alone are no
+	// alarm.
+	dashboard.AddWidgets(graph("Function errors", quarter, errors...), graph("Function throttles", quarter, throttles...),
+		graph("Function duration (p99, ms)", quarter, durations...), graph("Concurrent invocations", quarter, concurrency...))
 	h.newAlarms(w, throttles, deadLetters)
 }
 
-func graph(title string, metrics ...cw.IMetric) cw.IWidget {
-	width := 8.0
-	if title[0] == 'F' || title[0] == 'C' {
-		width = 6
-	}
+// Widths of a widget, of the dashboard's 24 columns.
+const (
+	third   = 8
+	quarter = 6
+)
+
+func graph(title string, width float64, metrics ...cw.IMetric) cw.IWidget {
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &metrics, Width: jsii.Number(width)})
 }
 
@@ -75,7 +78,7 @@ func (h *hub) outcomeGraph() cw.IWidget {
 		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
 	}
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{
-		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(8),
+		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(third),
 	})
 }
 
@@ -84,7 +87,7 @@ func (h *hub) readyGraph() cw.IWidget {
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
 		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
 	}
-	return graph("Time to Ready (s)", lines...)
+	return graph("Time to Ready (s)", third, lines...)
 }
 
 // newAlarms makes the alarms: things that somebody should look at.
@@ -93,12 +96,12 @@ func (h *hub) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Q
 	sum := func(expression string, metrics map[string]cw.IMetric) cw.IMetric {
 		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &metrics, Period: minutes(5)})
 	}
-	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets ended badly than its request allows, or the request is wrong.",
+	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets failed than its request allows, or the request is wrong.",
 		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
 			"failed": executions(w, "ExecutionsFailed"), "timedOut": executions(w, "ExecutionsTimedOut"),
 		}), 1)
 	throttled, terms := map[string]cw.IMetric{}, []string{}
-	for i, name := range functionNames() {
+	for i, name := range deployment.FunctionNames() {
 		throttled[name] = throttles[i]
 		terms = append(terms, "FILL("+name+", 0)")
 	}

@@ -8,19 +8,15 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	sfn "github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
-const (
-	// stateLogs is the prefix that AWS advises for logs of state machines: the
-	// log resource policy, which is limited in size, need not name them.
-	// https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
-	stateLogs = "/aws/vendedlogs/states/"
-	// mapLabel is the Label of the definition's Distributed Map; it is part of
-	// the ARNs of the child executions.
-	mapLabel = "Target"
-	// live is the alias that callers start.
-	live = "live"
-)
+// stateLogs is the prefix that AWS advises for logs of state machines: the log
+// resource policy, which is limited in size, need not name them.
+// https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+const stateLogs = "/aws/vendedlogs/states/"
 
 // workflow is the state machine and what others need of it.
 type workflow struct {
@@ -38,8 +34,8 @@ func (h *hub) newWorkflow(definition string, functions map[string]awslambda.Func
 		executions: h.arn("states", "execution:"+h.config.Name+":*"),
 	}
 	substitutions := map[string]*string{}
-	for name, f := range functions {
-		substitutions[string(name[0]-'a'+'A')+name[1:]+"FunctionArn"] = f.FunctionArn()
+	for _, f := range deployment.Functions() {
+		substitutions[f.Placeholder()] = functions[f.Name].FunctionArn()
 	}
 	props := &sfn.StateMachineProps{
 		StateMachineName:        jsii.String(h.config.Name),
@@ -74,18 +70,18 @@ func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Functio
 		AssumedBy:   h.service("states.amazonaws.com", h.arn("states", "stateMachine:*")),
 	})
 	var invoked []string
-	for _, name := range functionNames() {
+	for _, name := range deployment.FunctionNames() {
 		invoked = append(invoked, *functions[name].FunctionArn())
 	}
-	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, mapLabel))
+	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, deployment.MapLabel))
 	for _, statement := range []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, invoked...),
 		allow([]string{"states:StartExecution"}, w.arn),
 		// AWS documents the first form for running a Map and the second for its
 		// children: they carry the Map's label.
 		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions, children),
-		allow([]string{"s3:GetObject"}, h.objects("runs/*/targets.json")),
-		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects("runs/*/results/*")),
+		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
+		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),
 	} {
 		role.AddToPolicy(statement)
 	}
@@ -109,7 +105,7 @@ func (h *hub) service(name, sourceARN string) awsiam.IPrincipal {
 // https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
 func (w workflow) startLive() awsiam.PolicyStatement {
 	start := allow([]string{"states:StartExecution"}, w.arn)
-	start.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{"states:StateMachineQualifier": []string{live}})
+	start.AddCondition(jsii.String("ForAnyValue:StringEquals"), map[string]any{"states:StateMachineQualifier": []string{deployment.Alias}})
 	return start
 }
 
@@ -122,7 +118,7 @@ func (h *hub) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
 	})
 	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
 	return sfn.NewCfnStateMachineAlias(h.Stack, jsii.String("Live"), &sfn.CfnStateMachineAliasProps{
-		Name:        jsii.String(live),
+		Name:        jsii.String(deployment.Alias),
 		Description: jsii.String("The version that callers and schedules start."),
 		DeploymentPreference: &sfn.CfnStateMachineAlias_DeploymentPreferenceProperty{
 			Type:                   jsii.String("ALL_AT_ONCE"),

@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	env, err := awsenv.Require("RUN_BUCKET", "PARTITION")
+	env, err := awsenv.Require(awsenv.RunBucket, awsenv.Partition)
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}

@@ -9,11 +9,9 @@ import (
 	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/eksauth"
 )
-
-// Group is the Kubernetes group that access entries give the access role.
-const Group = "crossapply"
 
 // Namespace exists in every cluster, for the examples.
 const Namespace = "kafka"
@@ -30,7 +28,7 @@ func (c Cluster) spec() (cluster.Spec, error) {
 	}
 	if !c.Unmapped {
 		role := eksauth.AccessRole{Partition: "aws", Name: accessRoleName}
-		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{Group}})
+		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{deployment.Group}})
 	}
 	if !c.NoCRD {
 		if err := install(&spec, "crd.yaml"); err != nil {
@@ -59,8 +57,8 @@ func install(spec *cluster.Spec, file string) error {
 	return nil
 }
 
-// nobodysCA is a certificate of which nobody has the key.
-const nobodysCA = `-----BEGIN CERTIFICATE-----
+// unusedCA is a certificate whose key was thrown away.
+const unusedCA = `-----BEGIN CERTIFICATE-----
 MIIBeDCCAR+gAwIBAgIUbm852OP1XrAiNjCqHxk7ARljBrQwCgYIKoZIzj0EAwIw
 ETEPMA0GA1UEAwwGbm9ib2R5MCAXDTI2MTEyMzE2MzAyNloYDzIxMjYxMDMwMTYz
 MDI2WjARMQ8wDQYDVQQDDAZub2JvZHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
@@ -82,12 +80,12 @@ func (w *World) describe(c Cluster) (eks.Cluster, error) {
 	if !c.active() {
 		return described, nil
 	}
-	// Absent: the CA is nobody's, and the endpoint a port that was free.
+	// Absent: nothing listens at the endpoint, a port that was free.
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return described, err
 	}
 	described.Endpoint = "https://" + closed.Addr().String()
-	described.CA = []byte(nobodysCA)
+	described.CA = []byte(unusedCA)
 	return described, closed.Close()
 }

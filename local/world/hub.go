@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -23,7 +24,7 @@ const (
 
 	externalID     = "crossapply-local"
 	accessRoleName = "crossapply-access"
-	machineName    = "crossapply"
+	machineName    = deployment.Name
 )
 
 // buildFunctions builds the function binaries for this machine, as `make build`
@@ -42,7 +43,7 @@ func buildFunctions(ctx context.Context, dir string) error {
 }
 
 // createStateMachine creates the workflow as a deployment does.
-func createStateMachine(ctx context.Context, config aws.Config, d deployment) (string, error) {
+func createStateMachine(ctx context.Context, config aws.Config, d synthesized) (string, error) {
 	definition, err := statemachine.Substitute(d.substitutions())
 	if err != nil {
 		return "", err

@@ -13,6 +13,7 @@ import (
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
 // No secret crosses a state, and none is logged: every event of every execution
@@ -162,7 +163,7 @@ func TestLogLinesCarryTheirSubject(t *testing.T) {
 			}
 		}
 	}
-	for _, stage := range []string{"plan", "resolve", "apply", "poll", "report"} {
+	for _, stage := range deployment.FunctionNames() {
 		if !seen[stage] {
 			t.Errorf("%s logged nothing", stage)
 		}

@@ -88,7 +88,7 @@ type World struct {
 
 	dir        string
 	clusters   []Cluster
-	deployment deployment
+	deployment synthesized
 	control    *cluster.ControlPlane
 	operators  []*operator.Operator
 	workflows  *states.Server
@@ -145,9 +145,13 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 		accounts = append(accounts, iam.Account{ID: id})
 		users = append(users, engineer(id))
 	}
+	roles, err := w.deployment.roles(w.otherExternalID)
+	if err != nil {
+		return err
+	}
 	w.AWS, err = awsapi.Start(awsapi.Config{
 		Address: config.Address, Region: HubRegion, FollowLogs: config.FollowLogs,
-		Accounts: accounts, Users: users, Roles: w.deployment.roles(w.stranger),
+		Accounts: accounts, Users: users, Roles: roles,
 		Buckets: w.deployment.buckets(), Functions: w.deployment.functions(binaries, config.PollWindow),
 	})
 	return err
@@ -179,8 +183,9 @@ func (w *World) accounts() []string {
 	return accounts
 }
 
-// stranger says whether an account's access role expects another external id.
-func (w *World) stranger(account string) bool {
+// otherExternalID says whether an account's access role expects another external
+// id than the hub's.
+func (w *World) otherExternalID(account string) bool {
 	return slices.ContainsFunc(w.clusters, func(c Cluster) bool { return c.Account == account && c.OtherExternalID })
 }
 

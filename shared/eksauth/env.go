@@ -10,9 +10,9 @@ import (
 )
 
 // FromEnv returns the Authenticator of a function: the access role comes from
-// the environment variables PARTITION, ACCESS_ROLE_NAME and EXTERNAL_ID.
+// the function's environment.
 func FromEnv(config aws.Config, now func() time.Time) (*Authenticator, error) {
-	env, err := awsenv.Require("PARTITION", "ACCESS_ROLE_NAME", "EXTERNAL_ID")
+	env, err := awsenv.Require(awsenv.Partition, awsenv.AccessRoleName, awsenv.ExternalID)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,18 @@ func Prefix(executionName string) string { return "runs/" + executionName + "/" 
 // key is the caller's text, so its hash is used.
 func ClaimKey(idempotencyKey string) string {
 	sum := sha256.Sum256([]byte(idempotencyKey))
-	return "claims/" + hex.EncodeToString(sum[:]) + ".json"
+	return Claims + hex.EncodeToString(sum[:]) + ".json"
 }
+
+// All and Pattern are patterns of keys, for policies: of all objects of all
+// executions, and of those of one name.
+const All = "runs/*"
+
+// Pattern returns the pattern of a name's objects in all executions.
+func Pattern(name string) string { return Prefix("*") + name }
+
+// Claims is the prefix of the objects that claim idempotency keys.
+const Claims = "claims/"
 
 // Names of the objects below an execution's prefix.
 const (

@@ -1,0 +1,42 @@
+package awsenv
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Names of the functions' environment variables, beside those that Lambda sets.
+const (
+	// Partition is the AWS partition of the workflow, such as "aws".
+	Partition = "PARTITION"
+	// RunBucket is the name of the run bucket.
+	RunBucket = "RUN_BUCKET"
+	// AccessRoleName is the name of the role in every target account.
+	AccessRoleName = "ACCESS_ROLE_NAME"
+	// ExternalID is what the access role's trust policy asks for.
+	ExternalID = "EXTERNAL_ID"
+	// PollWindow is how long one call of poll watches: a Go duration such as "30s".
+	PollWindow = "POLL_WINDOW"
+)
+
+// The poll window. A longer one costs fewer state transitions (a pause and a
+// further call are three); a shorter one frees the function's concurrency sooner
+// for other targets. The longest leaves time for the calls before the watch,
+// within the function's timeout, and ends well before a token does.
+const (
+	DefaultPollWindow  = 60 * time.Second
+	LongestPollWindow  = 90 * time.Second
+	ShortestPollWindow = 5 * time.Second // that a configuration may set; tests use shorter ones
+)
+
+// PollWindowFrom returns the poll window that the environment sets, or else the
+// default.
+func PollWindowFrom() (time.Duration, error) {
+	window, err := time.ParseDuration(cmp.Or(os.Getenv(PollWindow), DefaultPollWindow.String()))
+	if err != nil || window <= 0 || window > LongestPollWindow {
+		return 0, fmt.Errorf("%s must be a duration of more than 0 and at most %s", PollWindow, LongestPollWindow)
+	}
+	return window, nil
+}

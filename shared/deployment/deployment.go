@@ -1,0 +1,122 @@
+// Package deployment is what a deployment of the workflow consists of, in one
+// place: the list of its functions, and the names and limits that the code and
+// the deployment must agree on. The CDK app deploys from it, the local world
+// starts from it, and tests hold the definition and the Makefile to it.
+package deployment
+
+import (
+	"strings"
+
+	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+const (
+	// Name is the default name of a deployment: of its state machine, and the first
+	// word of all other names.
+	Name = "crossapply"
+	// MapLabel is the Label of the definition's Distributed Map, which is part of
+	// the ARNs of the child executions.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+	MapLabel = "Target"
+	// Alias is the state machine's alias that callers start.
+	Alias = "live"
+	// Group is the Kubernetes group that access entries map the access role to.
+	Group = "crossapply"
+)
+
+// Function is one of the workflow's Lambda functions.
+type Function struct {
+	// Name is the function's folder below functions/ and its zip in dist/. In AWS
+	// the deployment's name and a hyphen come before it.
+	Name string
+	// Does says in a sentence what it is for.
+	Does string
+	// TimeoutSeconds is its timeout. It is below the timeout of the definition's
+	// state, so that the function ends first and says why.
+	TimeoutSeconds int
+	// MemoryMB is its memory by default, in MB.
+	MemoryMB int
+	// ReachesTargets says that it assumes access roles and calls clusters.
+	ReachesTargets bool
+	// Environment are the names of its environment variables.
+	Environment []string
+	// Objects are what it uses of the run bucket, and Lists the prefixes that it
+	// lists.
+	Objects []Objects
+	Lists   []string
+}
+
+// Objects are objects of the run bucket that are used alike.
+type Objects struct {
+	// Keys is a pattern of keys, in which * stands for any characters.
+	Keys        string
+	Read, Write bool
+}
+
+// toTarget are the environment variables of a function that reaches targets.
+var toTarget = []string{awsenv.Partition, awsenv.AccessRoleName, awsenv.ExternalID}
+
+var functions = []Function{
+	{
+		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
+		TimeoutSeconds: 30, MemoryMB: 256,
+		Environment: []string{awsenv.Partition, awsenv.RunBucket},
+		Objects: []Objects{
+			{Keys: runs.All, Write: true},
+			{Keys: runs.Claims + "*", Read: true, Write: true},
+		},
+	},
+	{
+		Name: "resolve", Does: "Finds a target's cluster and proves that the workflow may act there.",
+		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
+		Environment: toTarget,
+	},
+	{
+		Name: "apply", Does: "Applies the resource to a cluster, once.",
+		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
+		Environment: toTarget,
+		Objects:     []Objects{{Keys: runs.Pattern(runs.Resource), Read: true}},
+	},
+	{
+		Name: "poll", Does: "Watches the resource on a cluster for one window.",
+		TimeoutSeconds: 120, MemoryMB: 256, ReachesTargets: true,
+		Environment: append([]string{awsenv.PollWindow}, toTarget...),
+	},
+	{
+		Name: "report", Does: "Gathers how every target ended.",
+		TimeoutSeconds: 240, MemoryMB: 512,
+		Objects: []Objects{
+			{Keys: runs.All, Read: true},
+			{Keys: runs.Pattern(runs.Report), Write: true},
+		},
+		Lists: []string{runs.All},
+	},
+}
+
+// Functions returns the workflow's functions, in the order in which an execution
+// calls them.
+func Functions() []Function { return append([]Function{}, functions...) }
+
+// FunctionNames returns their names.
+func FunctionNames() []string {
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// Title is the function's name with a capital letter, for what is named after it.
+func (f Function) Title() string { return strings.ToUpper(f.Name[:1]) + f.Name[1:] }
+
+// Placeholder is the definition's placeholder for the function's ARN.
+func (f Function) Placeholder() string { return f.Title() + "FunctionArn" }
+
+// Uses says whether the function reads and writes objects of the run bucket.
+func (f Function) Uses() (reads, writes bool) {
+	for _, o := range f.Objects {
+		reads, writes = reads || o.Read, writes || o.Write
+	}
+	return reads, writes
+}
