@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/token"
 
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 )
 
@@ -118,11 +119,11 @@ func exampleObjects(t *testing.T) []*unstructured.Unstructured {
 
 func start(t *testing.T, specs ...cluster.Spec) *cluster.ControlPlane {
 	t.Helper()
-	binaries, err := cluster.FindBinaries(t.Context(), os.Stderr)
+	found, err := binaries.Find(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cp, err := cluster.Start(t.Context(), cluster.Config{Binaries: binaries, STS: stubSTS(t), Clusters: specs, Dir: filepath.Join(t.TempDir(), "world")})
+	cp, err := cluster.Start(t.Context(), cluster.Config{Binaries: found, STS: stubSTS(t), Clusters: specs, Dir: filepath.Join(t.TempDir(), "world")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +326,7 @@ func testStopStart(t *testing.T, first, second *cluster.Cluster) {
 }
 
 func TestStartCanceled(t *testing.T) {
-	binaries, err := cluster.FindBinaries(t.Context(), os.Stderr)
+	found, err := binaries.Find(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +335,7 @@ func TestStartCanceled(t *testing.T) {
 	defer cancel()
 	dir := filepath.Join(t.TempDir(), "world")
 	_, err = cluster.Start(ctx, cluster.Config{
-		Binaries: binaries, STS: stubSTS(t), Dir: dir,
+		Binaries: found, STS: stubSTS(t), Dir: dir,
 		Clusters: []cluster.Spec{{Name: "a", Account: "111111111111", Region: "eu-west-1"}},
 	})
 	if !errors.Is(err, context.DeadlineExceeded) {

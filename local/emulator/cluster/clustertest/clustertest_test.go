@@ -1,8 +1,6 @@
 package clustertest_test
 
 import (
-	"context"
-	"io"
 	"os"
 	"testing"
 
@@ -13,17 +11,12 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/emulator/cluster/clustertest"
 )
 
-var servers = clustertest.New(clustertest.Config{
-	Binaries: func(ctx context.Context, progress io.Writer) (cluster.Binaries, error) {
-		return cluster.FindBinaries(ctx, progress)
-	},
-	Clusters: 2,
-	Objects:  objects,
-})
+var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Clusters: 2, Objects: objects})
 
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
