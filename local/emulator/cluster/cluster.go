@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Cluster is one pretend EKS cluster: a real API server.
+// Cluster is one emulated EKS cluster: a real API server.
 type Cluster struct {
 	Spec
 

@@ -31,7 +31,7 @@ type Config struct {
 	// Authenticate, if set, says whose a bearer token is, in place of STS and the
 	// access entries, for tests that are not about AWS: see package clustertest.
 	Authenticate func(bearer string) (authenticationv1.UserInfo, error)
-	// Clusters are the pretend EKS clusters. The same name may occur once in each
+	// Clusters are the emulated EKS clusters. The same name may occur once in each
 	// account and region.
 	Clusters []Spec
 	// Dir is a new or empty folder for data, logs and keys. Empty means a temporary
@@ -41,11 +41,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Spec describes one pretend EKS cluster.
+// Spec describes one emulated EKS cluster.
 type Spec struct {
 	// Name, Account (12 digits) and Region identify the cluster, as on EKS.
 	Name, Account, Region string
-	// AccessEntries say whom the cluster lets in.
+	// AccessEntries are the IAM principals that the cluster accepts.
 	AccessEntries []AccessEntry
 	// Objects are created when the cluster starts for the first time, in this order.
 	// After a CustomResourceDefinition follows a wait until it is established.
@@ -196,7 +196,7 @@ func (cp *ControlPlane) Close() error {
 
 func makeDir(dir string) (string, error) {
 	if dir == "" {
-		dir, err := os.MkdirTemp("", "crossapply-")
+		dir, err := os.MkdirTemp("", "clusters-")
 		if err != nil {
 			return "", fmt.Errorf("make the data folder: %w", err)
 		}

@@ -67,8 +67,7 @@ func createObjects(ctx context.Context, config *rest.Config, objects []*unstruct
 }
 
 // awaitKind returns when discovery shows a new kind and a list of it succeeds, in
-// every served version. On a cluster that has been up for a while nobody sees the
-// moments in between.
+// every served version. A kind that has been installed for a while is past that.
 func awaitKind(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
 	var definition apiextensionsv1.CustomResourceDefinition
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &definition); err != nil {

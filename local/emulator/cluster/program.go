@@ -25,9 +25,9 @@ const (
 	readyTimeout = 3 * time.Minute
 )
 
-// program is a running program whose output goes to a log file. It is killed
-// without asking politely: an API server keeps no state of its own and would wait
-// for its clients' watches, and etcd's data is thrown away with it.
+// program is a running program whose output goes to a log file. It is ended by
+// SIGKILL: an API server keeps no state of its own and would wait for its clients'
+// watches, and etcd's data is removed with it.
 type program struct {
 	*process.Process
 	cmd *exec.Cmd

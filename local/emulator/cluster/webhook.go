@@ -66,7 +66,7 @@ func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 		Handler:           mux,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // an API server that ends mid-handshake is no news
+		ErrorLog:          log.New(io.Discard, "", 0), // an API server that is killed breaks a handshake off
 	}
 	go func() { _ = server.ServeTLS(listener, "", "") }()
 	return &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM, undo: undo}, nil

@@ -16,7 +16,7 @@
 //
 //	func TestApply(t *testing.T) {
 //		c := servers.Clusters(t)[0]
-//		bearer := servers.Token(t, "jane", "crossapply") // user jane, of group crossapply
+//		bearer := servers.Token(t, "jane", "deployers") // user jane, of group deployers
 //		client, err := kube.Connect(target, contract.Cluster{
 //			Endpoint: c.Endpoint(),
 //			CA:       base64.StdEncoding.EncodeToString(c.CAData),
@@ -127,7 +127,7 @@ func (s *Servers) Token(t testing.TB, user string, groups ...string) string {
 	return bearer
 }
 
-var errUnknownToken = errors.New("nobody's token")
+var errUnknownToken = errors.New("unknown token")
 
 func (s *Servers) authenticate(bearer string) (authenticationv1.UserInfo, error) {
 	user, ok := s.users.Load(bearer)
