@@ -2,7 +2,7 @@
 //
 //	go run ./local demo      apply a resource to four clusters and show it
 //	go run ./local serve     keep the world running, for the AWS CLI and kubectl
-//	go run ./local prepare   build the control plane's binaries, if they are not there
+//	go run ./local prepare   download or build the control plane's binaries, if they are not there
 package main
 
 import (
@@ -18,9 +18,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/crossapply/crossapply/examples"
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/demo"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
-	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/world"
 )
 
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		config.Address = *address
 		return serve(ctx, config, out)
 	case "prepare":
-		_, err := cluster.FindBinaries(ctx, out)
+		_, err := binaries.Find(ctx, out)
 		return err
 	}
 	return fmt.Errorf("%q is neither demo, serve nor prepare", args[0])

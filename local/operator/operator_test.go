@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/operator"
 )
@@ -94,7 +95,7 @@ func TestOperator(t *testing.T) {
 
 func startClusters(t *testing.T, n int) []*cluster.Cluster {
 	t.Helper()
-	binaries, err := cluster.FindBinaries(t.Context(), os.Stderr)
+	found, err := binaries.Find(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func startClusters(t *testing.T, n int) []*cluster.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := cluster.Config{Binaries: binaries, STS: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}} // nobody signs in with a token
+	config := cluster.Config{Binaries: found, STS: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}} // nobody signs in with a token
 	for i := range n {
 		config.Clusters = append(config.Clusters, cluster.Spec{
 			Name: "c" + string(rune('a'+i)), Account: "111111111111", Region: "eu-west-1",

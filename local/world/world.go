@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
@@ -229,7 +230,7 @@ func (w *World) Close() error {
 }
 
 func (w *World) startClusters(ctx context.Context, config Config) error {
-	binaries, err := cluster.FindBinaries(ctx, config.Progress)
+	found, err := binaries.Find(ctx, config.Progress)
 	if err != nil {
 		return err
 	}
@@ -248,7 +249,7 @@ func (w *World) startClusters(ctx context.Context, config Config) error {
 		}
 		specs = append(specs, spec)
 	}
-	w.control, err = cluster.Start(ctx, cluster.Config{Binaries: binaries, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)})
+	w.control, err = cluster.Start(ctx, cluster.Config{Binaries: found, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/keyutil"
 )
 
 // anonymousConfig admits requests without credentials to the health endpoints
@@ -83,7 +84,7 @@ func (c *Cluster) writeFiles(ca *authority, webhookCA []byte) error {
 	if err != nil {
 		return err
 	}
-	_, serviceAccountKey, err := newKey()
+	serviceAccountKey, err := keyutil.MakeEllipticPrivateKeyPEM()
 	if err != nil {
 		return err
 	}

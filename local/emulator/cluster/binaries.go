@@ -1,30 +1,25 @@
 package cluster
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"github.com/crossapply/crossapply/local/emulator/process"
+	"sigs.k8s.io/controller-runtime/tools/setup-envtest/remote"
 )
 
-// assetsEnv is envtest's variable: the folder that holds kube-apiserver and etcd.
-// https://book.kubebuilder.io/reference/envtest
-const assetsEnv = "KUBEBUILDER_ASSETS"
-
+// The environment variables that FindBinaries reads; its documentation says what
+// they do.
 const (
-	etcdPackage      = "go.etcd.io/etcd/server/v3"
-	apiserverPackage = "k8s.io/kubernetes/cmd/kube-apiserver"
+	assetsEnv = "KUBEBUILDER_ASSETS"
+	indexEnv  = "ENVTEST_INDEX_URL"
+	indexOff  = "off"
 )
 
 // Binaries are the paths of the programs that make a control plane.
@@ -33,19 +28,32 @@ type Binaries struct {
 	APIServer string
 }
 
-// FindBinaries returns the control plane's programs, and builds them if there are
-// none yet. In order of preference they come from:
+// Sources says where [FindBinaries] looks.
+type Sources struct {
+	// Cache is a folder that keeps what was downloaded or built.
+	Cache string
+	// Module is the folder of a Go module that pins the versions: its go.mod names
+	// k8s.io/kubernetes/cmd/kube-apiserver and go.etcd.io/etcd/server/v3 as tools.
+	Module string
+}
+
+// FindBinaries returns the programs of a control plane. In order of preference they
+// come from:
 //
-//   - the folder named by KUBEBUILDER_ASSETS, for those who have envtest's;
-//   - the user's cache folder, under a name made from everything that goes into
-//     the build, so that a new version never meets an old binary;
-//   - a build of the nested module local/controlplane, which takes some minutes
-//     once and then fills that cache.
+//   - the folder that KUBEBUILDER_ASSETS names, as with envtest
+//     (https://book.kubebuilder.io/reference/envtest);
+//   - the cache, under a name made from everything that goes into a build, so that
+//     a new version never meets an old binary;
+//   - the archives that envtest publishes, with their checksums verified: the newest
+//     of the minor version that the module pins, or of the newest minor before it.
+//     ENVTEST_INDEX_URL is the address of another index than envtest's, or "off";
+//   - a build of the module, which takes some minutes. It follows where nothing can
+//     be downloaded; a server that is silent for five seconds counts as absent.
 //
-// The build tells its progress to progress, which may be nil. A canceled ctx ends
-// it and leaves the cache as it was. Only a finished build is moved into the
-// cache, and one process builds while others wait for it.
-func FindBinaries(ctx context.Context, progress io.Writer) (Binaries, error) {
+// What takes long tells progress, which may be nil. A canceled ctx ends it and
+// leaves the cache as it was: only a whole download or build is moved there. One
+// process downloads or builds while others wait for it.
+func FindBinaries(ctx context.Context, sources Sources, progress io.Writer) (Binaries, error) {
 	if dir := os.Getenv(assetsEnv); dir != "" {
 		b, err := binariesIn(dir)
 		if err != nil {
@@ -53,26 +61,25 @@ func FindBinaries(ctx context.Context, progress io.Writer) (Binaries, error) {
 		}
 		return b, nil
 	}
-	module, err := controlPlaneModule()
-	if err != nil {
-		return Binaries{}, err
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return Binaries{}, fmt.Errorf("find the cache folder: %w", err)
-	}
-	key, err := buildKey(ctx, module)
-	if err != nil {
-		return Binaries{}, err
-	}
 	if progress == nil {
 		progress = io.Discard
 	}
-	b := builder{
-		dir:   filepath.Join(cache, "crossapply", "controlplane", key),
-		build: func(ctx context.Context, dir string) error { return build(ctx, module, dir, progress) },
+	b, err := newBuilder(sources.Module, progress)
+	if err != nil {
+		return Binaries{}, err
 	}
-	return b.binaries(ctx)
+	key, err := b.key(ctx)
+	if err != nil {
+		return Binaries{}, err
+	}
+	d := downloader{
+		index:    cmp.Or(os.Getenv(indexEnv), remote.DefaultIndexURL),
+		newest:   b.version,
+		patience: 5 * time.Second,
+		progress: progress,
+	}
+	c := cache{dir: filepath.Join(sources.Cache, key), download: d.run, build: b.run, progress: progress}
+	return c.binaries(ctx)
 }
 
 // binariesIn returns the programs in dir, or an error that names the missing one.
@@ -90,40 +97,58 @@ func binariesIn(dir string) (Binaries, error) {
 	return b, nil
 }
 
-// builder fills one folder of the cache. Its build function is a field so that
-// the care taken around a build can be tested without one.
-type builder struct {
-	dir   string
-	build func(ctx context.Context, dir string) error
+// cache is one folder with both programs. The functions that put them into a folder
+// are fields so that the care taken around them can be tested without them.
+type cache struct {
+	dir             string
+	download, build func(ctx context.Context, dir string) error
+	progress        io.Writer
 }
 
-func (b builder) binaries(ctx context.Context) (Binaries, error) {
-	if found, err := binariesIn(b.dir); err == nil {
+func (c cache) binaries(ctx context.Context) (Binaries, error) {
+	if found, err := binariesIn(c.dir); err == nil {
 		return found, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(b.dir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(c.dir), 0o755); err != nil {
 		return Binaries{}, fmt.Errorf("make the cache folder: %w", err)
 	}
-	lock := flock.New(b.dir + ".lock")
-	if _, err := lock.TryLockContext(ctx, 250*time.Millisecond); err != nil {
-		return Binaries{}, fmt.Errorf("wait for another build of the control plane: %w", err)
+	lock := flock.New(c.dir + ".lock")
+	if err := c.wait(ctx, lock); err != nil {
+		return Binaries{}, fmt.Errorf("wait for another process that gets the control plane: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }()
-	// Whoever held the lock before may have built what we came for.
-	if found, err := binariesIn(b.dir); err == nil {
+	// Whoever held the lock before may have brought what we came for.
+	if found, err := binariesIn(c.dir); err == nil {
 		return found, nil
 	}
-	if err := b.fill(ctx); err != nil {
-		return Binaries{}, fmt.Errorf("build the control plane: %w", err)
+	err := c.fill(ctx, c.download)
+	if err != nil && ctx.Err() == nil {
+		if !errors.Is(err, errDownloadsOff) {
+			_, _ = fmt.Fprintf(c.progress, "nothing downloaded: %v; building from source\n", err)
+		}
+		err = c.fill(ctx, c.build)
 	}
-	return binariesIn(b.dir)
+	if err != nil {
+		return Binaries{}, fmt.Errorf("get the control plane: %w", err)
+	}
+	return binariesIn(c.dir)
 }
 
-// fill builds beside the cache folder and renames when all is there, so that a
-// build cut short, even by a power failure, is never taken for a whole one.
-func (b builder) fill(ctx context.Context) error {
-	unfinished := b.dir + ".unfinished"
-	for _, dir := range []string{unfinished, b.dir} { // left by a killed build, or by hand
+func (c cache) wait(ctx context.Context, lock *flock.Flock) error {
+	locked, err := lock.TryLock()
+	if locked || err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(c.progress, "waiting for another process that downloads or builds kube-apiserver and etcd")
+	_, err = lock.TryLockContext(ctx, 250*time.Millisecond)
+	return err
+}
+
+// fill works beside the cache folder and renames when all is there, so that work cut
+// short, even by a power failure, is never taken for finished.
+func (c cache) fill(ctx context.Context, get func(ctx context.Context, dir string) error) error {
+	unfinished := c.dir + ".unfinished"
+	for _, dir := range []string{unfinished, c.dir} { // left by a killed process, or by hand
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
@@ -131,111 +156,12 @@ func (b builder) fill(ctx context.Context) error {
 	if err := os.Mkdir(unfinished, 0o755); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(unfinished) }() // gone already when all went well
-	if err := b.build(ctx, unfinished); err != nil {
+	defer func() { _ = os.RemoveAll(unfinished) }() // renamed if all succeeded
+	if err := get(ctx, unfinished); err != nil {
 		return err
 	}
 	if _, err := binariesIn(unfinished); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, b.dir)
-}
-
-// controlPlaneModule finds local/controlplane in the working directory's module.
-func controlPlaneModule() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := start; ; dir = filepath.Dir(dir) {
-		module := filepath.Join(dir, "local", "controlplane")
-		if _, err := os.Stat(filepath.Join(module, "go.mod")); err == nil {
-			return module, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no local/controlplane/go.mod above %s: run inside the repository, or set %s", start, assetsEnv)
-		}
-	}
-}
-
-// buildKey names everything that decides what a build gives: the pinned modules,
-// the toolchain, the platform and the flags.
-func buildKey(ctx context.Context, module string) (string, error) {
-	hash := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join(module, name))
-		if err != nil {
-			return "", fmt.Errorf("read the control plane's module: %w", err)
-		}
-		fmt.Fprintf(hash, "%s %d\n%s", name, len(data), data)
-	}
-	env, err := goOutput(ctx, module, "env", "GOOS", "GOARCH", "GOVERSION")
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(hash, "%s%s", env, linkerFlags("version"))
-	return fmt.Sprintf("%x", hash.Sum(nil)[:8]), nil
-}
-
-// build compiles both programs into dir.
-func build(ctx context.Context, module, dir string, progress io.Writer) error {
-	version, err := goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
-	if err != nil {
-		return err
-	}
-	deps, err := goOutput(ctx, module, "list", "-deps", etcdPackage, apiserverPackage)
-	if err != nil {
-		return err
-	}
-	cmd := goCommand(ctx, module, "build", "-v", "-trimpath", "-ldflags="+linkerFlags(strings.TrimSpace(version)),
-		"-o", dir+string(filepath.Separator), etcdPackage, apiserverPackage)
-	meter := newMeter(progress, "building kube-apiserver "+strings.TrimSpace(version)+" and etcd", strings.Count(deps, "\n"))
-	cmd.Stderr = meter
-	err = process.Run(cmd)
-	meter.stop(err)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("%w\n%s", err, meter.messages())
-	}
-	// Go names a program after the last element of its package path.
-	return os.Rename(filepath.Join(dir, "server"), filepath.Join(dir, "etcd"))
-}
-
-// linkerFlags strips the programs and stamps the version that a release build
-// would carry. Without it the server calls itself v0.0.0-master.
-func linkerFlags(version string) string {
-	const pkg = "k8s.io/component-base/version"
-	flags := []string{"-s", "-w", "-X", pkg + ".gitVersion=" + version, "-X", pkg + ".gitTreeState=", "-X", pkg + ".gitCommit="}
-	if parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3); len(parts) == 3 {
-		flags = append(flags, "-X", pkg+".gitMajor="+parts[0], "-X", pkg+".gitMinor="+parts[1])
-	}
-	return strings.Join(flags, " ")
-}
-
-// goCommand runs the go tool in the nested module, away from a caller's workspace
-// or flags meant for another module. A canceled ctx interrupts it and its
-// compilers, and go then removes its own temporary files.
-func goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-	cmd.Cancel = func() error { return process.Interrupt(cmd) }
-	cmd.WaitDelay = 10 * time.Second
-	return cmd
-}
-
-func goOutput(ctx context.Context, module string, args ...string) (string, error) {
-	cmd := goCommand(ctx, module, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := process.Run(cmd)
-	if errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("the go tool is needed to build the control plane (or set %s): %w", assetsEnv, err)
-	}
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return stdout.String(), nil
+	return os.Rename(unfinished, c.dir)
 }

@@ -2,21 +2,18 @@ package cluster
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
 
-// Cluster is one pretend EKS cluster: a real API server.
+// Cluster is one emulated EKS cluster: a real API server.
 type Cluster struct {
 	Spec
 
@@ -38,7 +35,7 @@ type Cluster struct {
 
 // newCluster makes the cluster's keys and files; firstStart brings it up.
 func newCluster(spec Spec, binary, dir, etcd string, hook *webhook) (*Cluster, error) {
-	ca, err := newAuthority(spec.ID())
+	ca, err := newAuthority("kubernetes") // as on EKS
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +69,11 @@ func (c *Cluster) Version() string {
 
 // AdminConfig is for a client that may do everything. It signs in with a client
 // certificate as user "admin", so it works without STS.
-func (c *Cluster) AdminConfig() *rest.Config {
+func (c *Cluster) AdminConfig() *rest.Config { return c.adminConfig(c.Endpoint()) }
+
+func (c *Cluster) adminConfig(endpoint string) *rest.Config {
 	return &rest.Config{
-		Host:            c.Endpoint(),
+		Host:            endpoint,
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.CAData, CertData: c.admin.cert, KeyData: c.admin.key},
 		QPS:             -1, // the server is ours, and tests should not wait
 	}
@@ -100,7 +99,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if c.program != nil {
 		return errors.New("the cluster runs already")
 	}
-	p, err := c.startAPIServer(ctx, strings.TrimPrefix(c.endpoint, "https://"+loopback+":"))
+	p, err := c.startAPIServer(ctx, c.endpoint)
 	if err != nil {
 		return err
 	}
@@ -110,10 +109,17 @@ func (c *Cluster) Start(ctx context.Context) error {
 
 // firstStart finds the cluster's port and asks for its version.
 func (c *Cluster) firstStart(ctx context.Context) error {
-	if err := c.claimPort(ctx); err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := onFreePort(func(port string) (*program, error) {
+		c.endpoint = "https://" + net.JoinHostPort(loopback, port)
+		return c.startAPIServer(ctx, c.endpoint)
+	})
+	if err != nil {
 		return err
 	}
-	client, err := discovery.NewDiscoveryClientForConfig(c.AdminConfig())
+	c.program = p
+	client, err := discovery.NewDiscoveryClientForConfig(c.adminConfig(c.endpoint))
 	if err != nil {
 		return err
 	}
@@ -121,56 +127,13 @@ func (c *Cluster) firstStart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for the version: %w", err)
 	}
-	c.mu.Lock()
 	c.version = info.Major + "." + info.Minor
-	c.mu.Unlock()
 	return nil
 }
 
-func (c *Cluster) claimPort(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p, err := onFreePort(func(port string) (*program, error) {
-		c.endpoint = "https://" + loopback + ":" + port
-		return c.startAPIServer(ctx, port)
-	})
-	if err != nil {
-		return err
-	}
-	c.program = p
-	return nil
-}
-
-// startAPIServer returns the ended program with its error, for onFreePort to look
-// at.
-func (c *Cluster) startAPIServer(ctx context.Context, port string) (*program, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	client, err := c.probeClient()
-	if err != nil {
-		return nil, err
-	}
-	defer client.CloseIdleConnections()
-	p, err := startProgram(c.binary, c.file("kube-apiserver.log"), c.arguments(port)...)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.waitReady(ctx, client, "https://"+loopback+":"+port+"/readyz"); err != nil {
-		p.Kill()
-		return p, err
-	}
-	return p, nil
-}
-
-func (c *Cluster) probeClient() (*http.Client, error) {
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(c.CAData) {
-		return nil, errors.New("the cluster's CA is no certificate")
-	}
-	return &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}},
-	}, nil
+func (c *Cluster) startAPIServer(ctx context.Context, endpoint string) (*program, error) {
+	_, port, _ := strings.Cut(endpoint, loopback+":")
+	return startProgram(ctx, c.adminConfig(endpoint), c.binary, c.file("kube-apiserver.log"), c.arguments(port)...)
 }
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }

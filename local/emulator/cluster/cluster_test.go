@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/token"
 
+	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 )
 
@@ -45,7 +46,7 @@ const (
 func stubSTS(t *testing.T) *url.URL {
 	t.Helper()
 	callers := map[string]string{
-		mappedKey:    "arn:aws:sts::111111111111:assumed-role/crossapply-access/run@1",
+		mappedKey:    "arn:aws:sts::111111111111:assumed-role/deployer/run@1",
 		grouplessKey: "arn:aws:sts::111111111111:assumed-role/groupless/run",
 		unmappedKey:  "arn:aws:sts::111111111111:assumed-role/unmapped/run",
 		adminKey:     "arn:aws:iam::111111111111:user/admins/root-of-all",
@@ -104,29 +105,25 @@ func tokenConfig(t *testing.T, c *cluster.Cluster, accessKey string) *rest.Confi
 
 func exampleObjects(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	objects := []*unstructured.Unstructured{cluster.Namespace("kafka")}
-	for _, name := range []string{"crd.yaml", "rbac.yaml"} {
-		file, err := os.Open(filepath.Join("..", "..", "examples", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = file.Close() }()
-		decoded, err := cluster.Decode(file)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		objects = append(objects, decoded...)
+	file, err := os.Open(filepath.Join("testdata", "objects.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	objects, err := cluster.Decode(file)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return objects
 }
 
 func start(t *testing.T, specs ...cluster.Spec) *cluster.ControlPlane {
 	t.Helper()
-	binaries, err := cluster.FindBinaries(t.Context(), os.Stderr)
+	found, err := binaries.Find(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cp, err := cluster.Start(t.Context(), cluster.Config{Binaries: binaries, STS: stubSTS(t), Clusters: specs, Dir: filepath.Join(t.TempDir(), "world")})
+	cp, err := cluster.Start(t.Context(), cluster.Config{Binaries: found, STS: stubSTS(t), Clusters: specs, Dir: filepath.Join(t.TempDir(), "world")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,8 +138,8 @@ func start(t *testing.T, specs ...cluster.Spec) *cluster.ControlPlane {
 // TestControlPlane starts two real clusters once and looks at them from all sides.
 func TestControlPlane(t *testing.T) {
 	entries := []cluster.AccessEntry{
-		{PrincipalARN: "arn:aws:iam::111111111111:role/teams/crossapply-access", Groups: []string{"crossapply"}},
-		{PrincipalARN: "arn:aws:iam::111111111111:role/groupless", Groups: []string{"nobody-binds-this"}},
+		{PrincipalARN: "arn:aws:iam::111111111111:role/teams/deployer", Groups: []string{"deployers"}},
+		{PrincipalARN: "arn:aws:iam::111111111111:role/groupless", Groups: []string{"unbound"}},
 		{PrincipalARN: "arn:aws:iam::111111111111:user/admins/root-of-all", ClusterAdmin: true},
 	}
 	began := time.Now()
@@ -246,7 +243,7 @@ func testRequests(t *testing.T, c *cluster.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const user = "arn:aws:sts::111111111111:assumed-role/crossapply-access/run-1" // @ became -
+	const user = "arn:aws:sts::111111111111:assumed-role/deployer/run-1" // @ became -
 	want := []cluster.Request{
 		{User: user, Verb: "watch", Resource: "topics.messaging.example.com", Namespace: "kafka", Code: 200},
 		{User: user, Verb: "get", Resource: "topics.messaging.example.com", Namespace: "kafka", Name: "absent", Code: 404},
@@ -329,7 +326,7 @@ func testStopStart(t *testing.T, first, second *cluster.Cluster) {
 }
 
 func TestStartCanceled(t *testing.T) {
-	binaries, err := cluster.FindBinaries(t.Context(), os.Stderr)
+	found, err := binaries.Find(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +335,7 @@ func TestStartCanceled(t *testing.T) {
 	defer cancel()
 	dir := filepath.Join(t.TempDir(), "world")
 	_, err = cluster.Start(ctx, cluster.Config{
-		Binaries: binaries, STS: stubSTS(t), Dir: dir,
+		Binaries: found, STS: stubSTS(t), Dir: dir,
 		Clusters: []cluster.Spec{{Name: "a", Account: "111111111111", Region: "eu-west-1"}},
 	})
 	if !errors.Is(err, context.DeadlineExceeded) {

@@ -5,21 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"time"
 
 	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/arn"
 )
-
-// readyTimeout is for one program on a busy machine with few cores.
-const readyTimeout = 3 * time.Minute
 
 // Config says what to start.
 type Config struct {
@@ -30,7 +28,10 @@ type Config struct {
 	// time: from Start to Close, requests through http.DefaultTransport to STS's public
 	// hosts go there. Start before, and Close after, what else uses that transport.
 	STS *url.URL
-	// Clusters are the pretend EKS clusters. The same name may occur once in each
+	// Authenticate, if set, says whose a bearer token is, in place of STS and the
+	// access entries, for tests that are not about AWS: see package clustertest.
+	Authenticate func(bearer string) (authenticationv1.UserInfo, error)
+	// Clusters are the emulated EKS clusters. The same name may occur once in each
 	// account and region.
 	Clusters []Spec
 	// Dir is a new or empty folder for data, logs and keys. Empty means a temporary
@@ -40,11 +41,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Spec describes one pretend EKS cluster.
+// Spec describes one emulated EKS cluster.
 type Spec struct {
 	// Name, Account (12 digits) and Region identify the cluster, as on EKS.
 	Name, Account, Region string
-	// AccessEntries say whom the cluster lets in.
+	// AccessEntries are the IAM principals that the cluster accepts.
 	AccessEntries []AccessEntry
 	// Objects are created when the cluster starts for the first time, in this order.
 	// After a CustomResourceDefinition follows a wait until it is established.
@@ -85,8 +86,10 @@ func (s Spec) validate() error {
 }
 
 func (c Config) validate() error {
-	if err := checkSTS(c.STS); err != nil {
-		return err
+	if c.Authenticate == nil {
+		if err := checkSTS(c.STS); err != nil {
+			return err
+		}
 	}
 	seen := map[string]bool{}
 	for _, spec := range c.Clusters {
@@ -129,7 +132,7 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	if cp.webhook, err = startWebhook(config.STS, config.Clusters, logger); err != nil {
+	if cp.webhook, err = startWebhook(config, logger); err != nil {
 		return nil, err
 	}
 	var etcdURL string
@@ -193,7 +196,7 @@ func (cp *ControlPlane) Close() error {
 
 func makeDir(dir string) (string, error) {
 	if dir == "" {
-		dir, err := os.MkdirTemp("", "crossapply-")
+		dir, err := os.MkdirTemp("", "clusters-")
 		if err != nil {
 			return "", fmt.Errorf("make the data folder: %w", err)
 		}
@@ -211,12 +214,10 @@ func makeDir(dir string) (string, error) {
 
 // startEtcd starts one member, without fsync: its data need not outlive it.
 func startEtcd(ctx context.Context, path, dir string) (*program, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
 	var url string
 	p, err := onFreePort(func(port string) (*program, error) {
-		url = "http://" + loopback + ":" + port
-		p, err := startProgram(path, filepath.Join(dir, "etcd.log"),
+		url = "http://" + net.JoinHostPort(loopback, port)
+		return startProgram(ctx, &rest.Config{Host: url}, path, filepath.Join(dir, "etcd.log"),
 			"--data-dir="+filepath.Join(dir, "etcd"),
 			"--listen-client-urls="+url,
 			"--advertise-client-urls="+url,
@@ -224,14 +225,6 @@ func startEtcd(ctx context.Context, path, dir string) (*program, string, error) 
 			"--unsafe-no-fsync",
 			"--log-level=warn",
 		)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.waitReady(ctx, http.DefaultClient, url+"/readyz"); err != nil {
-			p.Kill()
-			return p, err
-		}
-		return p, nil
 	})
 	return p, url, err
 }

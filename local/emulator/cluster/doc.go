@@ -1,10 +1,10 @@
 // Package cluster runs real Kubernetes API servers on one machine, one for each
-// pretend EKS cluster.
+// emulated EKS cluster.
 //
 // The tour:
 //
-//   - [FindBinaries] finds kube-apiserver and etcd, or builds them from their Go
-//     modules (the nested module local/controlplane pins their versions).
+//   - [FindBinaries] finds kube-apiserver and etcd, downloads them, or builds them
+//     from their Go modules.
 //   - [Start] starts one etcd and a kube-apiserver for each [Spec] over it. Every
 //     API server has its own key prefix in etcd, its own certificate authority,
 //     its own service account key and its own port: to a client they are clusters
@@ -14,6 +14,7 @@
 //     which requests they served ([Cluster.Requests]).
 //   - [Kubeconfig] makes the file that kubectl needs, with tokens from
 //     "aws eks get-token".
+//   - Package clustertest starts such clusters for tests, without STS.
 //
 // Who may enter is decided as on EKS. The API server hands a bearer token to a
 // webhook (webhook.go); the webhook asks aws-iam-authenticator's own verifier,

@@ -5,22 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Decode reads the objects of a YAML or JSON stream, for [Spec] Objects.
@@ -52,74 +49,26 @@ func Namespace(name string) *unstructured.Unstructured {
 
 // createObjects creates what is not there yet, in order.
 func createObjects(ctx context.Context, config *rest.Config, objects []*unstructured.Unstructured) error {
-	if len(objects) == 0 {
-		return nil
-	}
-	client, err := dynamic.NewForConfig(config)
+	config.Wrap(withoutRetryAfter)
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		return err
 	}
-	disco, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return err
-	}
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
 	for _, object := range objects {
-		if err := createObject(ctx, client, mapper, object); err != nil {
+		err := untilServed(ctx, func() error { return client.IgnoreAlreadyExists(c.Create(ctx, object.DeepCopy())) })
+		if err == nil && object.GetKind() == "CustomResourceDefinition" {
+			err = awaitKind(ctx, c, object)
+		}
+		if err != nil {
 			return fmt.Errorf("create %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
 	return nil
 }
 
-// createObject tries again while the kind is not served: a new definition reaches
-// discovery a moment after it is established.
-func createObject(ctx context.Context, client dynamic.Interface, mapper *restmapper.DeferredDiscoveryRESTMapper, object *unstructured.Unstructured) error {
-	gvk := object.GroupVersionKind()
-	var resource dynamic.ResourceInterface
-	var last error
-	err := poll(ctx, func(ctx context.Context) (bool, error) {
-		mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-		if meta.IsNoMatchError(err) {
-			last = err
-			mapper.Reset()
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		resource = client.Resource(mapping.Resource)
-		if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-			resource = client.Resource(mapping.Resource).Namespace(object.GetNamespace())
-		}
-		_, last = resource.Create(ctx, object, metav1.CreateOptions{})
-		switch {
-		case last == nil, apierrors.IsAlreadyExists(last):
-			return true, nil
-		case apierrors.IsNotFound(last):
-			return false, nil
-		}
-		return false, last
-	})
-	if err != nil && last != nil {
-		return last // says more than that the time is over
-	}
-	if err != nil {
-		return err
-	}
-	if gvk.Kind != "CustomResourceDefinition" {
-		return nil
-	}
-	if err := waitEstablished(ctx, resource, object.GetName()); err != nil {
-		return err
-	}
-	return warm(ctx, client, object)
-}
-
-// warm lists a new kind once. The API server fills its watch cache for a kind at
-// the first request and has that client come back a second later; on a cluster that
-// has been up for a while nobody sees this.
-func warm(ctx context.Context, client dynamic.Interface, object *unstructured.Unstructured) error {
+// awaitKind returns when discovery shows a new kind and a list of it succeeds, in
+// every served version. A kind that has been installed for a while is past that.
+func awaitKind(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
 	var definition apiextensionsv1.CustomResourceDefinition
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &definition); err != nil {
 		return err
@@ -128,43 +77,46 @@ func warm(ctx context.Context, client dynamic.Interface, object *unstructured.Un
 		if !version.Served {
 			continue
 		}
-		kind := schema.GroupVersionResource{Group: definition.Spec.Group, Version: version.Name, Resource: definition.Spec.Names.Plural}
-		err := poll(ctx, func(ctx context.Context) (bool, error) {
-			_, err := client.Resource(kind).List(ctx, metav1.ListOptions{})
-			if apierrors.IsNotFound(err) {
-				return false, nil
-			}
-			return err == nil, err
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(schema.GroupVersionKind{
+			Group: definition.Spec.Group, Version: version.Name, Kind: definition.Spec.Names.Kind + "List",
 		})
-		if err != nil {
-			return fmt.Errorf("list %s: %w", kind.Resource, err)
+		if err := untilServed(ctx, func() error { return c.List(ctx, list) }); err != nil {
+			return fmt.Errorf("list %s in version %s: %w", definition.Spec.Names.Plural, version.Name, err)
 		}
 	}
 	return nil
 }
 
-func waitEstablished(ctx context.Context, definitions dynamic.ResourceInterface, name string) error {
-	err := poll(ctx, func(ctx context.Context) (bool, error) {
-		object, err := definitions.Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return false, err
+// untilServed repeats a request while the API server does not serve the kind yet
+// (discovery lacks it, its path is not found) or has no cache of it yet (429).
+func untilServed(ctx context.Context, request func() error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		last = request()
+		if meta.IsNoMatchError(last) || apierrors.IsNotFound(last) || apierrors.IsTooManyRequests(last) {
+			return false, nil
 		}
-		// A definition that nothing has looked at yet has null conditions.
-		conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-		for _, condition := range conditions {
-			c, _ := condition.(map[string]any)
-			if c["type"] == string(apiextensionsv1.Established) && c["status"] == string(metav1.ConditionTrue) {
-				return true, nil
-			}
-		}
-		return false, nil
+		return true, last
 	})
-	if err != nil {
-		return fmt.Errorf("wait until it is established: %w", err)
+	if wait.Interrupted(err) && last != nil {
+		return fmt.Errorf("%w: %w", err, last)
 	}
-	return nil
+	return err
 }
 
-func poll(ctx context.Context, done wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, done)
+// withoutRetryAfter keeps client-go from waiting the full second for which a server
+// that starts sends clients away.
+func withoutRetryAfter(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(req)
+		if err == nil {
+			resp.Header.Del("Retry-After")
+		}
+		return resp, err
+	})
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -3,67 +3,76 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
 	"github.com/crossapply/crossapply/local/emulator/process"
 )
 
-// loopback is the only address anything here listens on.
-const loopback = "127.0.0.1"
+const (
+	// loopback is the only address anything here listens on.
+	loopback = "127.0.0.1"
+	// readyTimeout is for one program on a busy machine with few cores.
+	readyTimeout = 3 * time.Minute
+)
 
-// program is a running program whose output goes to a log file. It is killed
-// without asking politely: an API server keeps no state of its own and would wait
-// for its clients' watches, and etcd's data is thrown away with it.
+// program is a running program whose output goes to a log file. It is ended by
+// SIGKILL: an API server keeps no state of its own and would wait for its clients'
+// watches, and etcd's data is removed with it.
 type program struct {
 	*process.Process
 	cmd *exec.Cmd
 	log string
 }
 
-func startProgram(path, log string, args ...string) (*program, error) {
+// startProgram returns when the program's /readyz answers as config reaches it. An
+// error after the start comes with the program, which has ended then.
+func startProgram(ctx context.Context, config *rest.Config, path, log string, args ...string) (*program, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // the child has its own descriptor
-	cmd := exec.Command(path, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(log), file, file
-	child, err := process.Start(cmd)
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", filepath.Base(path), err)
+	p := &program{cmd: exec.Command(path, args...), log: log}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = filepath.Dir(log), file, file
+	if p.Process, err = process.Start(p.cmd); err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name(), err)
 	}
-	return &program{Process: child, cmd: cmd, log: log}, nil
+	if err := p.waitReady(ctx, config); err != nil {
+		p.Kill()
+		return p, fmt.Errorf("%s is not ready: %w\n%s", p.name(), err, p.tail())
+	}
+	return p, nil
 }
 
-// errProcessEnded is returned when a program ends before it is ready.
-var errProcessEnded = errors.New("ended before it was ready")
-
-// waitReady asks url until it answers 200. Its error carries the log's tail.
-func (p *program) waitReady(ctx context.Context, client *http.Client, url string) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		last := probe(ctx, client, url)
-		if last == nil {
-			return nil
-		}
+func (p *program) waitReady(ctx context.Context, config *rest.Config) error {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	var last error
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		select {
 		case <-p.Done():
-			return fmt.Errorf("%s %w: %s\n%s", p.name(), errProcessEnded, p.cmd.ProcessState, p.tail())
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w (%w)\n%s", p.name(), ctx.Err(), last, p.tail())
-		case <-tick.C:
+			return false, fmt.Errorf("it ended: %s", p.cmd.ProcessState)
+		default:
 		}
+		_, last = client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		return last == nil, nil
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("%w (%w)", err, last)
 	}
+	return err
 }
 
 func (p *program) name() string { return filepath.Base(p.cmd.Path) }
@@ -78,23 +87,6 @@ func (p *program) tail() []byte {
 		return []byte(err.Error())
 	}
 	return data[max(0, len(data)-keep):]
-}
-
-func probe(ctx context.Context, client *http.Client, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
-		return fmt.Errorf("%s: %s: %s", url, resp.Status, body)
-	}
-	return nil
 }
 
 // freePort finds a port that nothing listens on at this moment.

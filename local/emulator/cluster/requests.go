@@ -16,7 +16,7 @@ type Mark int64
 // answer.
 type Request struct {
 	// User is the Kubernetes user name, for example
-	// arn:aws:sts::111111111111:assumed-role/crossapply/session.
+	// arn:aws:sts::111111111111:assumed-role/deployer/session.
 	User string
 	// Verb is Kubernetes' word: get, list, watch, create, patch, ...
 	Verb string

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -27,9 +26,8 @@ type webhook struct {
 	undo    func()
 }
 
-// startWebhook serves a path for each cluster on a loopback port, and has tokens
-// verified by the STS at sts.
-func startWebhook(sts *url.URL, specs []Spec, logger *slog.Logger) (*webhook, error) {
+// startWebhook serves a path for each cluster on a loopback port.
+func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 	ca, err := newAuthority("token-webhook")
 	if err != nil {
 		return nil, err
@@ -46,24 +44,29 @@ func startWebhook(sts *url.URL, specs []Spec, logger *slog.Logger) (*webhook, er
 	if err != nil {
 		return nil, fmt.Errorf("listen for the token webhook: %w", err)
 	}
-	undo, err := routeSTS(sts)
-	if err != nil {
-		_ = listener.Close()
-		return nil, err
+	undo := func() {}
+	if config.Authenticate == nil {
+		if undo, err = routeSTS(config.STS); err != nil {
+			_ = listener.Close()
+			return nil, err
+		}
 	}
 	mux := http.NewServeMux()
-	for _, spec := range specs {
+	for _, spec := range config.Clusters {
+		authenticate := config.Authenticate
+		if authenticate == nil {
+			authenticate = iamAuthenticator(spec)
+		}
 		mux.Handle("POST /"+spec.ID(), reviewer{
-			verifier: token.NewVerifier(spec.Name, "aws", spec.Region),
-			entries:  spec.AccessEntries,
-			logger:   logger.With("account", spec.Account, "region", spec.Region, "cluster", spec.Name),
+			authenticate: authenticate,
+			logger:       logger.With("account", spec.Account, "region", spec.Region, "cluster", spec.Name),
 		})
 	}
 	server := &http.Server{
 		Handler:           mux,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // an API server that ends mid-handshake is no news
+		ErrorLog:          log.New(io.Discard, "", 0), // an API server that is killed breaks a handshake off
 	}
 	go func() { _ = server.ServeTLS(listener, "", "") }()
 	return &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM, undo: undo}, nil
@@ -82,11 +85,23 @@ func (w *webhook) close() error {
 	return nil
 }
 
+// iamAuthenticator knows a caller as EKS does: by the identity that STS gives, and
+// the cluster's access entries.
+func iamAuthenticator(spec Spec) func(bearer string) (authenticationv1.UserInfo, error) {
+	verifier := token.NewVerifier(spec.Name, "aws", spec.Region)
+	return func(bearer string) (authenticationv1.UserInfo, error) {
+		id, err := verifier.Verify(bearer)
+		if err != nil {
+			return authenticationv1.UserInfo{}, fmt.Errorf("verify the token: %w", err)
+		}
+		return identify(id, spec.AccessEntries)
+	}
+}
+
 // reviewer answers for one cluster.
 type reviewer struct {
-	verifier token.Verifier
-	entries  []AccessEntry
-	logger   *slog.Logger
+	authenticate func(bearer string) (authenticationv1.UserInfo, error)
+	logger       *slog.Logger
 }
 
 func (r reviewer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -95,7 +110,7 @@ func (r reviewer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "the body is no TokenReview", http.StatusBadRequest)
 		return
 	}
-	user, err := r.review(review.Spec.Token)
+	user, err := r.authenticate(review.Spec.Token)
 	review.Spec.Token = "" // never echoed
 	review.Status = authenticationv1.TokenReviewStatus{Authenticated: err == nil, User: user}
 	if err != nil {
@@ -106,12 +121,4 @@ func (r reviewer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err := json.NewEncoder(w).Encode(review); err != nil {
 		r.logger.WarnContext(req.Context(), "answer a token review", "error", err)
 	}
-}
-
-func (r reviewer) review(bearer string) (authenticationv1.UserInfo, error) {
-	id, err := r.verifier.Verify(bearer)
-	if err != nil {
-		return authenticationv1.UserInfo{}, fmt.Errorf("verify the token: %w", err)
-	}
-	return identify(id, r.entries)
 }

@@ -6,5 +6,5 @@
 //   - [Process] is a started one; [Run] starts one and waits for it.
 //
 // On Linux the kernel also ends a child when this process is gone, however it
-// went. Elsewhere only a process that ends in good order ends its children.
+// ended. Elsewhere only a process that ends normally ends its children.
 package process

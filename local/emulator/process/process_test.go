@@ -18,7 +18,7 @@ import (
 )
 
 // parentEnv makes the test binary the parent of TestChildEndsWithItsParent.
-const parentEnv = "CROSSAPPLY_TEST_PARENT"
+const parentEnv = "PROCESS_TEST_PARENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(parentEnv) == "" {
@@ -122,7 +122,7 @@ func readPID(t *testing.T, from *bufio.Reader) int {
 	return pid
 }
 
-// awaitEnd waits until a process has ended; nobody may have reaped it.
+// awaitEnd waits until a process has ended, even if it was not reaped.
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
