@@ -71,25 +71,34 @@ func (b builder) key(ctx context.Context) (string, error) {
 
 // run compiles into dir.
 func (b builder) run(ctx context.Context, dir string) error {
+	output := &buildOutput{}
+	meter := startMeter(b.progress, "building kube-apiserver "+b.version+" and etcd", "some minutes", output.state)
+	err := b.compile(ctx, dir, output)
+	meter.stop(err)
+	if err != nil {
+		return err
+	}
+	// Go names a program after the last element of its package path.
+	return os.Rename(filepath.Join(dir, "server"), filepath.Join(dir, "etcd"))
+}
+
+func (b builder) compile(ctx context.Context, dir string, output *buildOutput) error {
 	deps, err := b.goOutput(ctx, "list", "-deps", etcdPackage, apiserverPackage)
 	if err != nil {
 		return err
 	}
+	output.expect(strings.Count(deps, "\n"))
 	cmd := b.goCommand(ctx, "build", "-v", "-trimpath", "-ldflags="+linkerFlags(b.version),
 		"-o", dir+string(filepath.Separator), etcdPackage, apiserverPackage)
-	output := &buildOutput{total: max(strings.Count(deps, "\n"), 1)}
 	cmd.Stderr = output
-	meter := startMeter(b.progress, "building kube-apiserver "+b.version+" and etcd", "some minutes", output.state)
 	err = process.Run(cmd)
-	meter.stop(err)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("%w\n%s", err, output.messages())
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	// Go names a program after the last element of its package path.
-	return os.Rename(filepath.Join(dir, "server"), filepath.Join(dir, "etcd"))
+	return fmt.Errorf("%w\n%s", err, output.messages())
 }
 
 // linkerFlags strips the programs and stamps the version that a release build
@@ -134,12 +143,17 @@ func (b builder) goOutput(ctx context.Context, args ...string) (string, error) {
 // buildOutput reads what "go build -v" prints: the path of each package when it is
 // compiled, and the compiler's messages.
 type buildOutput struct {
-	total int
-
 	mu      sync.Mutex
-	partial []byte
+	total   int // 0: not known yet
 	count   int
+	partial []byte
 	other   []string // lines that are not a package's path
+}
+
+func (o *buildOutput) expect(packages int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.total = packages
 }
 
 func (o *buildOutput) Write(p []byte) (int, error) {
@@ -170,6 +184,9 @@ func (o *buildOutput) take(line string) {
 func (o *buildOutput) state() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.total == 0 {
+		return "looking for its packages"
+	}
 	return fmt.Sprintf("%d of %d packages (%d%%)", o.count, o.total, 100*o.count/o.total)
 }
 
