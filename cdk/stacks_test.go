@@ -244,8 +244,8 @@ func testObservability(t *testing.T, s synthesis) {
 	paid := 0
 	for _, alarm := range hub.ofType("AWS::CloudWatch::Alarm") {
 		paid++
-		if metrics, ok := alarm.Properties["Metrics"].([]any); ok {
-			paid += len(metrics) - 2 // but for the expression itself
+		if terms, ok := alarm.Properties["Metrics"].([]any); ok {
+			paid += len(terms) - 2 // but for the expression itself
 		}
 		if told := alarm.at("AlarmActions", 0); (told != nil) != (s.config.AlarmTopicARN != "") || (told != nil && told != s.config.AlarmTopicARN) {
 			t.Errorf("%v tells %v", alarm.Properties["AlarmName"], told)

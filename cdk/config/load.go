@@ -50,19 +50,19 @@ func Load(file string) (Config, error) {
 // source names where it came from; files that it mentions are sought beside
 // that. It returns an [InvalidError] when the configuration is not in order.
 func Parse(raw []byte, source string) (Config, error) {
-	var config Config
-	problems := strictjson.Unmarshal(raw, &config, nil, "configuration")
+	var c Config
+	problems := strictjson.Unmarshal(raw, &c, nil, "configuration")
 	if len(problems) == 0 {
-		problems = config.readRequests(filepath.Dir(source))
+		problems = c.readRequests(filepath.Dir(source))
 	}
 	if len(problems) == 0 {
-		config.setDefaults()
-		problems = config.check()
+		c.setDefaults()
+		problems = c.check()
 	}
 	if len(problems) > 0 {
 		return Config{}, &InvalidError{Source: source, Problems: problems}
 	}
-	return config, nil
+	return c, nil
 }
 
 // readRequests replaces every requestFile by what is in it.

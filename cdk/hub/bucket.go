@@ -10,7 +10,7 @@ import (
 )
 
 // newKey makes the deployment's own key, where it wants one.
-func (h *hub) newKey() {
+func (h *hubStack) newKey() {
 	if !h.config.CustomerManagedKey {
 		return
 	}
@@ -36,7 +36,7 @@ func (h *hub) newKey() {
 
 // newBucket makes the run bucket. Nothing in it is worth keeping for long: its
 // objects expire, and so need no versions.
-func (h *hub) newBucket() {
+func (h *hubStack) newBucket() {
 	props := &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
@@ -58,12 +58,12 @@ func (h *hub) newBucket() {
 }
 
 // objects returns the ARN of objects in the run bucket.
-func (h *hub) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
+func (h *hubStack) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
 
 // useKey lets a role use the deployment's key, if it has one, through a service
 // that encrypts with it: not to decrypt by itself what it got by another way.
 // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
-func (h *hub) useKey(role awsiam.Role, service string, actions ...string) {
+func (h *hubStack) useKey(role awsiam.Role, service string, actions ...string) {
 	if h.key == nil {
 		return
 	}
@@ -76,7 +76,7 @@ func (h *hub) useKey(role awsiam.Role, service string, actions ...string) {
 // startEncrypted returns what it takes to start and describe executions that
 // are encrypted with the deployment's key.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
-func (h *hub) startEncrypted(w workflow) []awsiam.PolicyStatement {
+func (h *hubStack) startEncrypted(w workflow) []awsiam.PolicyStatement {
 	if h.key == nil {
 		return nil
 	}

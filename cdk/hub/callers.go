@@ -10,7 +10,7 @@ import (
 // wait for it, as a parent state machine does with startExecution.sync:2, and
 // tells callers what they need to know.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
-func (h *hub) newCallers(w workflow) {
+func (h *hubStack) newCallers(w workflow) {
 	statements := []awsiam.PolicyStatement{
 		w.startLive(),
 		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions),
@@ -28,7 +28,7 @@ func (h *hub) newCallers(w workflow) {
 	h.output("RunBucketName", h.bucket.BucketName(), "Where the full reports lie.")
 }
 
-func (h *hub) output(id string, value *string, description string) {
+func (h *hubStack) output(id string, value *string, description string) {
 	awscdk.NewCfnOutput(h.Stack, jsii.String(id), &awscdk.CfnOutputProps{
 		Value: value, Description: jsii.String(description), ExportName: h.name(id),
 	})

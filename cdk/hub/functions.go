@@ -23,7 +23,7 @@ import (
 )
 
 // environment returns the value of a function's environment variable.
-func (h *hub) environment(name string) string {
+func (h *hubStack) environment(name string) string {
 	switch name {
 	case awsenv.Partition:
 		return contract.PartitionOf(h.config.Hub.Region)
@@ -40,7 +40,7 @@ func (h *hub) environment(name string) string {
 }
 
 // objectStatements allow what a function does in the run bucket.
-func (h *hub) objectStatements(f deployment.Function) []awsiam.PolicyStatement {
+func (h *hubStack) objectStatements(f deployment.Function) []awsiam.PolicyStatement {
 	var statements []awsiam.PolicyStatement
 	for _, o := range f.Objects {
 		var actions []string
@@ -72,7 +72,7 @@ func checkAssets(dir string) error {
 	return nil
 }
 
-func (h *hub) newFunctions(assets string) map[string]awslambda.Function {
+func (h *hubStack) newFunctions(assets string) map[string]awslambda.Function {
 	made := map[string]awslambda.Function{}
 	for _, f := range deployment.Functions() {
 		made[f.Name] = h.newFunction(f, filepath.Join(assets, f.Name+".zip"))
@@ -80,7 +80,7 @@ func (h *hub) newFunctions(assets string) map[string]awslambda.Function {
 	return made
 }
 
-func (h *hub) newFunction(f deployment.Function, zip string) awslambda.Function {
+func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Function {
 	tuning := h.config.Functions[f.Name]
 	environment := map[string]string{}
 	for _, name := range f.Environment {
@@ -121,7 +121,7 @@ func (h *hub) newFunction(f deployment.Function, zip string) awslambda.Function 
 }
 
 // newFunctionRole makes a function's role, under the name that access roles trust.
-func (h *hub) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsiam.Role {
+func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String(f.Title()+"Role"), &awsiam.RoleProps{
 		RoleName:    h.name(f.Name),
 		Description: jsii.String("The " + f.Name + " function of the workflow. " + f.Does),
@@ -146,7 +146,7 @@ func (h *hub) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsia
 
 // useKeyOf lets a function read its environment, and objects of the run bucket
 // as far as it uses them.
-func (h *hub) useKeyOf(f deployment.Function, role awsiam.Role) {
+func (h *hubStack) useKeyOf(f deployment.Function, role awsiam.Role) {
 	if len(f.Environment) > 0 {
 		h.useKey(role, "lambda", "kms:Decrypt")
 	}
@@ -162,7 +162,7 @@ func (h *hub) useKeyOf(f deployment.Function, role awsiam.Role) {
 // assumeAccess allows to assume the access roles: of each account by name, or,
 // where there are more accounts than policies can name, of all accounts of the
 // organisation.
-func (h *hub) assumeAccess() []awsiam.PolicyStatement {
+func (h *hubStack) assumeAccess() []awsiam.PolicyStatement {
 	if len(h.config.Accounts) > config.MaxNamedAccounts {
 		anywhere := allow([]string{"sts:AssumeRole"}, access.RoleARN(h.config, "*"))
 		anywhere.AddCondition(jsii.String("StringEquals"), map[string]any{"aws:ResourceOrgID": h.config.OrganizationID})
@@ -184,7 +184,7 @@ func (h *hub) assumeAccess() []awsiam.PolicyStatement {
 // attachToVPC allows what Lambda needs to attach a function to a VPC, which
 // takes no resource, and denies it to the function's own code.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
-func (h *hub) attachToVPC(f deployment.Function, role awsiam.Role) {
+func (h *hubStack) attachToVPC(f deployment.Function, role awsiam.Role) {
 	actions := []string{
 		"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
 		"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
@@ -196,7 +196,7 @@ func (h *hub) attachToVPC(f deployment.Function, role awsiam.Role) {
 	}))
 }
 
-func (h *hub) newLogGroup(id, name string) awslogs.LogGroup {
+func (h *hubStack) newLogGroup(id, name string) awslogs.LogGroup {
 	props := &awslogs.LogGroupProps{
 		LogGroupName: jsii.String(name),
 		// RetentionDays is an enumeration of names in CDK; the number is set below.

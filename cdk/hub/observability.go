@@ -18,7 +18,7 @@ import (
 
 func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
 
-func (h *hub) newObservability(w workflow, functions map[string]awslambda.Function, deadLetters awssqs.Queue) {
+func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.Function, deadLetters awssqs.Queue) {
 	dashboard := cw.NewDashboard(h.Stack, jsii.String("Dashboard"), &cw.DashboardProps{
 		DashboardName:   jsii.String(h.config.Name),
 		DefaultInterval: awscdk.Duration_Days(jsii.Number(1)),
@@ -52,8 +52,8 @@ const (
 	quarter = 6
 )
 
-func graph(title string, width float64, metrics ...cw.IMetric) cw.IWidget {
-	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &metrics, Width: jsii.Number(width)})
+func graph(title string, width float64, lines ...cw.IMetric) cw.IWidget {
+	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &lines, Width: jsii.Number(width)})
 }
 
 func executions(w workflow, name string) cw.IMetric {
@@ -64,7 +64,7 @@ func executions(w workflow, name string) cw.IMetric {
 
 // ended is a metric of the targets that ended in an outcome, which the report
 // function writes with its log.
-func (h *hub) ended(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
+func (h *hubStack) ended(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
 	return cw.NewMetric(&cw.MetricProps{
 		Namespace: jsii.String(metrics.Namespace), MetricName: jsii.String(name),
 		DimensionsMap: pointers(map[string]string{metrics.StateMachine: h.config.Name, metrics.Outcome: string(outcome)}),
@@ -72,7 +72,7 @@ func (h *hub) ended(name string, outcome contract.Outcome, statistic, label stri
 	})
 }
 
-func (h *hub) outcomeGraph() cw.IWidget {
+func (h *hubStack) outcomeGraph() cw.IWidget {
 	var lines []cw.IMetric
 	for _, outcome := range contract.Outcomes() {
 		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
@@ -82,7 +82,7 @@ func (h *hub) outcomeGraph() cw.IWidget {
 	})
 }
 
-func (h *hub) readyGraph() cw.IWidget {
+func (h *hubStack) readyGraph() cw.IWidget {
 	var lines []cw.IMetric
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
 		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
@@ -91,10 +91,10 @@ func (h *hub) readyGraph() cw.IWidget {
 }
 
 // newAlarms makes the alarms: things that somebody should look at.
-func (h *hub) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Queue) {
+func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Queue) {
 	// A metric is missing where nothing happened, and would take the sum with it.
-	sum := func(expression string, metrics map[string]cw.IMetric) cw.IMetric {
-		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &metrics, Period: minutes(5)})
+	sum := func(expression string, terms map[string]cw.IMetric) cw.IMetric {
+		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &terms, Period: minutes(5)})
 	}
 	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets failed than its request allows, or the request is wrong.",
 		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
@@ -113,7 +113,7 @@ func (h *hub) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Q
 	}
 }
 
-func (h *hub) newAlarm(id, means string, metric cw.IMetric, periods float64) {
+func (h *hubStack) newAlarm(id, means string, metric cw.IMetric, periods float64) {
 	alarm := cw.NewAlarm(h.Stack, jsii.String(id), &cw.AlarmProps{
 		AlarmName: h.name(id), AlarmDescription: jsii.String(means),
 		Metric: metric, Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(periods),

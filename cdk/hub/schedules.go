@@ -24,7 +24,7 @@ const idempotencyKey = "<aws.scheduler.schedule-arn>/<aws.scheduler.scheduled-ti
 
 // newSchedules makes the schedules, and returns their dead-letter queue, or nil
 // where there is no schedule.
-func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
+func (h *hubStack) newSchedules(w workflow) (awssqs.Queue, error) {
 	if len(h.config.Schedules) == 0 {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func (h *hub) newSchedules(w workflow) (awssqs.Queue, error) {
 	return deadLetters, nil
 }
 
-func (h *hub) newSchedule(scope constructs.Construct, s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) (awsscheduler.CfnSchedule, error) {
+func (h *hubStack) newSchedule(scope constructs.Construct, s config.Schedule, w workflow, role awsiam.Role, deadLetters awssqs.Queue) (awsscheduler.CfnSchedule, error) {
 	input, err := input(s)
 	if err != nil {
 		return nil, fmt.Errorf("schedule %s: %w", s.Name, err)
@@ -110,7 +110,7 @@ func input(s config.Schedule) (string, error) {
 }
 
 // newDeadLetters makes the queue for starts that were given up.
-func (h *hub) newDeadLetters() awssqs.Queue {
+func (h *hubStack) newDeadLetters() awssqs.Queue {
 	props := &awssqs.QueueProps{
 		QueueName:       h.name("schedule-dead-letters"),
 		EnforceSSL:      jsii.Bool(true),

@@ -29,8 +29,8 @@ type Props struct {
 	AccessTemplate string
 }
 
-// hub is the stack while it is put together.
-type hub struct {
+// hubStack is the stack while it is put together.
+type hubStack struct {
 	awscdk.Stack
 	config config.Config
 	// key is nil unless the deployment has a key of its own.
@@ -45,7 +45,7 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 		return nil, err
 	}
 	c := props.Config
-	h := &hub{config: c, Stack: awscdk.NewStack(scope, jsii.String(StackID), &awscdk.StackProps{
+	h := &hubStack{config: c, Stack: awscdk.NewStack(scope, jsii.String(StackID), &awscdk.StackProps{
 		StackName:   jsii.String(c.Name),
 		Description: jsii.String("crossapply: applies Kubernetes resources to EKS clusters in many accounts."),
 		Env:         &awscdk.Environment{Account: jsii.String(c.Hub.Account), Region: jsii.String(c.Hub.Region)},
@@ -65,10 +65,10 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 }
 
 // name returns the deployment's name for a part of it.
-func (h *hub) name(part string) *string { return jsii.String(h.config.Name + "-" + part) }
+func (h *hubStack) name(part string) *string { return jsii.String(h.config.Name + "-" + part) }
 
 // arn returns the ARN of something in the hub's account and Region.
-func (h *hub) arn(service, resource string) string {
+func (h *hubStack) arn(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", contract.PartitionOf(h.config.Hub.Region), service,
 		h.config.Hub.Region, h.config.Hub.Account, resource)
 }

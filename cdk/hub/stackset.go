@@ -15,7 +15,7 @@ import (
 // organisation: first where the access roles are made, then in the other
 // Regions of accounts that have clusters in several.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html
-func (h *hub) newStackSet(template string) {
+func (h *hubStack) newStackSet(template string) {
 	if h.config.StackSet == nil {
 		return
 	}
@@ -27,7 +27,7 @@ func (h *hub) newStackSet(template string) {
 	}
 }
 
-func (h *hub) stackSetOf(part string, template awss3assets.Asset, wanted func(config.Place) bool) awscdk.CfnStackSet {
+func (h *hubStack) stackSetOf(part string, template awss3assets.Asset, wanted func(config.Place) bool) awscdk.CfnStackSet {
 	instances := h.stackInstances(wanted)
 	if len(instances) == 0 {
 		return nil
@@ -54,7 +54,7 @@ func (h *hub) stackSetOf(part string, template awss3assets.Asset, wanted func(co
 }
 
 // stackInstances lists which accounts get the template, by Region.
-func (h *hub) stackInstances(wanted func(config.Place) bool) []*awscdk.CfnStackSet_StackInstancesProperty {
+func (h *hubStack) stackInstances(wanted func(config.Place) bool) []*awscdk.CfnStackSet_StackInstancesProperty {
 	accounts := map[string][]string{}
 	for _, place := range h.config.Places() {
 		if wanted(place) {

@@ -28,7 +28,7 @@ type workflow struct {
 	executions string
 }
 
-func (h *hub) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
+func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
 	w := workflow{
 		arn:        h.arn("states", "stateMachine:"+h.config.Name),
 		executions: h.arn("states", "execution:"+h.config.Name+":*"),
@@ -63,7 +63,7 @@ func (h *hub) newWorkflow(definition string, functions map[string]awslambda.Func
 // newWorkflowRole makes the state machine's role: invoke the functions, run its
 // own Distributed Map, read the targets and write the results.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
+func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
 		RoleName:    h.name("workflow"),
 		Description: jsii.String("The state machine of the workflow."),
@@ -93,7 +93,7 @@ func (h *hub) newWorkflowRole(w workflow, functions map[string]awslambda.Functio
 // service is a service of AWS as a principal, but only when it acts for a
 // resource of this account: AWS's advice against a confused deputy.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-func (h *hub) service(name, sourceARN string) awsiam.IPrincipal {
+func (h *hubStack) service(name, sourceARN string) awsiam.IPrincipal {
 	return awsiam.NewServicePrincipal(jsii.String(name), &awsiam.ServicePrincipalOpts{Conditions: &map[string]any{
 		"StringEquals": map[string]any{"aws:SourceAccount": h.config.Hub.Account},
 		"ArnLike":      map[string]any{"aws:SourceArn": sourceARN},
@@ -111,7 +111,7 @@ func (w workflow) startLive() awsiam.PolicyStatement {
 
 // newAlias publishes the state machine as a version and points the alias at it.
 // Versions are kept, so that pointing the alias at the one before is a way back.
-func (h *hub) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
+func (h *hubStack) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
 	version := sfn.NewCfnStateMachineVersion(h.Stack, jsii.String("Version"), &sfn.CfnStateMachineVersionProps{
 		StateMachineArn:        machine.StateMachineArn(),
 		StateMachineRevisionId: machine.StateMachineRevisionId(),

@@ -19,12 +19,12 @@ type claim struct {
 	Request string `json:"request"`
 }
 
-// claim returns the execution that has the key: this one where none had it
+// claimKey returns the execution that has the key: this one where none had it
 // before. It is a conditional write, so of executions at the same time one wins;
 // and one that is called again, after its answer was lost, finds its own claim. A
 // key that stands for another request is refused with [fault.InvalidRequest]: a
 // success would hide that nothing was done.
-func (p Planner) claim(ctx context.Context, key string, in contract.PlanInput) (owner string, err error) {
+func (p Planner) claimKey(ctx context.Context, key string, in contract.PlanInput) (owner string, err error) {
 	hash, err := request.Hash(in.Request)
 	if err != nil {
 		return "", err

@@ -55,7 +55,7 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 	}
 	if parsed.IdempotencyKey != "" {
 		// Last, so that a claim stands only for an execution that can go on.
-		owner, err := p.claim(ctx, parsed.IdempotencyKey, in)
+		owner, err := p.claimKey(ctx, parsed.IdempotencyKey, in)
 		if err != nil {
 			return contract.PlanOutput{}, err
 		}

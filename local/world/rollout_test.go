@@ -139,11 +139,9 @@ func TestReadiness(t *testing.T) {
 func TestDeletedWhileWaiting(t *testing.T) {
 	r := topic{name: "vanishing", annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Silent)}, targets: []contract.Target{payments}, maxFailures: "1"}
 	arn := start(t, r.request(t))
-	for {
-		if err := topics(t, payments).Delete(t.Context(), "vanishing", metav1.DeleteOptions{}); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
+	waitFor(t, payments, "vanishing")
+	if err := topics(t, payments).Delete(t.Context(), "vanishing", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
 	}
 	ended := wait(t, arn)
 	var answer contract.Answer
@@ -293,12 +291,7 @@ func TestIdempotencyKey(t *testing.T) {
 func TestAPIServerRestarts(t *testing.T) {
 	r := topic{name: "restart", annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Late)}, targets: []contract.Target{analytics}}
 	arn := start(t, r.request(t))
-	for {
-		if _, err := topics(t, analytics).Get(t.Context(), "restart", metav1.GetOptions{}); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	waitFor(t, analytics, "restart")
 	cluster := shared.Cluster(analytics)
 	if err := cluster.Stop(); err != nil {
 		t.Fatal(err)

@@ -155,6 +155,20 @@ func get(t *testing.T, target contract.Target, name string) *unstructured.Unstru
 	return got
 }
 
+// waitFor waits until an object exists.
+func waitFor(t *testing.T, target contract.Target, name string) {
+	t.Helper()
+	// Without a version, a watch begins with the objects that exist already.
+	watcher, err := topics(t, target).Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	if _, open := <-watcher.ResultChan(); !open {
+		t.Fatalf("the watch for %s ended before it existed", name)
+	}
+}
+
 func start(t *testing.T, request string) string {
 	t.Helper()
 	out, err := sfn.NewFromConfig(shared.Engineer()).StartExecution(t.Context(), &sfn.StartExecutionInput{
@@ -176,7 +190,7 @@ func wait(t *testing.T, arn string) *sfn.DescribeExecutionOutput {
 		if out.Status != types.ExecutionStatusRunning {
 			return out
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // Step Functions has nothing to watch
 	}
 }
 

@@ -32,28 +32,28 @@ type Parsed struct {
 // read into its type, only unknown fields and values of a wrong type are, since
 // the other values are not there to check.
 func Parse(raw json.RawMessage, partition string, path *field.Path) (Parsed, field.ErrorList) {
-	var request contract.Request
-	if problems := strictjson.Unmarshal(raw, &request, path, "request"); len(problems) > 0 {
+	var given contract.Request
+	if problems := strictjson.Unmarshal(raw, &given, path, "request"); len(problems) > 0 {
 		return Parsed{}, problems
 	}
-	problems := unsupported(request, path)
+	problems := unsupported(given, path)
 	add := func(more field.ErrorList) { problems = append(problems, more...) }
 
 	var parsed Parsed
 	var more field.ErrorList
-	parsed.Operation, more = parseOperation(request.Operation, path.Child("operation"))
+	parsed.Operation, more = parseOperation(given.Operation, path.Child("operation"))
 	add(more)
-	parsed.Resource, parsed.ResourceRef, more = parseResource(request.Resource, path.Child("resource"))
+	parsed.Resource, parsed.ResourceRef, more = parseResource(given.Resource, path.Child("resource"))
 	add(more)
-	parsed.Targets, more = parseTargets(request.Targets, partition, path.Child("targets"))
+	parsed.Targets, more = parseTargets(given.Targets, partition, path.Child("targets"))
 	add(more)
-	parsed.Apply, more = parseApply(request.Apply, path.Child("apply"))
+	parsed.Apply, more = parseApply(given.Apply, path.Child("apply"))
 	add(more)
-	parsed.Ready, more = parseReady(request.Ready, path.Child("ready"))
+	parsed.Ready, more = parseReady(given.Ready, path.Child("ready"))
 	add(more)
-	parsed.Rollout, more = parseRollout(request.Rollout, len(parsed.Targets), path.Child("rollout"))
+	parsed.Rollout, more = parseRollout(given.Rollout, len(parsed.Targets), path.Child("rollout"))
 	add(more)
-	parsed.IdempotencyKey, more = parseIdempotencyKey(request.IdempotencyKey, path.Child("idempotencyKey"))
+	parsed.IdempotencyKey, more = parseIdempotencyKey(given.IdempotencyKey, path.Child("idempotencyKey"))
 	add(more)
 	if len(problems) > 0 {
 		return Parsed{}, problems
