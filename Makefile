@@ -36,7 +36,7 @@ test: node_modules/.package-lock.json ## run all tests, with the race detector
 	@echo "==> all tests passed"
 
 .PHONY: test-unit
-test-unit: node_modules/.package-lock.json ## run the tests that need no API server: seconds
+test-unit: node_modules/.package-lock.json ## run the tests of the functions, what they share and the emulator of AWS: a minute
 	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench

@@ -58,7 +58,9 @@ func (h *hubStack) newBucket() {
 }
 
 // objects returns the ARN of objects in the run bucket.
-func (h *hubStack) objects(pattern string) string { return *h.bucket.ArnForObjects(jsii.String(pattern)) }
+func (h *hubStack) objects(pattern string) string {
+	return *h.bucket.ArnForObjects(jsii.String(pattern))
+}
 
 // useKey lets a role use the deployment's key, if it has one, through a service
 // that encrypts with it: not to decrypt by itself what it got by another way.
