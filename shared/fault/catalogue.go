@@ -34,7 +34,7 @@ var catalogue = map[Name]Entry{
 	Unauthenticated: {
 		When:  "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
 		Do:    "Create the EKS access entry of the access role again.",
-		Retry: OnceProven,
+		Retry: Always, // a new access entry needs a moment
 	},
 	Forbidden: {
 		When:  "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
@@ -46,8 +46,24 @@ var catalogue = map[Name]Entry{
 		Do:   "Install the operator's CRD in that version on the cluster, or correct apiVersion and kind.",
 	},
 	Conflict: {
-		When: "another field manager owns a field with another value; the message names fields and owners",
-		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.force.",
+		When: "another field manager owns a field with another value, or the object changed at every attempt; the message names fields and owners",
+		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force.",
+	},
+	WouldRemove: {
+		When: "the apply would remove fields that an earlier one set, and apply.removals is refuse; nothing was changed",
+		Do:   "Put the fields that the message names into the resource, or allow their removal with apply.removals.",
+	},
+	Overwritten: {
+		When: "the resource is Ready, but somebody else changed fields that were applied; the message names both",
+		Do:   "Agree with the other manager on who sets the fields, or leave them out of the resource.",
+	},
+	RegionNotEnabled: {
+		When: "the target's account has not enabled the target's Region",
+		Do:   "Enable the Region in that account, or correct the target.",
+	},
+	RuleFailed: {
+		When: "the rule that judges the resource cannot be evaluated on it: a CEL expression of the request, or a health check of its kind",
+		Do:   "Correct ready.expressions as the message says, or name a condition in ready.condition.",
 	},
 	Invalid: {
 		When: "the cluster refuses the resource: its schema, a policy or an admission webhook says no",
@@ -82,6 +98,22 @@ var catalogue = map[Name]Entry{
 	ReadyTimeout: {
 		When: "the resource was not Ready within ready.timeoutSeconds; the message says what was seen last",
 		Do:   "Check that the operator runs and writes the condition, or allow more time.",
+	},
+	RolloutStopped: {
+		When: "a target starts after the failure budget was spent, or after somebody stopped the rollout; the target ends as NotStarted",
+		Do:   "Read the answer's failed targets, mend them, and retry.",
+	},
+	ResourceBusy: {
+		When: "another execution works on the same resource; the message names it, and nothing was touched",
+		Do:   "Wait for that execution, or set rollout.exclusive to false if the two have no target in common.",
+	},
+	ResultUnreadable: {
+		When: "Step Functions wrote a result for the target that cannot be read",
+		Do:   "Look at the target's child execution, and retry the target.",
+	},
+	FirstExecutionStopped: {
+		When: "the execution that has the request's idempotency key was stopped or timed out, so it has no answer",
+		Do:   "Retry that execution, or start with another key.",
 	},
 	RolloutFailed: {
 		When: "more targets failed than rollout.maxFailures allows; the cause is the answer",

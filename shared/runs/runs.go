@@ -36,15 +36,41 @@ const All = "runs/*"
 // Pattern returns the pattern of a name's objects in all executions.
 func Pattern(name string) string { return Prefix("*") + name }
 
-// Claims is the prefix of the objects that claim idempotency keys.
-const Claims = "claims/"
+// Claims is the prefix of the objects that claim idempotency keys, and Locks that
+// of the objects that name the execution which works on a resource.
+const (
+	Claims = "claims/"
+	Locks  = "locks/"
+)
+
+// LockKey returns the key of the object that names the execution which works on a
+// resource: one for the object in whatever version of its API.
+func LockKey(group, kind, namespace, name string) string {
+	sum := sha256.Sum256([]byte(group + "\n" + kind + "\n" + namespace + "\n" + name))
+	return Locks + hex.EncodeToString(sum[:]) + ".json"
+}
 
 // Names of the objects below an execution's prefix.
 const (
+	// Request is the request with the options of a retry merged in, and Plan what
+	// plan made of it.
+	Request = "request.json"
+	Plan    = "plan.json"
+	// Resource is the object to apply, and Targets the list of targets.
 	Resource = "resource.json"
 	Targets  = "targets.json"
-	Results  = "results"
-	Report   = "report.json"
+	// Results is the prefix of what the Map's ResultWriter writes, and Report every
+	// target's result.
+	Results = "results"
+	Report  = "report.json"
+	// Journal is the prefix of the journal: see package journal.
+	Journal = "journal/"
+	// Marks is the prefix of what a target that starts looks for first: Stop, which
+	// a person writes to end the rollout, and one below Failed for each target that
+	// failed. Stop sorts first, so that a bounded list never misses it.
+	Marks  = "marks/"
+	Stop   = Marks + "STOP"
+	Failed = Marks + "failed/"
 )
 
 // Client is what package runs needs of S3; *s3.Client is one.
@@ -74,7 +100,7 @@ func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	doing := "read " + b.URI(key)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
 	if err != nil {
-		return nil, fault.FromAWS(err, nil, doing)
+		return nil, fault.FromAWS(err, map[string]fault.Name{"NoSuchKey": fault.NotFound}, doing)
 	}
 	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
 	body, err := io.ReadAll(out.Body)

@@ -1,0 +1,80 @@
+// Package journal is what an execution writes down, per target, around a change:
+// before it, what was there; after it, what it did. It lies in the run bucket.
+// So whoever reads it knows whether a target was touched, also where the function
+// that touched it died; and what was there can be brought back.
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+// Entry is what is known of one target. Where there is none, nothing was sent to
+// the target that could have changed it.
+type Entry struct {
+	// Before is the whole object as it was before the first attempt to change it,
+	// and null where there was none.
+	Before map[string]any `json:"before"`
+	// After is what the change did. It is missing while the change is under way, and
+	// stays so where the function ended before it could write it.
+	After *After `json:"after,omitempty"`
+}
+
+// After is what a change did.
+type After struct {
+	contract.Applied
+	// OwnedFields are the fields that our field manager owned after the change, as
+	// managedFields has them.
+	OwnedFields json.RawMessage `json:"ownedFields,omitempty"`
+}
+
+// Store is where the journal lies; [runs.Bucket] is one.
+type Store interface {
+	GetJSON(ctx context.Context, key string, value any) error
+	PutJSON(ctx context.Context, key string, value any) error
+	PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error)
+}
+
+// Key returns where the entry of a target lies.
+func Key(run contract.Run, target contract.Target) string {
+	return run.Prefix + runs.Journal + target.String() + ".json"
+}
+
+// Begin notes what is there before a target is changed, unless an earlier attempt
+// of the same execution has noted it already. It returns the entry that holds.
+func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before map[string]any) (Entry, error) {
+	entry := Entry{Before: before}
+	written, err := store.PutJSONOnce(ctx, Key(run, target), entry)
+	if err == nil && !written {
+		entry, _, err = Read(ctx, store, run, target)
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("%s: note what is there before the change: %w", target, err)
+	}
+	return entry, nil
+}
+
+// End notes what the change did.
+func End(ctx context.Context, store Store, run contract.Run, target contract.Target, entry Entry) error {
+	if err := store.PutJSON(ctx, Key(run, target), entry); err != nil {
+		return fmt.Errorf("%s: note what the change did: %w", target, err)
+	}
+	return nil
+}
+
+// Read returns the entry of a target, and whether there is one.
+func Read(ctx context.Context, store interface {
+	GetJSON(ctx context.Context, key string, value any) error
+}, run contract.Run, target contract.Target,
+) (entry Entry, found bool, err error) {
+	err = store.GetJSON(ctx, Key(run, target), &entry)
+	if fault.NameOf(err) == fault.NotFound {
+		return Entry{}, false, nil
+	}
+	return entry, err == nil, err
+}
