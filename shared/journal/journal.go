@@ -10,7 +10,6 @@ import (
 	"fmt"
 
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -35,7 +34,7 @@ type After struct {
 
 // Store is where the journal lies; [runs.Bucket] is one.
 type Store interface {
-	GetJSON(ctx context.Context, key string, value any) error
+	Reader
 	PutJSON(ctx context.Context, key string, value any) error
 	PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error)
 }
@@ -51,7 +50,7 @@ func Begin(ctx context.Context, store Store, run contract.Run, target contract.T
 	entry := Entry{Before: before}
 	written, err := store.PutJSONOnce(ctx, Key(run, target), entry)
 	if err == nil && !written {
-		entry, _, err = Read(ctx, store, run, target)
+		entry, err = Read(ctx, store, run, target)
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s: note what is there before the change: %w", target, err)
@@ -67,14 +66,17 @@ func End(ctx context.Context, store Store, run contract.Run, target contract.Tar
 	return nil
 }
 
-// Read returns the entry of a target, and whether there is one.
-func Read(ctx context.Context, store interface {
+// Reader is what reads the journal; [runs.Bucket] is one.
+type Reader interface {
 	GetJSON(ctx context.Context, key string, value any) error
-}, run contract.Run, target contract.Target,
-) (entry Entry, found bool, err error) {
-	err = store.GetJSON(ctx, Key(run, target), &entry)
-	if fault.NameOf(err) == fault.NotFound {
-		return Entry{}, false, nil
-	}
-	return entry, err == nil, err
+}
+
+// Read returns the entry of a target. Whether there is one is told by a list of
+// the keys below [runs.Journal]: to a caller that may not list them, S3 says of an
+// object that is not there that access is denied.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func Read(ctx context.Context, store Reader, run contract.Run, target contract.Target) (Entry, error) {
+	var entry Entry
+	err := store.GetJSON(ctx, Key(run, target), &entry)
+	return entry, err
 }

@@ -100,7 +100,7 @@ func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	doing := "read " + b.URI(key)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
 	if err != nil {
-		return nil, fault.FromAWS(err, map[string]fault.Name{"NoSuchKey": fault.NotFound}, doing)
+		return nil, fault.FromAWS(err, nil, doing)
 	}
 	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
 	body, err := io.ReadAll(out.Body)
