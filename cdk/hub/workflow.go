@@ -61,7 +61,8 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 }
 
 // newWorkflowRole makes the state machine's role: invoke the functions, run its
-// own Distributed Map, read the targets and write the results.
+// own Distributed Map, read the targets, write the results and the marks of
+// targets that failed, and look at the execution that a duplicate waits for.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
@@ -81,6 +82,7 @@ func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Fu
 		// children: they carry the Map's label.
 		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions, children),
 		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
+		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Failed+"*"))),
 		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),
 	} {
 		role.AddToPolicy(statement)

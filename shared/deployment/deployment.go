@@ -71,17 +71,22 @@ var functions = []Function{
 		Name: "resolve", Does: "Finds a target's cluster and proves that the workflow may act there.",
 		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
 		Environment: toTarget,
+		Lists:       []string{runs.Pattern(runs.Marks)},
 	},
 	{
 		Name: "apply", Does: "Applies the resource to a cluster, once.",
 		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
 		Environment: toTarget,
-		Objects:     []Objects{{Keys: runs.Pattern(runs.Resource), Read: true}},
+		Objects: []Objects{
+			{Keys: runs.Pattern(runs.Resource), Read: true},
+			{Keys: runs.Pattern(runs.Journal + "*"), Read: true, Write: true},
+		},
 	},
 	{
 		Name: "poll", Does: "Watches the resource on a cluster for one window.",
 		TimeoutSeconds: 120, MemoryMB: 256, ReachesTargets: true,
 		Environment: append([]string{awsenv.PollWindow}, toTarget...),
+		Objects:     []Objects{{Keys: runs.Pattern(runs.Journal + "*"), Read: true}},
 	},
 	{
 		Name: "report", Does: "Gathers how every target ended.",

@@ -156,6 +156,17 @@ func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *str
 	return fault.FromAWS(err, names, "write "+b.URI(key))
 }
 
+// First returns the first keys below a prefix, in the order of their UTF-8 bytes:
+// at most so many, and no more than 1,000.
+func (b Bucket) First(ctx context.Context, prefix string, most int) ([]string, error) {
+	out, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: aws.String(b.name), Prefix: aws.String(prefix), MaxKeys: aws.Int32(int32(min(most, 1_000)))}) //nolint:gosec // bounded
+	if err != nil {
+		return nil, fault.FromAWS(err, nil, "list "+b.URI(prefix))
+	}
+	return keysOf(out), nil
+}
+
 // List returns all keys below a prefix.
 func (b Bucket) List(ctx context.Context, prefix string) ([]string, error) {
 	var keys []string
@@ -165,9 +176,15 @@ func (b Bucket) List(ctx context.Context, prefix string) ([]string, error) {
 		if err != nil {
 			return nil, fault.FromAWS(err, nil, "list "+b.URI(prefix))
 		}
-		for _, object := range page.Contents {
-			keys = append(keys, aws.ToString(object.Key))
-		}
+		keys = append(keys, keysOf(page)...)
 	}
 	return keys, nil
+}
+
+func keysOf(page *s3.ListObjectsV2Output) []string {
+	keys := make([]string, len(page.Contents))
+	for i, object := range page.Contents {
+		keys[i] = aws.ToString(object.Key)
+	}
+	return keys
 }
