@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -107,7 +108,7 @@ func bounded(added, changed, removed *fieldpath.Set) *contract.FieldChanges {
 	var changes contract.FieldChanges
 	left := contract.MaxFieldPaths
 	take := func(set *fieldpath.Set) (paths []string) {
-		for path := range set.Leaves().All() {
+		for path := range roots(set) {
 			if left == 0 {
 				changes.Omitted++
 				continue
@@ -195,7 +196,7 @@ const maxListed = 5
 func list(set *fieldpath.Set) string {
 	var paths []string
 	omitted := 0
-	for path := range set.Leaves().All() {
+	for path := range roots(set) {
 		if len(paths) == maxListed {
 			omitted++
 			continue
@@ -207,6 +208,22 @@ func list(set *fieldpath.Set) string {
 		text += fmt.Sprintf(" and %d more", omitted)
 	}
 	return text
+}
+
+// roots yields the paths of a set that do not lie below another one of it: where a
+// whole list item or map is gone, its fields need no mention.
+func roots(set *fieldpath.Set) iter.Seq[fieldpath.Path] {
+	return func(yield func(fieldpath.Path) bool) {
+		for path := range set.All() {
+			below := false
+			for i := 1; i < len(path) && !below; i++ {
+				below = set.Has(path[:i])
+			}
+			if !below && !yield(path) {
+				return
+			}
+		}
+	}
 }
 
 func rawOf(entry metav1.ManagedFieldsEntry) json.RawMessage {
