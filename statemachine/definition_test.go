@@ -2,7 +2,6 @@ package statemachine_test
 
 import (
 	"encoding/json"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -199,17 +198,5 @@ func TestNoAccountInDefinition(t *testing.T) {
 		if strings.Contains(statemachine.Definition, word) {
 			t.Errorf("the definition holds %q", word)
 		}
-	}
-}
-
-// asl-validator checks against the schema of the Amazon States Language.
-func TestLint(t *testing.T) {
-	tool, err := filepath.Abs("../node_modules/.bin/asl-validator")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), tool, "--json-path", "rollout.asl.json").CombinedOutput()
-	if err != nil {
-		t.Errorf("asl-validator (from `npm ci`): %v\n%s", err, out)
 	}
 }
