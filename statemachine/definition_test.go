@@ -2,7 +2,6 @@ package statemachine_test
 
 import (
 	"encoding/json"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -125,6 +124,7 @@ func TestEveryTaskRetries(t *testing.T) {
 // The definition invokes every function of the deployment, and waits for each a
 // little longer than it may run: the function must end first, and say why.
 func TestFunctionsOfTheDefinition(t *testing.T) {
+	const shortest, longest = 30, 60 // seconds that the state waits longer
 	states := map[string]float64{} // the timeout of the state that invokes a function, by its placeholder
 	var walk func(value any)
 	walk = func(value any) {
@@ -146,8 +146,8 @@ func TestFunctionsOfTheDefinition(t *testing.T) {
 	walk(definition(t))
 	for _, f := range deployment.Functions() {
 		limit, invoked := states[f.Placeholder()]
-		if !invoked || float64(f.TimeoutSeconds) >= limit {
-			t.Errorf("%s may run %d s, but its state gives up after %v s", f.Name, f.TimeoutSeconds, limit)
+		if spare := limit - float64(f.TimeoutSeconds); !invoked || spare < shortest || spare > longest {
+			t.Errorf("%s may run %d s, and its state gives up after %v s", f.Name, f.TimeoutSeconds, limit)
 		}
 		delete(states, f.Placeholder())
 	}
@@ -199,17 +199,5 @@ func TestNoAccountInDefinition(t *testing.T) {
 		if strings.Contains(statemachine.Definition, word) {
 			t.Errorf("the definition holds %q", word)
 		}
-	}
-}
-
-// asl-validator checks against the schema of the Amazon States Language.
-func TestLint(t *testing.T) {
-	tool, err := filepath.Abs("../node_modules/.bin/asl-validator")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), tool, "--json-path", "rollout.asl.json").CombinedOutput()
-	if err != nil {
-		t.Errorf("asl-validator (from `npm ci`): %v\n%s", err, out)
 	}
 }
