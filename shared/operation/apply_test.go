@@ -19,6 +19,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/cluster/clustertest"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/fields"
 	"github.com/crossapply/crossapply/shared/operation"
 )
 
@@ -84,7 +85,9 @@ func act(t *testing.T, object *unstructured.Unstructured, settings contract.Appl
 		Target:   contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
 		Ref:      contract.ResourceRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: object.GetNamespace(), Name: object.GetName()},
 		Resource: deployments(t), Object: object, Settings: settings,
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) { return live, nil },
+		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return live, nil
+		},
 	})
 }
 
@@ -253,7 +256,9 @@ func TestAdoptionMeetsARace(t *testing.T) {
 	done, err := apply.Act(t.Context(), operation.Action{
 		Ref: contract.ResourceRef{Name: u.GetName()}, Resource: client, Object: u,
 		Settings: contract.ApplySettings{FieldManager: manager, Adopt: []string{"old"}},
-		Note:     func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) { return live, nil },
+		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return live, nil
+		},
 	})
 	if err != nil || client.races != 0 {
 		t.Fatalf("%v, %d races left", err, client.races)
@@ -280,9 +285,66 @@ func TestOtherConflictsAreRepeated(t *testing.T) {
 	client := &conflicting{ResourceInterface: deployments(t)}
 	_, err = apply.Act(t.Context(), operation.Action{
 		Ref: contract.ResourceRef{Name: "none"}, Resource: client, Object: object(t, web), Settings: contract.ApplySettings{FieldManager: manager},
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) { return live, nil },
+		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return live, nil
+		},
 	})
 	if !apierrors.IsConflict(err) || client.applies != 5 {
 		t.Errorf("%d applies, then %v", client.applies, err)
+	}
+}
+
+// Who changed what was applied, as the API server's own managedFields tell it.
+func TestTaken(t *testing.T) {
+	update := func(change func(u *unstructured.Unstructured), sub ...string) func(*testing.T, string) {
+		return func(t *testing.T, name string) {
+			t.Helper()
+			live, err := deployments(t).Get(t.Context(), name, metav1.GetOptions{}, sub...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(live)
+			if _, err := deployments(t).Update(t.Context(), live, metav1.UpdateOptions{FieldManager: "other"}, sub...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set := func(value any, path ...string) func(*unstructured.Unstructured) {
+		return func(u *unstructured.Unstructured) {
+			if err := unstructured.SetNestedField(u.Object, value, path...); err != nil {
+				panic(err)
+			}
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(t *testing.T, name string)
+		want   string
+	}{
+		{"nobody", func(*testing.T, string) {}, ""},
+		{"an update", update(set(int64(9), "spec", "replicas")), ".spec.replicas (by other)"},
+		{"an update of something else", update(set(int64(9), "spec", "minReadySeconds")), ""},
+		{"an update to the same value", update(set(int64(2), "spec", "replicas")), ""},
+		{"an autoscaler", update(set(int64(9), "spec", "replicas"), "scale"), ""},
+		{"a status", update(set(int64(1), "status", "observedGeneration"), "status"), ""},
+		{"a forced apply", func(t *testing.T, name string) {
+			by(t, "third", object(t, strings.ReplaceAll(replicasOnly, "NAME", name)))
+		}, ".spec.replicas (by third)"},
+		{"a label taken away", update(func(u *unstructured.Unstructured) { u.SetLabels(nil) }), ".metadata.labels.app (removed)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			u := object(t, strings.ReplaceAll(web, "NAME", strings.ReplaceAll("taken-"+test.name, " ", "-")))
+			done := mustAct(t, u, contract.ApplySettings{})
+			test.change(t, u.GetName())
+			live, err := deployments(t).Get(t.Context(), u.GetName(), metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := fields.Taken(done.Owned, live, manager)
+			if err != nil || got != test.want {
+				t.Errorf("got %q, %v, want %q", got, err, test.want)
+			}
+		})
 	}
 }
