@@ -25,9 +25,10 @@ type Store interface {
 
 // Applier does the operation on targets.
 type Applier struct {
-	auth  *eksauth.Authenticator
-	store func(bucket string) Store
-	now   func() time.Time
+	auth     *eksauth.Authenticator
+	clusters *kube.Clusters
+	store    func(bucket string) Store
+	now      func() time.Time
 
 	// last is the resource of the execution that this sandbox worked for last:
 	// a sandbox serves one invocation at a time, and many targets of one
@@ -53,7 +54,7 @@ func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	client, err := kube.Connect(in.Target, in.Cluster, token.Value)
+	client, err := a.clusters.Client(in.Target, in.Cluster, token.Value)
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}

@@ -20,7 +20,8 @@ import (
 
 // Poller polls resources.
 type Poller struct {
-	auth *eksauth.Authenticator
+	auth     *eksauth.Authenticator
+	clusters *kube.Clusters
 	// window is how long one call watches.
 	window time.Duration
 	now    func() time.Time
@@ -41,7 +42,7 @@ func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.Pol
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	client, err := kube.Connect(in.Target, in.Cluster, token.Value)
+	client, err := p.clusters.Client(in.Target, in.Cluster, token.Value)
 	if err != nil {
 		return contract.PollOutput{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/kube"
 )
 
 func main() {
@@ -22,6 +23,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
-	poller := Poller{auth: auth, window: window, now: time.Now, random: rand.Float64}
+	poller := Poller{auth: auth, clusters: new(kube.Clusters), window: window, now: time.Now, random: rand.Float64}
 	lambda.Start(edge.New("poll", os.Stdout, poller.Handle))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/kube"
 )
 
 func main() {
@@ -19,6 +20,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
-	resolver := Resolver{auth: auth, eks: eks.NewFromConfig(config)}
+	resolver := Resolver{auth: auth, clusters: new(kube.Clusters), eks: eks.NewFromConfig(config)}
 	lambda.Start(edge.New("resolve", os.Stdout, resolver.Handle))
 }
