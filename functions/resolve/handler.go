@@ -28,9 +28,10 @@ type EKS interface {
 
 // Resolver resolves targets.
 type Resolver struct {
-	auth  *eksauth.Authenticator
-	eks   EKS
-	marks func(bucket string) Marks
+	auth     *eksauth.Authenticator
+	clusters *kube.Clusters
+	eks      EKS
+	marks    func(bucket string) Marks
 }
 
 // Handle finds the target's cluster and proves access to it, if the rollout still
@@ -51,20 +52,29 @@ func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.Resolv
 	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
-	client, err := kube.Connect(in.Target, cluster, token.Value)
+	client, err := r.clusters.Client(in.Target, cluster, token.Value)
 	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
-	mapping, err := client.Discover(ctx, in.Run.Resource)
-	if err != nil {
-		return contract.ResolveOutput{}, err
+	mapping, err := prove(ctx, client, op.VerbsOf(in.Run), in.Run.Resource)
+	if fault.NameOf(err) == fault.Unauthenticated {
+		r.auth.Forget(in.Run, in.Target)
 	}
-	// Exactly what the later steps will use.
-	if err := client.Review(ctx, in.Run.Resource, mapping, op.VerbsOf(in.Run)); err != nil {
+	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
 	edge.Logger(ctx).Info("resolved", "endpoint", cluster.Endpoint, "version", cluster.Version, "resource", mapping.Plural)
 	return contract.ResolveOutput{Cluster: cluster, Mapping: mapping}, nil
+}
+
+// prove finds where the cluster serves the resource's kind, and proves that we
+// may use the verbs on it: exactly those that the later steps will use.
+func prove(ctx context.Context, client *kube.Client, verbs []string, resource contract.ResourceRef) (contract.Mapping, error) {
+	mapping, err := client.Discover(ctx, resource)
+	if err != nil {
+		return contract.Mapping{}, err
+	}
+	return mapping, client.Review(ctx, resource, mapping, verbs)
 }
 
 func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Cluster, error) {
