@@ -2,10 +2,11 @@ package contract
 
 import "slices"
 
-// Outcome is how one target ended.
+// Outcome is how one target ended. Ready, Applied, Unchanged, Deleted and Found
+// are successes; a target with another counts against rollout.maxFailures.
 type Outcome string
 
-// The outcomes. Ready, Applied, Unchanged, Deleted and Found are successes.
+// The outcomes.
 const (
 	// OutcomeReady: the resource was created or changed, and the operator
 	// reported it Ready in this form.
@@ -31,8 +32,7 @@ const (
 	OutcomeStopped Outcome = "Stopped"
 )
 
-// successes are the outcomes of targets that succeeded; a target with any other
-// counts against rollout.maxFailures.
+// successes are the outcomes of targets that succeeded.
 var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound}
 
 // Outcomes returns every outcome, successes first.
@@ -46,17 +46,18 @@ func (o Outcome) Succeeded() bool { return slices.Contains(successes, o) }
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
 	Target
+	// Outcome is how the target ended.
 	Outcome Outcome `json:"outcome"`
-	// Change is what the apply did: created, configured or unchanged.
+	// Change is what the apply did to the object.
 	Change Change `json:"change,omitempty"`
 	// Generation is the object's generation that was applied and, with outcome
 	// Ready or Unchanged, reported Ready.
 	Generation int64 `json:"generation,omitempty"`
-	// Error is the error's name when the target did not succeed.
+	// Error is the error's name (see errors.md) when the target did not succeed.
 	Error string `json:"error,omitempty"`
 	// Message says in words how the target ended.
 	Message string `json:"message,omitempty"`
-	// Seconds is how long the target took. report fills it in.
+	// Seconds is how long the target took. Only the answer and the report have it.
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
@@ -78,25 +79,30 @@ const (
 // CrossApply.RolloutFailed. It stays within a few KiB however many targets
 // there are; everything is in the full report.
 type Answer struct {
-	Execution string      `json:"execution"`
-	Operation Operation   `json:"operation"`
-	Resource  ResourceRef `json:"resource"`
+	// Execution is the ARN of the execution.
+	Execution string `json:"execution"`
+	// Operation is what was done with the resource.
+	Operation Operation `json:"operation"`
+	// Resource names the object.
+	Resource ResourceRef `json:"resource"`
 	// DryRun repeats the request's apply.dryRun: nothing was kept.
-	DryRun bool   `json:"dryRun"`
+	DryRun bool `json:"dryRun"`
+	// Status is how the execution ended.
 	Status Status `json:"status"`
 	// DuplicateOf is the ARN of the execution that has the idempotency key, with
 	// status Duplicate.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
 	// Message sums the rollout up in a sentence.
 	Message string `json:"message"`
-	// Total is the number of targets, and Counts how many ended in each outcome
-	// that occurred.
-	Total  int             `json:"total"`
+	// Total is the number of targets.
+	Total int `json:"total"`
+	// Counts is how many of them ended in each outcome that occurred.
 	Counts map[Outcome]int `json:"counts"`
 	// Failed lists targets that did not succeed, those with an error of their own
-	// first; FailedOmitted says how many more the full report holds.
-	Failed        []Result `json:"failed"`
-	FailedOmitted int      `json:"failedOmitted"`
+	// first.
+	Failed []Result `json:"failed"`
+	// FailedOmitted is how many more of them the full report holds.
+	FailedOmitted int `json:"failedOmitted"`
 	// Slowest lists the targets that took longest to succeed, slowest first.
 	Slowest []Result `json:"slowest"`
 	// Report is the s3:// URI of the full report: a JSON array of every

@@ -10,10 +10,16 @@ type Request struct {
 
 	// Resource is the Kubernetes object to apply: apiVersion, kind,
 	// metadata.name, metadata.namespace for a namespaced kind, and the fields to
-	// own. It may not be larger than [MaxResourceBytes].
+	// own; at most [MaxResourceBytes] bytes of JSON. Required.
+	//
+	// Its status, and what only a cluster writes into its metadata, is left out,
+	// so an object can be given as it was read from a cluster. Refused are a
+	// Secret, because an execution's input can be read in its history, and numbers
+	// of 2^53 or more, because Step Functions may round them.
 	Resource json.RawMessage `json:"resource,omitempty"`
 
-	// Targets lists the clusters, at least one and at most [MaxTargets].
+	// Targets lists the clusters, each once: at least one and at most
+	// [MaxTargets]. Required.
 	Targets []TargetSelector `json:"targets,omitempty"`
 
 	// Overrides change the resource for some of the targets. Not supported yet.
@@ -65,17 +71,20 @@ type Operation string
 
 // TargetSelector names one cluster, or selects several.
 type TargetSelector struct {
-	// Account is the 12-digit id of the AWS account that owns the cluster.
+	// Account is the 12-digit id of the AWS account that owns the cluster, as a
+	// string.
 	Account string `json:"account,omitempty"`
-	// Region is the cluster's AWS Region, such as "eu-west-1".
+	// Region is the cluster's AWS Region, such as "eu-west-1", in the partition of
+	// the workflow.
 	Region string `json:"region,omitempty"`
 	// Cluster is the EKS cluster's name.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Accounts, Regions and ClusterTags select clusters by discovery. Not
-	// supported yet.
-	Accounts    []string          `json:"accounts,omitempty"`
-	Regions     []string          `json:"regions,omitempty"`
+	// Accounts selects clusters by discovery. Not supported yet.
+	Accounts []string `json:"accounts,omitempty"`
+	// Regions selects clusters by discovery. Not supported yet.
+	Regions []string `json:"regions,omitempty"`
+	// ClusterTags selects clusters by discovery. Not supported yet.
 	ClusterTags map[string]string `json:"clusterTags,omitempty"`
 }
 
@@ -90,11 +99,11 @@ type Override struct {
 // ApplyOptions tunes the server-side apply.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 type ApplyOptions struct {
-	// FieldManager is the name under which the fields are owned, at most 128
-	// characters. The default is "crossapply".
+	// FieldManager is the name under which the fields are owned, 1 to 128
+	// printable characters. The default is "crossapply".
 	FieldManager string `json:"fieldManager,omitempty"`
 	// Force takes over fields that another manager owns. The default is to
-	// report a conflict.
+	// report CrossApply.Conflict.
 	Force bool `json:"force,omitempty"`
 	// DryRun asks each cluster to check and admit the resource without keeping
 	// it; nothing is waited for, and a target's outcome is Applied or Unchanged
@@ -117,9 +126,12 @@ type ReadyOptions struct {
 
 // ReadyExpressions are CEL expressions over the object, named self.
 type ReadyExpressions struct {
-	Failed     string `json:"failed,omitempty"`
+	// Failed is true when the object will not become Ready. Not supported yet.
+	Failed string `json:"failed,omitempty"`
+	// InProgress is true while it may. Not supported yet.
 	InProgress string `json:"inProgress,omitempty"`
-	Current    string `json:"current,omitempty"`
+	// Current is true when it is Ready. Not supported yet.
+	Current string `json:"current,omitempty"`
 }
 
 // RolloutOptions says how fast to go and how much may go wrong.
@@ -127,13 +139,14 @@ type RolloutOptions struct {
 	// MaxConcurrency is how many targets are worked on at once, 1 to 1,000, by
 	// default 50. Each one that waits keeps one Lambda invocation busy.
 	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
-	// MaxFailures is how many targets may fail before no new target is
-	// started: a count such as 3, or a share of all targets such as "10%",
-	// rounded down. The default is 0.
+	// MaxFailures is how many targets may fail: a count such as 3, or a share of
+	// all targets such as "10%", rounded down. The default is 0. One more ends the
+	// rollout: no new target is started, and Step Functions stops those under way.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
-	// Waves and BakeSeconds roll out in groups. Not supported yet.
-	Waves       json.RawMessage `json:"waves,omitempty"`
-	BakeSeconds int             `json:"bakeSeconds,omitempty"`
+	// Waves roll out in groups. Not supported yet.
+	Waves json.RawMessage `json:"waves,omitempty"`
+	// BakeSeconds is the time between them. Not supported yet.
+	BakeSeconds int `json:"bakeSeconds,omitempty"`
 }
 
 // RetryOptions names the execution to run again.

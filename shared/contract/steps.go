@@ -28,11 +28,14 @@ type Run struct {
 
 // ResourceRef names an object without its body.
 type ResourceRef struct {
+	// APIVersion is its API group and version, such as "kafka.strimzi.io/v1beta2".
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	// Kind is its kind, such as "KafkaTopic".
+	Kind string `json:"kind"`
 	// Namespace is empty for a cluster-scoped kind.
 	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
+	// Name is its metadata.name.
+	Name string `json:"name"`
 }
 
 // String returns "Kind namespace/name" for messages.
@@ -134,9 +137,13 @@ type Change string
 
 // The changes, in kubectl's words.
 const (
-	Created    Change = "created"
+	// Created: the object was not there before.
+	Created Change = "created"
+	// Configured: the object was changed.
 	Configured Change = "configured"
-	Unchanged  Change = "unchanged"
+	// Unchanged: the object had this form already. So says also an apply that was
+	// repeated because its first answer was lost.
+	Unchanged Change = "unchanged"
 )
 
 // Applied is the object as the cluster answered to the apply.
@@ -190,7 +197,9 @@ type ReportInput struct {
 // StateError is the error output of a state.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 type StateError struct {
+	// Error is the error's name.
 	Error string `json:"Error"`
+	// Cause describes it, often as JSON in a string.
 	Cause string `json:"Cause"`
 }
 
