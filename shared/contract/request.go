@@ -10,12 +10,18 @@ type Request struct {
 
 	// Resource is the Kubernetes object to apply: apiVersion, kind,
 	// metadata.name, metadata.namespace for a namespaced kind, and the fields to
-	// own. It may not be larger than [MaxResourceBytes]. What belongs to one cluster
-	// is taken out (status, managedFields, uid, resourceVersion, kubectl's
-	// last-applied annotation); ownerReferences and finalizers are refused.
+	// own; at most [MaxResourceBytes] bytes of JSON. Required.
+	//
+	// What belongs to one cluster is left out (the status, managedFields, uid,
+	// resourceVersion, kubectl's last-applied annotation), so an object can be given
+	// as it was read from a cluster. Refused are ownerReferences and finalizers,
+	// because a cluster without the owner deletes the object; a Secret, because an
+	// execution's input can be read in its history; and numbers of 2^53 or more,
+	// because Step Functions may round them.
 	Resource json.RawMessage `json:"resource,omitempty"`
 
-	// Targets lists the clusters, at least one and at most [MaxTargets].
+	// Targets lists the clusters, each once: at least one and at most
+	// [MaxTargets]. Required.
 	Targets []TargetSelector `json:"targets,omitempty"`
 
 	// Overrides change the resource for some of the targets. Not supported yet.
@@ -69,17 +75,20 @@ type Operation string
 
 // TargetSelector names one cluster, or selects several.
 type TargetSelector struct {
-	// Account is the 12-digit id of the AWS account that owns the cluster.
+	// Account is the 12-digit id of the AWS account that owns the cluster, as a
+	// string.
 	Account string `json:"account,omitempty"`
-	// Region is the cluster's AWS Region, such as "eu-west-1".
+	// Region is the cluster's AWS Region, such as "eu-west-1", in the partition of
+	// the workflow.
 	Region string `json:"region,omitempty"`
 	// Cluster is the EKS cluster's name.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Accounts, Regions and ClusterTags select clusters by discovery. Not
-	// supported yet.
-	Accounts    []string          `json:"accounts,omitempty"`
-	Regions     []string          `json:"regions,omitempty"`
+	// Accounts selects clusters by discovery. Not supported yet.
+	Accounts []string `json:"accounts,omitempty"`
+	// Regions selects clusters by discovery. Not supported yet.
+	Regions []string `json:"regions,omitempty"`
+	// ClusterTags selects clusters by discovery. Not supported yet.
 	ClusterTags map[string]string `json:"clusterTags,omitempty"`
 }
 
@@ -94,11 +103,11 @@ type Override struct {
 // ApplyOptions tunes the server-side apply.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 type ApplyOptions struct {
-	// FieldManager is the name under which the fields are owned, at most 128
-	// characters. The default is "crossapply".
+	// FieldManager is the name under which the fields are owned, 1 to 128
+	// printable characters. The default is "crossapply".
 	FieldManager string `json:"fieldManager,omitempty"`
 	// Force takes over fields that another manager owns. The default is to
-	// report a conflict.
+	// report CrossApply.Conflict.
 	Force bool `json:"force,omitempty"`
 	// Adopt names field managers, such as "kubectl-client-side-apply", whose fields
 	// may be taken over where they conflict. A conflict with any other manager is
@@ -179,9 +188,10 @@ type RolloutOptions struct {
 	// on at the same time. By default the second fails with
 	// CrossApply.ResourceBusy, which names the first. A dry run is never refused.
 	Exclusive *bool `json:"exclusive,omitempty"`
-	// Waves and BakeSeconds roll out in groups. Not supported yet.
-	Waves       json.RawMessage `json:"waves,omitempty"`
-	BakeSeconds int             `json:"bakeSeconds,omitempty"`
+	// Waves roll out in groups. Not supported yet.
+	Waves json.RawMessage `json:"waves,omitempty"`
+	// BakeSeconds is the time between them. Not supported yet.
+	BakeSeconds int `json:"bakeSeconds,omitempty"`
 }
 
 // RetryOptions names the execution to run again.
