@@ -154,7 +154,7 @@ type ReadyOptions struct {
 	// it ends the target: 0 to 3,600 seconds, by default 30.
 	FailureGraceSeconds *int `json:"failureGraceSeconds,omitempty"`
 	// SettleSeconds is how long a Ready that nothing proves must stand before it is
-	// believed: 0 to 3,600 seconds, by default 10. See [Proof].
+	// believed: 0 to 3,600 seconds, by default 10. The answer names the proof.
 	SettleSeconds *int `json:"settleSeconds,omitempty"`
 	// RequireGeneration accepts only the proof "generation": an operator that never
 	// says which generation it speaks of is then waited for until the time is over.
