@@ -30,9 +30,15 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, error)
 }
 
+// Auth mints the tokens for clusters; *eksauth.Authenticator is one.
+type Auth interface {
+	Token(ctx context.Context, run contract.Run, target contract.Target) (eksauth.Token, error)
+	Forget(run contract.Run, target contract.Target)
+}
+
 // Applier does the operation on targets.
 type Applier struct {
-	auth     *eksauth.Authenticator
+	auth     Auth
 	clusters *kube.Clusters
 	store    func(bucket string) Store
 	now      func() time.Time

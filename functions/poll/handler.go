@@ -21,9 +21,15 @@ import (
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
+// Auth mints the tokens for clusters; *eksauth.Authenticator is one.
+type Auth interface {
+	Token(ctx context.Context, run contract.Run, target contract.Target) (eksauth.Token, error)
+	Forget(run contract.Run, target contract.Target)
+}
+
 // Poller polls resources.
 type Poller struct {
-	auth     *eksauth.Authenticator
+	auth     Auth
 	clusters *kube.Clusters
 	// journal is read only where somebody else has changed applied fields.
 	journal func(bucket string) journal.Reader
