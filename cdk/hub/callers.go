@@ -13,7 +13,7 @@ import (
 func (h *hubStack) newCallers(w workflow) {
 	statements := []awsiam.PolicyStatement{
 		w.startLive(),
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions()),
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),
 	}
