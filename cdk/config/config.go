@@ -23,6 +23,10 @@ type Config struct {
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
 	ExternalID string `json:"externalId"`
 
+	// AdditionalRegions are AWS Regions, of the hub's partition, that this release
+	// does not know yet. By default a Region that it does not know is refused.
+	AdditionalRegions []string `json:"additionalRegions,omitempty"`
+
 	// Accounts lists the target accounts, with their clusters. Required.
 	Accounts []Account `json:"accounts"`
 
@@ -173,7 +177,8 @@ type Function struct {
 	// The default is the function's own.
 	MemoryMB int `json:"memoryMB,omitempty"`
 	// ReservedConcurrency keeps so much of the account's concurrency for the
-	// function, and lets it use no more. By default nothing is reserved.
+	// function, and lets it use no more. By default nothing is reserved. The least
+	// of resolve, apply and poll is how many targets are worked on at once at most.
 	ReservedConcurrency int `json:"reservedConcurrency,omitempty"`
 }
 

@@ -15,7 +15,7 @@ import (
 func (h *hubStack) newCallers(w workflow) {
 	statements := []awsiam.PolicyStatement{
 		w.startLive(),
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions()),
 		// The gentle way to stop: see docs/operating.md.
 		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Stop))),
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},

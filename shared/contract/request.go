@@ -67,6 +67,11 @@ const (
 	MaxResourceBytes = 200 << 10
 	// MaxIdempotencyKey is the largest length of an idempotency key, in bytes.
 	MaxIdempotencyKey = 512
+	// MaxAdopt is the largest number of field managers in apply.adopt.
+	MaxAdopt = 20
+	// MaxExpressionBytes is the largest length of one of ready.expressions, in
+	// bytes: they travel with every target.
+	MaxExpressionBytes = 2 << 10
 )
 
 // Operation names what to do with the resource: see package operation for the
@@ -110,8 +115,8 @@ type ApplyOptions struct {
 	// report CrossApply.Conflict.
 	Force bool `json:"force,omitempty"`
 	// Adopt names field managers, such as "kubectl-client-side-apply", whose fields
-	// may be taken over where they conflict. A conflict with any other manager is
-	// reported as without it.
+	// may be taken over where they conflict: at most [MaxAdopt]. A conflict with any
+	// other manager is reported as without it. It may not be given with Force.
 	Adopt []string `json:"adopt,omitempty"`
 	// Removals says what becomes of fields that an earlier apply of the same field
 	// manager set and this resource leaves out: "allow" (the default) lets the
@@ -145,7 +150,7 @@ type ReadyOptions struct {
 	Wait *bool `json:"wait,omitempty"`
 	// Condition is the type of the status condition that must be True.
 	Condition string `json:"condition,omitempty"`
-	// Expressions judge the object by CEL.
+	// Expressions judge the object by CEL. They may not be given with Condition.
 	Expressions *ReadyExpressions `json:"expressions,omitempty"`
 	// TimeoutSeconds is the hard limit of the wait, per target, counted from
 	// the apply: 1 to 86,400 seconds, by default 900.
@@ -163,7 +168,8 @@ type ReadyOptions struct {
 
 // ReadyExpressions are CEL expressions over the object, in the form of Flux's
 // healthCheckExprs: its top-level fields (status, spec, metadata, ...) are
-// variables, and so is the whole object, as self. Each yields true or false.
+// variables, and so is the whole object, as self. Each yields true or false, and
+// may have [MaxExpressionBytes].
 // https://fluxcd.io/flux/components/kustomize/kustomizations/#health-check-expressions
 type ReadyExpressions struct {
 	// Current says that the object is Ready. Required with any of the others.
@@ -186,7 +192,8 @@ type RolloutOptions struct {
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
 	// Exclusive false lets this execution work on a resource that another one works
 	// on at the same time. By default the second fails with
-	// CrossApply.ResourceBusy, which names the first. A dry run is never refused.
+	// CrossApply.ResourceBusy, which names the first, whether or not the first is
+	// exclusive. A dry run is neither refused nor in the way.
 	Exclusive *bool `json:"exclusive,omitempty"`
 	// Waves roll out in groups. Not supported yet.
 	Waves json.RawMessage `json:"waves,omitempty"`

@@ -39,12 +39,16 @@ type Function struct {
 	MemoryMB int
 	// ReachesTargets says that it assumes access roles and calls clusters.
 	ReachesTargets bool
-	// Environment are the names of its environment variables.
-	Environment []string
+	// Environment are the names of its environment variables, and Optional of those
+	// that it has only where the configuration gives them a value.
+	Environment, Optional []string
 	// Objects are what it uses of the run bucket, and Lists the prefixes that it
 	// lists.
 	Objects []Objects
 	Lists   []string
+	// DescribesExecutions says that it asks Step Functions how executions of the
+	// workflow are doing.
+	DescribesExecutions bool
 }
 
 // Objects are objects of the run bucket that are used alike.
@@ -62,10 +66,18 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
 		TimeoutSeconds: 30, MemoryMB: 256,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.MaxConcurrency},
 		Objects: []Objects{
 			{Keys: runs.All, Write: true},
+			// Of the execution that a retry names.
+			{Keys: runs.Pattern(runs.Request), Read: true},
+			{Keys: runs.Pattern(runs.Targets), Read: true},
+			{Keys: runs.Pattern(runs.Report), Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
+			{Keys: runs.Locks + "*", Read: true, Write: true},
 		},
+		Lists:               []string{runs.Pattern(runs.Plan), runs.Pattern(runs.Report)},
+		DescribesExecutions: true,
 	},
 	{
 		Name: "resolve", Does: "Finds a target's cluster and proves that the workflow may act there.",

@@ -76,25 +76,19 @@ var clusters = []string{"managedFields", "resourceVersion", "generation", "uid",
 
 // content returns what a manifest may set of an object.
 func content(object *unstructured.Unstructured) map[string]any {
+	metadata := map[string]any{}
+	fields := map[string]any{"metadata": metadata}
 	if object == nil {
-		return map[string]any{}
+		return fields
 	}
-	fields := make(map[string]any, len(object.Object))
+	given, _ := object.Object["metadata"].(map[string]any)
+	for name, value := range given {
+		if !slices.Contains(clusters, name) {
+			metadata[name] = value
+		}
+	}
 	for name, value := range object.Object {
-		switch name {
-		case "apiVersion", "kind", "status":
-		case "metadata":
-			metadata := map[string]any{}
-			inner, _ := value.(map[string]any)
-			for name, value := range inner {
-				if !slices.Contains(clusters, name) {
-					metadata[name] = value
-				}
-			}
-			if len(metadata) > 0 {
-				fields[name] = metadata
-			}
-		default:
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "status"}, name) {
 			fields[name] = value
 		}
 	}

@@ -124,7 +124,7 @@ func TestWhatAnApplyChanges(t *testing.T) {
 	if created.Applied.Change != contract.Created || created.Applied.Generation != 1 || created.Applied.GenerationBefore != 0 {
 		t.Errorf("%+v", created.Applied)
 	}
-	expect(t, created, contract.Created, contract.FieldChanges{Added: []string{".metadata", ".spec"}})
+	expect(t, created, contract.Created, contract.FieldChanges{Added: []string{".spec", ".metadata.labels"}})
 	again := mustAct(t, object(t, web), contract.ApplySettings{})
 	expect(t, again, contract.Unchanged, contract.FieldChanges{})
 	if again.Applied.ResourceVersion != created.Applied.ResourceVersion || again.Applied.Owned != created.Applied.Owned {
