@@ -147,7 +147,7 @@ func TestMistakes(t *testing.T) {
 		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0].account: Required"},
 		{"wrong type in a target", schedule(`request: {targets: [{account: "222222222222"}, {account: 222222222222}]}`), "schedules[0].request.targets[1].account"},
 		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0].accounts: Forbidden"},
-		{"operation", schedule("request: {operation: delete}"), "schedules[0].request.operation: Unsupported value"},
+		{"operation", schedule("request: {operation: destroy}"), "schedules[0].request.operation: Unsupported value"},
 		{"secret", schedule(strings.Replace("request: "+request, "ConfigMap", "Secret", 1)), "schedules[0].request.resource.kind: Forbidden"},
 		{"number that JSONata rounds", schedule(strings.Replace("request: "+request, "metadata:", "data: {count: 9007199254740992}, metadata:", 1)),
 			"schedules[0].request.resource.data.count: Invalid value"},
