@@ -116,8 +116,8 @@ var catalogue = map[Name]Entry{
 		Do:   "Retry that execution, or start with another key.",
 	},
 	RolloutFailed: {
-		When: "more targets failed than rollout.maxFailures allows; the cause is the answer",
-		Do:   "Read the answer's failed targets, mend them, and start again.",
+		When: "more targets failed than rollout.maxFailures allows, or the rollout was stopped or broke; the cause is the answer",
+		Do:   "Read the answer's message and failed targets, mend them, and retry.",
 	},
 	Internal: {
 		When: "crossapply met a case that it has no name for: a defect",
