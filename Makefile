@@ -79,6 +79,30 @@ deploy-access: build node_modules/.package-lock.json ## give access to the clust
 	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
 	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
 
+# EXECUTION is the ARN of an execution. Of its parts the fourth is the Region, the
+# seventh the state machine, which bears the deployment's name, and the eighth the
+# execution's name.
+part = $(word $(1),$(subst :, ,$(EXECUTION)))
+AWS  = aws --region $(call part,4)
+
+.PHONY: named
+named:
+	@test -n "$(call part,8)" || { echo "say which execution, by its ARN: EXECUTION=arn:aws:states:..." >&2; exit 1; }
+
+.PHONY: stop
+stop: named ## start no other target of EXECUTION=<ARN> (in the local world with BUCKET=...)
+	@status=$$($(AWS) stepfunctions describe-execution --execution-arn '$(EXECUTION)' --query status --output text) && \
+	  { test "$$status" = RUNNING || { echo "nothing to stop: the execution is $$status" >&2; exit 1; }; }
+	@bucket=$${BUCKET:-$$($(AWS) cloudformation list-exports --query "Exports[?Name=='$(call part,7)-RunBucketName'].Value" --output text)} && \
+	  $(AWS) s3api put-object --bucket $${bucket:?is not exported: give BUCKET=...} --key 'runs/$(call part,8)/marks/STOP' >/dev/null && \
+	  echo "wrote s3://$$bucket/runs/$(call part,8)/marks/STOP: no other target starts, and those under way come to their own end"
+
+.PHONY: report
+report: named ## report on EXECUTION=<ARN>, for one that was stopped before it could
+	@answer=$$(mktemp) && trap 'rm -f $$answer' EXIT && \
+	  failed=$$(printf '{"execution": "%s"}' '$(EXECUTION)' | $(AWS) lambda invoke --function-name $(call part,7)-report --cli-read-timeout 300 \
+	    --payload fileb:///dev/stdin --query FunctionError --output text $$answer) && cat $$answer && echo && test "$$failed" = None
+
 CFN_LINT := 1.58.0
 
 .cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint:

@@ -107,9 +107,11 @@ type Status string
 
 // The statuses.
 const (
-	// StatusSucceeded: no more targets failed than rollout.maxFailures allows.
+	// StatusSucceeded: every target came to an end of its own, and no more of them
+	// failed than rollout.maxFailures allows.
 	StatusSucceeded Status = "Succeeded"
-	// StatusFailed: more did, or the rollout itself broke.
+	// StatusFailed: more did, targets were not started or stopped, or the rollout
+	// itself broke.
 	StatusFailed Status = "Failed"
 )
 

@@ -251,7 +251,8 @@ type PollOutput struct {
 }
 
 // ReportInput is what report is called with: by the workflow, or by a person for
-// an execution that was stopped before it could report.
+// an execution that was stopped before it could report. Of an execution that still
+// runs, a person learns what is known so far.
 type ReportInput struct {
 	// Execution is the ARN of the execution.
 	Execution string `json:"execution"`

@@ -103,6 +103,7 @@ var functions = []Function{
 	{
 		Name: "report", Does: "Gathers how every target ended.",
 		TimeoutSeconds: 240, MemoryMB: 512,
+		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
 			{Keys: runs.All, Read: true},
 			{Keys: runs.Pattern(runs.Report), Write: true},

@@ -122,8 +122,8 @@ var (
 		Do:   "Retry that execution, or start with another key.",
 	})
 	RolloutFailed = declare("CrossApply.RolloutFailed", Entry{
-		When: "more targets failed than rollout.maxFailures allows; the cause is the answer",
-		Do:   "Read the errors of the answer's failed targets, do what is said of them here, and start again.",
+		When: "more targets failed than rollout.maxFailures allows, or the rollout was stopped or broke; the cause is the answer",
+		Do:   "Read the answer's message and the errors of its failed targets, do what is said of them here, and retry.",
 	})
 	Internal = declare("CrossApply.Internal", Entry{
 		When: "crossapply met a case that it has no name for: a defect",

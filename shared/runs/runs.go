@@ -67,7 +67,8 @@ const (
 	Journal = "journal/"
 	// Marks is the prefix of what a target that starts looks for first: Stop, which
 	// a person writes to end the rollout, and one below Failed for each target that
-	// failed. Stop sorts first, so that a bounded list never misses it.
+	// failed. Stop sorts first, so that a bounded list never misses it. What a person
+	// writes is not read; a target's mark is {"error": "<the error's name>"}.
 	Marks  = "marks/"
 	Stop   = Marks + "STOP"
 	Failed = Marks + "failed/"
