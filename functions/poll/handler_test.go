@@ -158,7 +158,9 @@ func (x *target) apply(content string) {
 	}
 	done, err := op.Act(x.t.Context(), operation.Action{
 		Target: x.in.Target, Ref: ref, Resource: x.api, Object: u, Settings: x.in.Run.Apply,
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) { return live, nil },
+		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return live, nil
+		},
 	})
 	if err != nil {
 		x.t.Fatal(err)
@@ -278,7 +280,9 @@ func recreated(x *target) {
 func set(size int64) step {
 	return func(x *target) {
 		x.t.Helper()
-		x.change(func(u *unstructured.Unstructured) error { return unstructured.SetNestedField(u.Object, size, "spec", "size") })
+		x.change(func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, size, "spec", "size")
+		})
 	}
 }
 
