@@ -34,7 +34,7 @@ var executionName = regexp.MustCompile("^[^\\s<>{}\\[\\]?*\"#%\\\\^|~`$&,;:/]{1,
 func RetryOf(raw json.RawMessage, execution string) (*Retry, field.ErrorList) {
 	fields, err := decode(raw)
 	if err != nil || fields["retry"] == nil {
-		return nil, nil //nolint:nilerr // Parse says what is wrong with it
+		return nil, nil // Parse says what is wrong with it
 	}
 	var given contract.Request
 	if problems := strictjson.Unmarshal(raw, &given, nil, "request"); len(problems) > 0 {
