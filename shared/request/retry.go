@@ -86,7 +86,7 @@ func (r Retry) Request(earlier json.RawMessage, left []contract.Target) (json.Ra
 	for _, name := range incidental {
 		delete(merged, name)
 	}
-	mergePatch(merged, r.fields)
+	merged = mergePatch(merged, r.fields).(map[string]any)
 	merged["targets"] = left
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
