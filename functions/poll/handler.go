@@ -84,7 +84,7 @@ func (p Poller) conclude(ctx context.Context, op operation.Operation, in contrac
 	case verdict.State == readiness.Failed:
 		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready: %s", in.Target, resource, verdict.Message)
 	case verdict.State == readiness.Ready:
-		log.Info("ready", "generation", in.Applied.Generation, "unproven", verdict.Unproven)
+		log.Info("ready", "generation", in.Applied.Generation, "unproven", verdict.Observed == nil)
 		return contract.PollOutput{Status: string(readiness.Ready), Message: verdict.Message, Window: in.Window + 1, Result: result(op, in, verdict)}, nil
 	case remaining <= 0:
 		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds: %s",
@@ -101,7 +101,7 @@ func (p Poller) conclude(ctx context.Context, op operation.Operation, in contrac
 
 func result(op operation.Operation, in contract.PollInput, verdict readiness.Verdict) *contract.Result {
 	message := verdict.Message
-	if verdict.Unproven {
+	if verdict.Observed == nil {
 		message += fmt.Sprintf(" (the operator does not say for which generation; %d was applied)", in.Applied.Generation)
 	}
 	return &contract.Result{Target: in.Target, Outcome: op.Outcome(in.Applied, true), Change: in.Applied.Change,

@@ -47,7 +47,7 @@ func TestConclude(t *testing.T) {
 			status: "Ready", outcome: contract.OutcomeUnchanged},
 		{name: "ready, just in time", in: input(contract.Created, -time.Second), verdict: readiness.Verdict{State: readiness.Ready},
 			status: "Ready", outcome: contract.OutcomeReady},
-		{name: "ready, without a generation", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Ready, Unproven: true},
+		{name: "ready, without a generation", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Ready},
 			status: "Ready", outcome: contract.OutcomeReady, says: "does not say for which generation; 3 was applied"},
 		{name: "progressing", in: input(contract.Created, time.Minute), verdict: progressing, status: "Progressing"},
 		{name: "out of time", in: input(contract.Created, 0), verdict: progressing,

@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -79,7 +80,12 @@ func judgeReady(object *unstructured.Unstructured, in contract.PollInput) (readi
 		return readiness.Verdict{}, fault.New(fault.NotFound,
 			"%s: %s is gone: it was deleted, or replaced by another object, after it was applied", in.Target, in.Run.Resource)
 	}
-	return readiness.Of(object, readiness.Rule{Condition: in.Run.Ready.Condition, Generation: in.Applied.Generation}), nil
+	kind := schema.FromAPIVersionAndKind(in.Run.Resource.APIVersion, in.Run.Resource.Kind).GroupKind()
+	rule, err := readiness.New(contract.ReadyExpressions{}, in.Run.Ready.Condition, kind)
+	if err != nil {
+		return readiness.Verdict{}, err
+	}
+	return rule.Judge(object, in.Applied.Generation, true)
 }
 
 func applyOutcome(applied contract.Applied, waited bool) contract.Outcome {
