@@ -37,7 +37,7 @@ test: node_modules/.package-lock.json ## run all tests, with the race detector
 
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json ## run the tests of the functions, what they share and the emulator of AWS: a minute
-	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/emulator/asl/... ./local/emulator/awsapi/...
+	@go test -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
@@ -119,13 +119,21 @@ lint: ## run golangci-lint, in the version pinned in .ci/lint.mod
 	@gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "gofmt these files" && exit 1)
 	@$(LINT) run ./...
 
+.PHONY: docs
+docs: ## write the reference pages in docs/ from the Go code
+	@go run ./docs/reference
+
+.PHONY: golden
+golden: node_modules/.package-lock.json ## write the templates that tests compare with anew
+	@go test ./cdk -run 'TestStacks/.*/golden|TestLocalDeployment' -update
+
 .PHONY: tidy
 tidy: ## tidy go.mod and format the code
 	@go mod tidy
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: verify
-verify: tidy lint ## fail if tidying or linting would change or refuse anything
+verify: tidy docs golden lint ## fail if tidying, the references or the goldens would change anything, or the linter refuses it
 	@git diff --exit-code
 
 .PHONY: clean

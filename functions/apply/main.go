@@ -11,6 +11,7 @@ import (
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -21,6 +22,6 @@ func main() {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
 	client := s3.NewFromConfig(config)
-	applier := &Applier{auth: auth, now: time.Now, store: func(bucket string) Store { return runs.NewBucket(client, bucket) }}
+	applier := &Applier{auth: auth, clusters: new(kube.Clusters), now: time.Now, store: func(bucket string) Store { return runs.NewBucket(client, bucket) }}
 	lambda.Start(edge.New("apply", os.Stdout, applier.Handle))
 }

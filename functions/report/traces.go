@@ -109,8 +109,8 @@ func known(change contract.Change) bool {
 }
 
 // generation returns an object's generation, and 0 where it has none.
-func generation(object map[string]any) int64 {
+func generation(object journal.Object) int64 {
 	metadata, _ := object["metadata"].(map[string]any)
-	value, _ := metadata["generation"].(float64)
-	return int64(value)
+	value, _ := metadata["generation"].(int64)
+	return value
 }

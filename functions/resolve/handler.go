@@ -1,5 +1,5 @@
-// Command resolve is a target's first step: it assumes the access role, finds
-// the cluster, and proves that the cluster knows us, serves the kind, and lets
+// Command resolve is a target's first step: it asks whether the rollout still goes
+// on, assumes the access role, finds the cluster, and proves that the cluster knows us, serves the kind, and lets
 // us do what the later steps will do. It hands on how to reach the cluster, but
 // no token: each function mints its own.
 package main
@@ -28,14 +28,20 @@ type EKS interface {
 
 // Resolver resolves targets.
 type Resolver struct {
-	auth *eksauth.Authenticator
-	eks  EKS
+	auth     *eksauth.Authenticator
+	clusters *kube.Clusters
+	eks      EKS
+	marks    func(bucket string) Marks
 }
 
-// Handle finds the target's cluster and proves access to it.
+// Handle finds the target's cluster and proves access to it, if the rollout still
+// goes on: else it fails with [fault.RolloutStopped].
 func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.ResolveOutput, error) {
 	op, err := operation.Of(in.Run.Operation)
 	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	if err := passGate(ctx, r.marks(in.Run.Bucket), in); err != nil {
 		return contract.ResolveOutput{}, err
 	}
 	cluster, err := r.describe(ctx, in)
@@ -46,20 +52,29 @@ func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.Resolv
 	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
-	client, err := kube.Connect(in.Target, cluster, token.Value)
+	client, err := r.clusters.Client(in.Target, cluster, token.Value)
 	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
-	mapping, err := client.Discover(ctx, in.Run.Resource)
-	if err != nil {
-		return contract.ResolveOutput{}, err
+	mapping, err := prove(ctx, client, op.VerbsOf(in.Run), in.Run.Resource)
+	if fault.NameOf(err) == fault.Unauthenticated {
+		r.auth.Forget(in.Run, in.Target)
 	}
-	// Exactly what the later steps will use.
-	if err := client.Review(ctx, in.Run.Resource, mapping, op.VerbsOf(in.Run)); err != nil {
+	if err != nil {
 		return contract.ResolveOutput{}, err
 	}
 	edge.Logger(ctx).Info("resolved", "endpoint", cluster.Endpoint, "version", cluster.Version, "resource", mapping.Plural)
 	return contract.ResolveOutput{Cluster: cluster, Mapping: mapping}, nil
+}
+
+// prove finds where the cluster serves the resource's kind, and proves that we
+// may use the verbs on it: exactly those that the later steps will use.
+func prove(ctx context.Context, client *kube.Client, verbs []string, resource contract.ResourceRef) (contract.Mapping, error) {
+	mapping, err := client.Discover(ctx, resource)
+	if err != nil {
+		return contract.Mapping{}, err
+	}
+	return mapping, client.Review(ctx, resource, mapping, verbs)
 }
 
 func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Cluster, error) {
@@ -78,6 +93,10 @@ func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Clus
 			"ResourceNotFoundException": fault.ClusterNotFound,
 			"AccessDeniedException":     fault.DescribeClusterDenied,
 			"AccessDenied":              fault.DescribeClusterDenied,
+			// What a Region answers in which the account's credentials are not known.
+			// https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+			"UnrecognizedClientException": fault.RegionNotEnabled,
+			"InvalidClientTokenId":        fault.RegionNotEnabled,
 		}, fmt.Sprintf("%s: describe the cluster", in.Target))
 	}
 	// A cluster goes on serving while it is UPDATING.

@@ -2,10 +2,11 @@ package contract
 
 import "slices"
 
-// Outcome is how one target ended.
+// Outcome is how one target ended. Ready, Applied, Unchanged, Deleted and Found
+// are successes; a target with another counts against rollout.maxFailures.
 type Outcome string
 
-// The outcomes. Ready, Applied, Unchanged, Deleted and Found are successes.
+// The outcomes.
 const (
 	// OutcomeReady: the resource was created or changed, and the operator
 	// reported it Ready in this form.
@@ -31,8 +32,7 @@ const (
 	OutcomeStopped Outcome = "Stopped"
 )
 
-// successes are the outcomes of targets that succeeded; a target with any other
-// counts against rollout.maxFailures.
+// successes are the outcomes of targets that succeeded.
 var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound}
 
 // Outcomes returns every outcome, successes first.
@@ -64,6 +64,7 @@ const (
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
 	Target
+	// Outcome is how the target ended.
 	Outcome Outcome `json:"outcome"`
 	// Change says whether the target was touched: created, configured or unchanged;
 	// none, where nothing was sent; or unknown, for the reason in ChangeUnknown. It
@@ -72,29 +73,32 @@ type Result struct {
 	// ChangeUnknown is why Change is unknown.
 	ChangeUnknown string `json:"changeUnknown,omitempty"`
 	// GenerationBefore is the object's generation before the apply, 0 where there
-	// was none. Generation is the one that the apply made, and that Ready is about.
+	// was none.
 	GenerationBefore int64 `json:"generationBefore,omitempty"`
-	Generation       int64 `json:"generation,omitempty"`
+	// Generation is the one that the apply made, and that Ready is about.
+	Generation int64 `json:"generation,omitempty"`
 	// Fields are the fields that the apply changed.
 	Fields *FieldChanges `json:"fields,omitempty"`
 	// Proof is why a Ready is believed.
 	Proof Proof `json:"proof,omitempty"`
-	// Error is the error's name when the target did not succeed.
+	// Error is the error's name (see errors.md) when the target did not succeed.
 	Error string `json:"error,omitempty"`
 	// Message says in words how the target ended, and by which rule a Ready was
 	// judged.
 	Message string `json:"message,omitempty"`
-	// Seconds is how long the target took. report fills it in.
+	// Seconds is how long the target took. Only the answer and the report have it.
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
 // Differences are targets on which a dry run would change the same.
 type Differences struct {
-	Change Change        `json:"change"`
+	// Change is what would become of the object.
+	Change Change `json:"change"`
+	// Fields are the fields that would change.
 	Fields *FieldChanges `json:"fields,omitempty"`
-	// Total is the number of these targets, and Targets names some of them as
-	// account/region/cluster.
-	Total   int      `json:"total"`
+	// Total is the number of these targets.
+	Total int `json:"total"`
+	// Targets names some of them, as account/region/cluster.
 	Targets []string `json:"targets"`
 }
 
@@ -115,29 +119,34 @@ const (
 // CrossApply.RolloutFailed. It stays within a few KiB however many targets
 // there are; everything is in the full report.
 type Answer struct {
-	Execution string      `json:"execution"`
-	Operation Operation   `json:"operation"`
-	Resource  ResourceRef `json:"resource"`
+	// Execution is the ARN of the execution.
+	Execution string `json:"execution"`
+	// Operation is what was done with the resource.
+	Operation Operation `json:"operation"`
+	// Resource names the object.
+	Resource ResourceRef `json:"resource"`
 	// DryRun repeats the request's apply.dryRun: nothing was kept.
-	DryRun bool   `json:"dryRun"`
+	DryRun bool `json:"dryRun"`
+	// Status is how the execution ended.
 	Status Status `json:"status"`
 	// Message sums the rollout up in a sentence.
 	Message string `json:"message"`
-	// Total is the number of targets, and Counts how many ended in each outcome
-	// that occurred.
-	Total  int             `json:"total"`
+	// Total is the number of targets.
+	Total int `json:"total"`
+	// Counts is how many of them ended in each outcome that occurred.
 	Counts map[Outcome]int `json:"counts"`
 	// Proofs is how many targets that are Ready have each proof.
 	Proofs map[Proof]int `json:"proofs,omitempty"`
 	// Differences groups the targets of a dry run by what would change there, the
-	// largest group first; DifferencesOmitted says how many more groups the full
-	// report holds.
-	Differences        []Differences `json:"differences,omitempty"`
-	DifferencesOmitted int           `json:"differencesOmitted,omitempty"`
+	// largest group first.
+	Differences []Differences `json:"differences,omitempty"`
+	// DifferencesOmitted is how many more groups there are in the full report.
+	DifferencesOmitted int `json:"differencesOmitted,omitempty"`
 	// Failed lists targets that did not succeed, those with an error of their own
-	// first; FailedOmitted says how many more the full report holds.
-	Failed        []Result `json:"failed"`
-	FailedOmitted int      `json:"failedOmitted"`
+	// first.
+	Failed []Result `json:"failed"`
+	// FailedOmitted is how many more of them the full report holds.
+	FailedOmitted int `json:"failedOmitted"`
 	// Slowest lists the targets that took longest to succeed, slowest first.
 	Slowest []Result `json:"slowest"`
 	// Report is the s3:// URI of the full report: a JSON array of every

@@ -30,11 +30,14 @@ type Run struct {
 
 // ResourceRef names an object without its body.
 type ResourceRef struct {
+	// APIVersion is its API group and version, such as "kafka.strimzi.io/v1beta2".
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	// Kind is its kind, such as "KafkaTopic".
+	Kind string `json:"kind"`
 	// Namespace is empty for a cluster-scoped kind.
 	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
+	// Name is its metadata.name.
+	Name string `json:"name"`
 }
 
 // String returns "Kind namespace/name" for messages.
@@ -148,9 +151,12 @@ type Change string
 
 // The changes: the first three in kubectl's words.
 const (
-	Created    Change = "created"
+	// Created: the object was not there before.
+	Created Change = "created"
+	// Configured: the object was changed.
 	Configured Change = "configured"
-	Unchanged  Change = "unchanged"
+	// Unchanged: the object had this form already.
+	Unchanged Change = "unchanged"
 	// ChangeNone: nothing was sent that could have changed it.
 	ChangeNone Change = "none"
 	// ChangeUnknown: the function that was to change it ended before it noted
@@ -163,10 +169,14 @@ const (
 // most [MaxFieldPaths] are listed in all, the removed first; Omitted counts the
 // rest. A list whose items have no keys counts as one field.
 type FieldChanges struct {
-	Added   []string `json:"added,omitempty"`
+	// Added are fields that were not there before.
+	Added []string `json:"added,omitempty"`
+	// Changed are fields that have another value.
 	Changed []string `json:"changed,omitempty"`
+	// Removed are fields that are gone.
 	Removed []string `json:"removed,omitempty"`
-	Omitted int      `json:"omitted,omitempty"`
+	// Omitted is how many more there are.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // MaxFieldPaths bounds the paths in one target's [FieldChanges].
@@ -253,7 +263,9 @@ type ReportInput struct {
 // StateError is the error output of a state.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 type StateError struct {
+	// Error is the error's name.
 	Error string `json:"Error"`
+	// Cause describes it, often as JSON in a string.
 	Cause string `json:"Cause"`
 }
 

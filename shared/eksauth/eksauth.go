@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,9 +45,8 @@ type Authenticator struct {
 	sts  AssumeRoleClient
 	now  func() time.Time
 
-	mu       sync.Mutex
-	sessions map[session]aws.Credentials
-	tokens   map[tokenKey]Token
+	sessions *cache[session, aws.Credentials]
+	tokens   *cache[tokenKey, Token]
 }
 
 // session identifies the credentials of one account for one execution: the
@@ -56,39 +54,42 @@ type Authenticator struct {
 // share one.
 type session struct{ account, execution string }
 
+func sessionOf(run contract.Run, target contract.Target) session {
+	return session{account: target.Account, execution: run.Execution}
+}
+
 type tokenKey struct {
 	session
 	region, cluster string
+}
+
+func tokenOf(run contract.Run, target contract.Target) tokenKey {
+	return tokenKey{sessionOf(run, target), target.Region, target.Cluster}
 }
 
 // New returns an Authenticator for the access role. now is the clock.
 func New(role AccessRole, client AssumeRoleClient, now func() time.Time) *Authenticator {
 	return &Authenticator{
 		role: role, sts: client, now: now,
-		sessions: map[session]aws.Credentials{},
-		tokens:   map[tokenKey]Token{},
+		sessions: newCache[session](now, func(c aws.Credentials) time.Time { return c.Expires }),
+		tokens:   newCache[tokenKey](now, func(t Token) time.Time { return t.Expires }),
 	}
 }
 
 // Role returns the access role.
 func (a *Authenticator) Role() AccessRole { return a.role }
 
-const (
-	// sessionSeconds is the longest session that a role assumed by a role gets.
-	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-	sessionSeconds = 3600
-	// margin is how long before its end a session or token is no longer used:
-	// longer than a poll window, so that a window never outlives its token.
-	margin = 3 * time.Minute
-)
+// sessionSeconds is the longest session that a role assumed by a role gets.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const sessionSeconds = 3600
 
 // Credentials returns credentials of the access role in the target's account,
 // from the sandbox or else from STS, which it calls once per account and
 // execution. It fails with [fault.AssumeRoleDenied], [fault.Throttled],
 // [fault.AWSUnavailable] or [fault.AWSError].
 func (a *Authenticator) Credentials(ctx context.Context, run contract.Run, target contract.Target) (aws.Credentials, error) {
-	key := session{account: target.Account, execution: run.Execution}
-	if creds, ok := lookup(a, a.sessions, key, func(c aws.Credentials) time.Time { return c.Expires }); ok {
+	key := sessionOf(run, target)
+	if creds, ok := a.sessions.get(key); ok {
 		return creds, nil
 	}
 	arn := a.role.ARN(target.Account)
@@ -103,7 +104,7 @@ func (a *Authenticator) Credentials(ctx context.Context, run contract.Run, targe
 			fmt.Sprintf("%s: assume %s", target, arn))
 	}
 	creds := credentialsOf(out.Credentials)
-	store(a, a.sessions, key, creds, func(c aws.Credentials) time.Time { return c.Expires })
+	a.sessions.put(key, creds)
 	return creds, nil
 }
 
@@ -120,9 +121,8 @@ func credentialsOf(c *ststypes.Credentials) aws.Credentials {
 // Token returns a bearer token for the target's cluster. It fails as
 // [Authenticator.Credentials] does.
 func (a *Authenticator) Token(ctx context.Context, run contract.Run, target contract.Target) (Token, error) {
-	key := tokenKey{session{target.Account, run.Execution}, target.Region, target.Cluster}
-	expires := func(t Token) time.Time { return t.Expires }
-	if token, ok := lookup(a, a.tokens, key, expires); ok {
+	key := tokenOf(run, target)
+	if token, ok := a.tokens.get(key); ok {
 		return token, nil
 	}
 	creds, err := a.Credentials(ctx, run, target)
@@ -133,28 +133,15 @@ func (a *Authenticator) Token(ctx context.Context, run contract.Run, target cont
 	if err != nil {
 		return Token{}, err
 	}
-	store(a, a.tokens, key, token, expires)
+	a.tokens.put(key, token)
 	return token, nil
 }
 
-func lookup[K comparable, V any](a *Authenticator, cache map[K]V, key K, expires func(V) time.Time) (V, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	value, ok := cache[key]
-	return value, ok && a.now().Before(expires(value).Add(-margin))
-}
-
-// store keeps a value and drops all that have expired, so that a sandbox that
-// sees ten thousand clusters holds those of the last hour only.
-func store[K comparable, V any](a *Authenticator, cache map[K]V, key K, value V, expires func(V) time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for k, v := range cache {
-		if a.now().After(expires(v)) {
-			delete(cache, k)
-		}
-	}
-	cache[key] = value
+// Forget drops the target's token and the credentials behind it, which the
+// cluster refused: the next call of [Authenticator.Token] assumes the role again.
+func (a *Authenticator) Forget(run contract.Run, target contract.Target) {
+	a.tokens.forget(tokenOf(run, target))
+	a.sessions.forget(sessionOf(run, target))
 }
 
 const maxSessionName = 64

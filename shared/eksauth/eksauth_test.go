@@ -199,6 +199,29 @@ func TestSessionsAreSharedWithinAnExecution(t *testing.T) {
 	}
 }
 
+// A token that the cluster refused is not used again, nor are the credentials
+// that it was minted of.
+func TestForget(t *testing.T) {
+	fake := &fakeSTS{now: time.Now}
+	auth := eksauth.New(eksauth.AccessRole{Partition: "aws", Name: "r", ExternalID: "x"}, fake, time.Now)
+	other := target
+	other.Account = "222222222222"
+	tokens := func() {
+		t.Helper()
+		for _, target := range []contract.Target{target, other} {
+			if _, err := auth.Token(t.Context(), run, target); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tokens()
+	auth.Forget(run, target)
+	tokens()
+	if len(fake.calls) != 3 || *fake.calls[2].RoleArn != *fake.calls[0].RoleArn {
+		t.Errorf("%d calls of AssumeRole, want 3, the last for the forgotten target", len(fake.calls))
+	}
+}
+
 func TestAssumeRoleErrors(t *testing.T) {
 	tests := []struct {
 		err  error

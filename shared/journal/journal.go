@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	kjson "sigs.k8s.io/json"
+
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/runs"
 )
@@ -18,10 +20,19 @@ import (
 type Entry struct {
 	// Before is the whole object as it was before the first attempt to change it,
 	// and null where there was none.
-	Before map[string]any `json:"before"`
+	Before Object `json:"before"`
 	// After is what the change did. It is missing while the change is under way, and
 	// stays so where the function ended before it could write it.
 	After *After `json:"after,omitempty"`
+}
+
+// Object is a Kubernetes object, whose whole numbers stay whole when it is read
+// back: what is restored from it must be what was there.
+type Object map[string]any
+
+// UnmarshalJSON reads an object, or null.
+func (o *Object) UnmarshalJSON(text []byte) error {
+	return kjson.UnmarshalCaseSensitivePreserveInts(text, (*map[string]any)(o))
 }
 
 // After is what a change did.
@@ -46,7 +57,7 @@ func Key(run contract.Run, target contract.Target) string {
 
 // Begin notes what is there before a target is changed, unless an earlier attempt
 // of the same execution has noted it already. It returns the entry that holds.
-func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before map[string]any) (Entry, error) {
+func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before Object) (Entry, error) {
 	entry := Entry{Before: before}
 	written, err := store.PutJSONOnce(ctx, Key(run, target), entry)
 	if err == nil && !written {

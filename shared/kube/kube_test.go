@@ -52,12 +52,16 @@ func server(t *testing.T, handler http.HandlerFunc) (*kube.Client, *httptest.Ser
 
 func connect(t *testing.T, endpoint string, signer *httptest.Server) *kube.Client {
 	t.Helper()
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signer.Certificate().Raw})
-	client, err := kube.Connect(target, contract.Cluster{Endpoint: endpoint, CA: base64.StdEncoding.EncodeToString(ca)}, "the-token")
+	client, err := new(kube.Clusters).Client(target, contract.Cluster{Endpoint: endpoint, CA: caOf(signer)}, "the-token")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+func caOf(s *httptest.Server) string {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	return base64.StdEncoding.EncodeToString(ca)
 }
 
 func topic(version string) map[string]any {
@@ -197,7 +201,7 @@ func TestFollowFailsWhereItCannotLook(t *testing.T) {
 func TestTLSIsVerified(t *testing.T) {
 	var reached atomic.Bool
 	_, impostor := server(t, func(http.ResponseWriter, *http.Request) { reached.Store(true) })
-	client, err := kube.Connect(target, contract.Cluster{Endpoint: impostor.URL, CA: base64.StdEncoding.EncodeToString(otherCA(t))}, "the-token")
+	client, err := new(kube.Clusters).Client(target, contract.Cluster{Endpoint: impostor.URL, CA: base64.StdEncoding.EncodeToString(otherCA(t))}, "the-token")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const (
 var failing = []string{"Stalled", "Failed", "Degraded"}
 
 // Rule is what an object must say to be Ready.
-type Rule struct {
+type OldRule struct {
 	// Condition is the type of the condition that must be True.
 	Condition string
 	// Generation is the metadata.generation that the apply returned; what the
@@ -42,10 +42,11 @@ type Verdict struct {
 	// Unproven is set with Ready when neither the condition nor the status says
 	// which generation it speaks of.
 	Unproven bool
+	Observed *int64
 }
 
 // Of judges an object by the rule. It is a pure function of the two.
-func Of(object *unstructured.Unstructured, rule Rule) Verdict {
+func Of(object *unstructured.Unstructured, rule OldRule) Verdict {
 	conditions := conditionsOf(object)
 	for _, kind := range failing {
 		// Whoever waits for Degraded=True means it.

@@ -17,7 +17,7 @@
 //	func TestApply(t *testing.T) {
 //		c := servers.Clusters(t)[0]
 //		bearer := servers.Token(t, "jane", "deployers") // user jane, of group deployers
-//		client, err := kube.Connect(target, contract.Cluster{
+//		client, err := new(kube.Clusters).Client(target, contract.Cluster{
 //			Endpoint: c.Endpoint(),
 //			CA:       base64.StdEncoding.EncodeToString(c.CAData),
 //			Version:  c.Version(),
