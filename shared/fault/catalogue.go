@@ -34,7 +34,7 @@ var (
 	})
 	ClusterError = declare("CrossApply.ClusterError", Entry{
 		When:  "the cluster's API server answers with an internal error, for example because an admission webhook does not respond",
-		Do:    "Read the message, mend the webhook or the API server, then retry.",
+		Do:    "Read the message, repair the webhook or the API server, then retry.",
 		Retry: Always,
 	})
 	Unauthenticated = declare("CrossApply.Unauthenticated", Entry{
@@ -123,7 +123,7 @@ var (
 	})
 	RolloutFailed = declare("CrossApply.RolloutFailed", Entry{
 		When: "more targets failed than rollout.maxFailures allows, or the rollout was stopped or broke; the cause is the answer",
-		Do:   "Read the answer's message and failed targets, mend them, and retry.",
+		Do:   "Read the answer's message and the errors of its failed targets, do what is said of them here, and retry.",
 	})
 	Internal = declare("CrossApply.Internal", Entry{
 		When: "crossapply met a case that it has no name for: a defect",
