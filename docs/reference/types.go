@@ -32,8 +32,8 @@ func load(root string, patterns ...string) (map[string]source, error) {
 	}
 	sources := map[string]source{}
 	for _, pkg := range loaded {
-		for _, err := range pkg.Errors {
-			return nil, err
+		if len(pkg.Errors) > 0 {
+			return nil, pkg.Errors[0]
 		}
 		s := source{types: pkg.Types, comments: map[token.Pos]string{}}
 		for _, file := range pkg.Syntax {

@@ -320,7 +320,7 @@ func TestWaits(t *testing.T) {
 	}{
 		{
 			name: "no status", kind: thing, apply: small,
-			err: fault.ReadyTimeout, says: "not Ready within 2 seconds, by condition Ready: the operator has not written any status conditions yet",
+			err: fault.ReadyTimeout, says: "not Ready within 2 seconds, by condition Ready: the operator has not written a status yet",
 		},
 		{
 			name: "an operator that speaks of the generation", kind: thing, before: small, old: ready("True", 1), apply: large,
@@ -415,7 +415,7 @@ func TestWaits(t *testing.T) {
 		{
 			name: "Argo's Application", kind: application, apply: small,
 			then:  []step{status("{health: {status: Progressing}, sync: {status: OutOfSync}}"), status("{health: {status: Healthy}, sync: {status: Synced}}")},
-			proof: contract.ProofNew, says: "Argo CD's health check for argoproj.io/Application",
+			proof: contract.ProofNew, says: "judged by crossapply's rule for argoproj.io/Application",
 		},
 		{
 			name: "Argo's Rollout", kind: rollout, apply: "spec: {replicas: 1}",
@@ -492,7 +492,7 @@ func TestWaits(t *testing.T) {
 				t.Fatalf("got %s: %v, want Ready by %s", fault.NameOf(err), err, test.proof)
 			}
 			if result.Outcome != contract.OutcomeReady || result.Proof != test.proof || !strings.Contains(result.Message, test.says) {
-				t.Errorf("got %+v, want Ready by %s with %q", result, test.proof, test.says)
+				t.Errorf("got %s by %s: %q, want Ready by %s with %q", result.Outcome, result.Proof, result.Message, test.proof, test.says)
 			}
 		})
 	}
