@@ -37,7 +37,7 @@ test: node_modules/.package-lock.json ## run all tests, with the race detector
 
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json ## run the tests of the functions, what they share and the emulator of AWS: a minute
-	@go test -race ./functions/... ./shared/... ./statemachine/... ./local/emulator/asl/... ./local/emulator/awsapi/...
+	@go test -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
@@ -79,6 +79,30 @@ deploy-access: build node_modules/.package-lock.json ## give access to the clust
 	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
 	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
 
+# EXECUTION is the ARN of an execution. Of its parts the fourth is the Region, the
+# seventh the state machine, which bears the deployment's name, and the eighth the
+# execution's name.
+part = $(word $(1),$(subst :, ,$(EXECUTION)))
+AWS  = aws --region $(call part,4)
+
+.PHONY: named
+named:
+	@test -n "$(call part,8)" || { echo "say which execution, by its ARN: EXECUTION=arn:aws:states:..." >&2; exit 1; }
+
+.PHONY: stop
+stop: named ## start no other target of EXECUTION=<ARN> (in the local world with BUCKET=...)
+	@status=$$($(AWS) stepfunctions describe-execution --execution-arn '$(EXECUTION)' --query status --output text) && \
+	  { test "$$status" = RUNNING || { echo "nothing to stop: the execution is $$status" >&2; exit 1; }; }
+	@bucket=$${BUCKET:-$$($(AWS) cloudformation list-exports --query "Exports[?Name=='$(call part,7)-RunBucketName'].Value" --output text)} && \
+	  $(AWS) s3api put-object --bucket $${bucket:?is not exported: give BUCKET=...} --key 'runs/$(call part,8)/marks/STOP' >/dev/null && \
+	  echo "wrote s3://$$bucket/runs/$(call part,8)/marks/STOP: no other target starts, and those under way come to their own end"
+
+.PHONY: report
+report: named ## report on EXECUTION=<ARN>, for one that was stopped before it could
+	@answer=$$(mktemp) && trap 'rm -f $$answer' EXIT && \
+	  failed=$$(printf '{"execution": "%s"}' '$(EXECUTION)' | $(AWS) lambda invoke --function-name $(call part,7)-report --cli-read-timeout 300 \
+	    --payload fileb:///dev/stdin --query FunctionError --output text $$answer) && cat $$answer && echo && test "$$failed" = None
+
 CFN_LINT := 1.58.0
 
 .cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint:
@@ -95,13 +119,21 @@ lint: ## run golangci-lint, in the version pinned in .ci/lint.mod
 	@gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "gofmt these files" && exit 1)
 	@$(LINT) run ./...
 
+.PHONY: docs
+docs: ## write the reference pages in docs/ from the Go code
+	@go run ./docs/reference
+
+.PHONY: golden
+golden: node_modules/.package-lock.json ## write the templates that tests compare with anew
+	@go test ./cdk -run 'TestStacks/.*/golden|TestLocalDeployment' -update
+
 .PHONY: tidy
 tidy: ## tidy go.mod and format the code
 	@go mod tidy
 	@gofmt -w $$(git ls-files '*.go')
 
 .PHONY: verify
-verify: tidy lint ## fail if tidying or linting would change or refuse anything
+verify: tidy docs golden lint ## fail if tidying, the references or the goldens would change anything, or the linter refuses it
 	@git diff --exit-code
 
 .PHONY: clean

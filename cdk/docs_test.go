@@ -9,7 +9,7 @@ import (
 	"github.com/crossapply/crossapply/cdk/config"
 )
 
-// The configurations in the documentation are in order.
+// The configurations in the documentation are valid.
 func TestDocumentedConfigurations(t *testing.T) {
 	const file = "../docs/deploying.md"
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(read(t, file), -1)

@@ -146,6 +146,12 @@ func (w world) needed() []act {
 		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/claims/abc"},
 		{role: "plan", action: "s3:GetObject", resource: b + "/claims/abc"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/locks/abc"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/locks/abc"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/request.json"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/report.json"}}},
+		{role: "plan", action: "states:DescribeExecution", resource: parent},
 		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
 		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/7f/manifest.json"},
 		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/report.json"},
@@ -179,7 +185,10 @@ func (w world) needed() []act {
 func (w world) forbidden() []act {
 	b := w.bucket
 	all := []act{
-		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/"}}},
+		{role: "plan", action: "states:DescribeExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
+		{role: "plan", action: "states:StopExecution", resource: parent},
 		{role: "plan", action: "s3:PutObject", resource: b + "/elsewhere"},
 		{role: "plan", action: "s3:DeleteObject", resource: b + "/claims/abc"},
 		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/targets.json"},

@@ -2,12 +2,11 @@ package statemachine_test
 
 import (
 	"encoding/json"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/statemachine"
@@ -83,17 +82,44 @@ func TestErrorNamesAreKnown(t *testing.T) {
 	}
 }
 
-// Every task must retry what a retry helps: the Lambda service's own errors, and
-// of ours those that it can meet.
-func TestEveryTaskRetries(t *testing.T) {
-	retried := map[string][]string{}
-	for _, h := range handlers(t, "", definition(t)) {
-		if h.field == "Retry" {
-			task := filepath.Base(h.where)
-			retried[task] = append(retried[task], h.errors...)
+// task is a state that invokes a function.
+type task struct {
+	placeholder string
+	timeout     float64
+	retried     []string
+}
+
+// tasks returns the states that invoke functions, at any depth.
+func tasks(t *testing.T, value any) []task {
+	t.Helper()
+	var found []task
+	switch value := value.(type) {
+	case map[string]any:
+		if arguments, ok := value["Arguments"].(map[string]any); ok && arguments["FunctionName"] != nil {
+			state := task{placeholder: strings.Trim(arguments["FunctionName"].(string), "${}")}
+			state.timeout, _ = value["TimeoutSeconds"].(float64)
+			for _, h := range handlers(t, "", map[string]any{"Retry": value["Retry"]}) {
+				state.retried = append(state.retried, h.errors...)
+			}
+			found = append(found, state)
+		}
+		for _, inner := range value {
+			found = append(found, tasks(t, inner)...)
+		}
+	case []any:
+		for _, inner := range value {
+			found = append(found, tasks(t, inner)...)
 		}
 	}
-	aws := append([]string{"Lambda.TooManyRequestsException", string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors...)
+	return found
+}
+
+// The definition invokes every function of the deployment, in one state each. It
+// waits a little longer than the function may run, so that the function ends first
+// and says why; and it retries what a retry helps: the Lambda service's own errors,
+// and of ours those that the function can meet.
+func TestTasks(t *testing.T) {
+	const shortest, longest = 30, 60 // seconds that the state waits longer
 	var cluster, proven []string
 	for _, name := range fault.Names() {
 		switch fault.Catalogue()[name].Retry {
@@ -103,56 +129,33 @@ func TestEveryTaskRetries(t *testing.T) {
 			proven = append(proven, string(name))
 		}
 	}
-	for task, want := range map[string][][]string{
-		"Plan":            {aws},
-		"Resolve cluster": {aws, cluster},
-		"Apply resource":  {aws, cluster},
-		"Poll resource":   {aws, cluster, proven},
-		"Report":          {aws},
-	} {
-		for _, name := range slices.Concat(want...) {
-			if !slices.Contains(retried[task], name) {
-				t.Errorf("%s does not retry %s", task, name)
-			}
-		}
-		delete(retried, task)
-	}
-	if len(retried) > 0 {
-		t.Errorf("states that this test does not know: %v", retried)
-	}
-}
-
-// The definition invokes every function of the deployment, and waits for each a
-// little longer than it may run: the function must end first, and say why.
-func TestFunctionsOfTheDefinition(t *testing.T) {
-	states := map[string]float64{} // the timeout of the state that invokes a function, by its placeholder
-	var walk func(value any)
-	walk = func(value any) {
-		switch value := value.(type) {
-		case map[string]any:
-			if arguments, ok := value["Arguments"].(map[string]any); ok && arguments["FunctionName"] != nil {
-				name := strings.Trim(arguments["FunctionName"].(string), "${}")
-				states[name], _ = value["TimeoutSeconds"].(float64)
-			}
-			for _, inner := range value {
-				walk(inner)
-			}
-		case []any:
-			for _, inner := range value {
-				walk(inner)
-			}
-		}
-	}
-	walk(definition(t))
+	all := tasks(t, definition(t))
 	for _, f := range deployment.Functions() {
-		limit, invoked := states[f.Placeholder()]
-		if !invoked || float64(f.TimeoutSeconds) >= limit {
-			t.Errorf("%s may run %d s, but its state gives up after %v s", f.Name, f.TimeoutSeconds, limit)
+		i := slices.IndexFunc(all, func(state task) bool { return state.placeholder == f.Placeholder() })
+		if i < 0 {
+			t.Errorf("no state invokes %s", f.Name)
+			continue
 		}
-		delete(states, f.Placeholder())
+		state := all[i]
+		all = slices.Delete(all, i, i+1)
+		if spare := state.timeout - float64(f.TimeoutSeconds); spare < shortest || spare > longest {
+			t.Errorf("%s may run %d s, and its state gives up after %v s", f.Name, f.TimeoutSeconds, state.timeout)
+		}
+		retried := append([]string{"Lambda.TooManyRequestsException", string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors...)
+		if f.ReachesTargets {
+			retried = append(retried, cluster...)
+		}
+		if slices.Contains(f.Environment, awsenv.PollWindow) { // access was proven before
+			retried = append(retried, proven...)
+		}
+		for _, name := range retried {
+			if !slices.Contains(state.retried, name) {
+				t.Errorf("%s is not retried after %s", f.Name, name)
+			}
+		}
 	}
-	if len(states) > 0 {
-		t.Errorf("states invoke functions that are not in the deployment: %v", states)
+	if len(all) > 0 {
+		t.Errorf("states invoke other functions, or one again: %+v", all)
 	}
 }
 
@@ -199,17 +202,5 @@ func TestNoAccountInDefinition(t *testing.T) {
 		if strings.Contains(statemachine.Definition, word) {
 			t.Errorf("the definition holds %q", word)
 		}
-	}
-}
-
-// asl-validator checks against the schema of the Amazon States Language.
-func TestLint(t *testing.T) {
-	tool, err := filepath.Abs("../node_modules/.bin/asl-validator")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), tool, "--json-path", "rollout.asl.json").CombinedOutput()
-	if err != nil {
-		t.Errorf("asl-validator (from `npm ci`): %v\n%s", err, out)
 	}
 }

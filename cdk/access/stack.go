@@ -10,15 +10,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/config"
-	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 const description = "Gives the crossapply workflow access to EKS clusters of this account."
 
 // RoleARN returns the ARN of the access role in an account.
 func RoleARN(c config.Config, account string) string {
-	return fmt.Sprintf("arn:%s:iam::%s:role/%s", contract.PartitionOf(c.Hub.Region), account, c.AccessRoleName)
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s", regions.Partition(c.Hub.Region), account, c.AccessRoleName)
 }
 
 // stackID is what the CDK calls a place's stack, in `cdk deploy` and cdk.out: the
@@ -111,7 +111,7 @@ func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
 }
 
 func (p part) trust() awsiam.PolicyDocument {
-	partition := contract.PartitionOf(p.config.Hub.Region)
+	partition := regions.Partition(p.config.Hub.Region)
 	var callers []string
 	for _, function := range deployment.Functions() {
 		if function.ReachesTargets {
@@ -131,7 +131,7 @@ func (p part) trust() awsiam.PolicyDocument {
 func (p part) permissions() awsiam.PolicyDocument {
 	account := p.account()
 	arn := func(region, cluster string) *string {
-		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", contract.PartitionOf(p.config.Hub.Region), region, account.ID, cluster))
+		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", regions.Partition(p.config.Hub.Region), region, account.ID, cluster))
 	}
 	var clusters []*string
 	for _, cluster := range account.Clusters {

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/awsenv"
-	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 // Rules of names. Where AWS has one, it stands in the resource's reference under
@@ -75,15 +75,29 @@ func (p *problems) between(value, least, most int, path *field.Path) {
 	}
 }
 
-func (p *problems) region(value, partition string, path *field.Path) {
-	switch {
-	case value == "":
+// regions are where the deployment can act.
+func (c *Config) regions() regions.Scope {
+	return regions.Scope{Partition: regions.Partition(c.Hub.Region), Additional: c.AdditionalRegions}
+}
+
+func (p *problems) region(c *Config, value string, path *field.Path) {
+	if value == "" {
 		p.add(field.Required(path, "must be an AWS Region such as eu-west-1"))
-	case !knownRegion(value):
-		p.add(field.Invalid(path, value, "unknown AWS Region"))
-	case partition != "" && contract.PartitionOf(value) != partition:
-		p.add(field.Invalid(path, value, fmt.Sprintf("lies in partition %s; the hub is in %s and can assume roles in its own only",
-			contract.PartitionOf(value), partition)))
+	} else if why := c.regions().Refuse(value); why != "" {
+		p.add(field.Invalid(path, value, why))
+	}
+}
+
+// additionalRegions checks that each has the form of the names of the hub's
+// partition: hosts are made of them.
+func (p *problems) additionalRegions(c *Config) {
+	seen := map[string]*field.Path{}
+	for i, region := range c.AdditionalRegions {
+		at := field.NewPath("additionalRegions").Index(i)
+		if partition := regions.Partition(region); partition == "" || partition != c.regions().Partition {
+			p.add(field.Invalid(at, region, "must be an AWS Region of the hub's partition"))
+		}
+		unique(p, seen, region, region, at)
 	}
 }
 
@@ -92,7 +106,8 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.Name, name, field.NewPath("name"), "must be at most 32 lower-case letters, digits and hyphens")
 	hub := field.NewPath("hub")
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
-	p.region(c.Hub.Region, "", hub.Child("region"))
+	p.region(c, c.Hub.Region, hub.Child("region"))
+	p.additionalRegions(c)
 	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
 	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
 	p.accounts(c)
@@ -116,7 +131,7 @@ func (p *problems) accounts(c *Config) {
 			unique(p, seen, account.ID, account.ID, at.Child("id"))
 		}
 		if account.HomeRegion != "" {
-			p.region(account.HomeRegion, contract.PartitionOf(c.Hub.Region), at.Child("homeRegion"))
+			p.region(c, account.HomeRegion, at.Child("homeRegion"))
 		}
 		p.clusters(c, account, at.Child("clusters"))
 	}
@@ -160,7 +175,7 @@ func (p *problems) clusters(c *Config, account Account, path *field.Path) {
 	for i, cluster := range account.Clusters {
 		at := path.Index(i)
 		p.matches(cluster.Name, clusterName, at.Child("name"), "must be an EKS cluster's name: up to 100 letters, digits, - and _")
-		p.region(cluster.Region, contract.PartitionOf(c.Hub.Region), at.Child("region"))
+		p.region(c, cluster.Region, at.Child("region"))
 		unique(p, seen, cluster, cluster.Name, at)
 	}
 	if len(account.Clusters) >= templateResources {
@@ -234,7 +249,7 @@ func (p *problems) options(c *Config) {
 		p.list(c.VPC.SecurityGroupIDs, securityGroupID, field.NewPath("vpc", "securityGroupIds"), "must be a security group's id")
 	}
 	if c.AlarmTopicARN != "" {
-		prefix := fmt.Sprintf("arn:%s:sns:%s:", contract.PartitionOf(c.Hub.Region), c.Hub.Region)
+		prefix := fmt.Sprintf("arn:%s:sns:%s:", c.regions().Partition, c.Hub.Region)
 		if !strings.HasPrefix(c.AlarmTopicARN, prefix) || strings.Count(c.AlarmTopicARN, ":") != 5 {
 			p.add(field.Invalid(field.NewPath("alarmTopicArn"), c.AlarmTopicARN, "must be the ARN of an SNS topic in the hub's Region"))
 		}

@@ -23,22 +23,27 @@ type Config struct {
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
 	ExternalID string `json:"externalId"`
 
+	// AdditionalRegions are AWS Regions, of the hub's partition, that this release
+	// does not know yet. By default a Region that it does not know is refused.
+	AdditionalRegions []string `json:"additionalRegions,omitempty"`
+
 	// Accounts lists the target accounts, with their clusters. Required.
 	Accounts []Account `json:"accounts"`
 
 	// AccessRoleName is the name of the access role in every target account, at
-	// most 64 characters. The default is Name with "-access" behind it.
+	// most 64 characters. The default is [Config.Name] with
+	// "-access" behind it.
 	AccessRoleName string `json:"accessRoleName,omitempty"`
 
 	// OrganizationID is the id of the AWS organisation that all target accounts
-	// are in, such as "o-a1b2c3d4e5". It is needed beyond 500 accounts, which
-	// are more than the policies of the functions' roles can name one by one:
-	// these then allow the access role in every account of the organisation, and
-	// each access role's own trust remains.
+	// are in, such as "o-a1b2c3d4e5". It is needed beyond [MaxNamedAccounts]
+	// accounts, which are more than the policies of the functions' roles can name
+	// one by one: these then allow the access role in every account of the
+	// organisation, and each access role's own trust remains.
 	OrganizationID string `json:"organizationId,omitempty"`
 
 	// Resources are the kinds that may be applied. They become the RBAC rules
-	// that `synth` writes to dist/, to be applied in every cluster.
+	// that `make synth` writes to dist/, to be applied in every cluster.
 	Resources []Resource `json:"resources,omitempty"`
 
 	// Schedules start executions at set times.
@@ -48,7 +53,8 @@ type Config struct {
 	Functions map[string]Function `json:"functions,omitempty"`
 
 	// PollWindowSeconds is how long one call of the poll function watches a
-	// resource: 5 to 90, by default 60. A longer window costs fewer state
+	// resource: from [awsenv.ShortestPollWindow] to [awsenv.LongestPollWindow], by
+	// default [awsenv.DefaultPollWindow]. A longer window costs fewer state
 	// transitions, a shorter one frees the function sooner for other targets.
 	PollWindowSeconds int `json:"pollWindowSeconds,omitempty"`
 
@@ -74,8 +80,8 @@ type Config struct {
 	AlarmTopicARN string `json:"alarmTopicArn,omitempty"`
 
 	// StackSet lets the hub stack deploy the access stacks itself, through
-	// AWS Organizations. By default each is deployed with its account's own
-	// credentials.
+	// AWS Organizations, with service-managed permissions. By default each is
+	// deployed with its account's own credentials.
 	StackSet *StackSet `json:"stackSet,omitempty"`
 
 	// Tags are put on everything that can carry tags: keys of up to 128 and
@@ -105,14 +111,15 @@ type Account struct {
 	// breaks its access entries.
 	HomeRegion string `json:"homeRegion,omitempty"`
 	// Clusters lists the EKS clusters that the workflow may reach. Required,
-	// unless Discovery is on.
+	// unless [Account.Discovery] is on.
 	Clusters []Cluster `json:"clusters,omitempty"`
 	// Discovery allows the access role to list all clusters of the account and
-	// to read their tags. Access to a cluster still takes an entry in Clusters.
+	// to read their tags. Access to a cluster still takes an entry in
+	// [Account.Clusters].
 	Discovery bool `json:"discovery,omitempty"`
 }
 
-// Cluster is an EKS cluster. Its authentication mode must be API or
+// Cluster is an EKS cluster. The authentication mode of a cluster must be API or
 // API_AND_CONFIG_MAP, since access is given by an access entry.
 type Cluster struct {
 	// Name is the cluster's name. Required.
@@ -134,7 +141,7 @@ type Resource struct {
 // Schedule starts the workflow at set times.
 // https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 type Schedule struct {
-	// Name is unique in the deployment: 1 to 64 letters, digits and any of _.-
+	// Name is unique in the deployment: 1 to 64 letters, digits and any of "_.-".
 	// Required.
 	Name string `json:"name"`
 	// Expression is rate(value unit), cron(minutes hours day-of-month month
@@ -148,8 +155,8 @@ type Schedule struct {
 	FlexibleWindowMinutes int `json:"flexibleWindowMinutes,omitempty"`
 	// Request is the input of the execution. An idempotencyKey of the schedule
 	// and its scheduled time is added, so that a repeated delivery does nothing
-	// twice. Its targets must be in Accounts. Either Request or RequestFile is
-	// required.
+	// twice. Its targets must be in [Config.Accounts]. Either this or
+	// [Schedule.RequestFile] is required.
 	Request json.RawMessage `json:"request,omitempty"`
 	// RequestFile names a JSON file with the request, relative to the file this
 	// configuration is in.
@@ -167,10 +174,11 @@ type Schedule struct {
 // Function tunes a function.
 type Function struct {
 	// MemoryMB is the memory in MB, 128 to 10,240, which sets the CPU share too.
-	// The default is 256, for report 512.
+	// The default is the function's own.
 	MemoryMB int `json:"memoryMB,omitempty"`
 	// ReservedConcurrency keeps so much of the account's concurrency for the
-	// function, and lets it use no more. By default nothing is reserved.
+	// function, and lets it use no more. By default nothing is reserved. The least
+	// of resolve, apply and poll is how many targets are worked on at once at most.
 	ReservedConcurrency int `json:"reservedConcurrency,omitempty"`
 }
 

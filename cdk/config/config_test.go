@@ -103,6 +103,12 @@ func TestMistakes(t *testing.T) {
 		{"cluster name", replace("payments", "pay/ments"), "accounts[0].clusters[0].name"},
 		{"unknown cluster region", replace("payments, region: eu-west-1", "payments, region: europe"), "accounts[0].clusters[0].region"},
 		{"other partition", replace("payments, region: eu-west-1", "payments, region: cn-north-1"), "accounts[0].clusters[0].region"},
+		{"additional region of another partition", minimal + "additionalRegions: [eu-moon-1, cn-moon-1]\n", "additionalRegions[1]: Invalid value"},
+		{"additional region that is none", minimal + "additionalRegions: [evil.example.com/#]\n", "additionalRegions[0]: Invalid value"},
+		{"additional region twice", minimal + "additionalRegions: [eu-moon-1, eu-moon-1]\n", "additionalRegions[1]: Invalid value: \"eu-moon-1\": repeats additionalRegions[0]"},
+		{"region of a target that is none", schedule(strings.Replace("request: "+request, "eu-west-1", "eu-west1", 1)),
+			"schedules[0].request.targets[0].region: Invalid value: \"eu-west1\": no such AWS Region: there is eu-west-1"},
+		{"retry", schedule(`request: {retry: {execution: "arn:aws:states:eu-west-1:111111111111:execution:crossapply:a"}}`), "schedules[0].request.retry: Forbidden"},
 		{"more clusters than a policy can name", minimal + manyClusters("333333333333", 200), "accounts[1].clusters"},
 		{"more than one template holds", minimal + manyClusters("333333333333", 100) + manyClusters("444444444444", 100) + manyClusters("555555555555", 100) +
 			manyClusters("666666666666", 100) + manyClusters("777777777777", 100) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet"},
@@ -141,7 +147,7 @@ func TestMistakes(t *testing.T) {
 		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0].account: Required"},
 		{"wrong type in a target", schedule(`request: {targets: [{account: "222222222222"}, {account: 222222222222}]}`), "schedules[0].request.targets[1].account"},
 		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0].accounts: Forbidden"},
-		{"operation", schedule("request: {operation: delete}"), "schedules[0].request.operation: Unsupported value"},
+		{"operation", schedule("request: {operation: destroy}"), "schedules[0].request.operation: Unsupported value"},
 		{"secret", schedule(strings.Replace("request: "+request, "ConfigMap", "Secret", 1)), "schedules[0].request.resource.kind: Forbidden"},
 		{"number that JSONata rounds", schedule(strings.Replace("request: "+request, "metadata:", "data: {count: 9007199254740992}, metadata:", 1)),
 			"schedules[0].request.resource.data.count: Invalid value"},
@@ -282,6 +288,18 @@ func TestHomeStays(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A Region that is new may be allowed: everywhere that one is named, the hub
+// included.
+func TestAdditionalRegions(t *testing.T) {
+	text := strings.ReplaceAll(schedule(""), "eu-west-1", "eu-moon-1")
+	if _, err := parse(t, text+"additionalRegions: [eu-moon-1]\n"); err != nil {
+		t.Error(err)
+	}
+	if _, err := parse(t, text); err == nil {
+		t.Error("a Region that nobody knows is accepted")
 	}
 }
 

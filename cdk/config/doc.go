@@ -3,7 +3,8 @@
 //
 // The tour:
 //
-//   - [Config] documents every key once, on its Go field.
+//   - [Config] documents every key once, on its Go field; docs/configuration.md
+//     is written from there.
 //   - [Parse] and [Load] read a configuration from JSON or from a file (JSON or
 //     YAML), fill in the defaults and check it. All that is wrong is reported
 //     at once as an [InvalidError], each mistake with the path of its key.

@@ -15,7 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
-// InvalidError is returned when a configuration is not in order.
+// InvalidError is returned when a configuration is invalid.
 type InvalidError struct {
 	// Source is where the configuration was read from.
 	Source string
@@ -25,7 +25,7 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s is not in order:", e.Source)
+	fmt.Fprintf(&text, "%s is invalid:", e.Source)
 	for _, problem := range e.Problems {
 		text.WriteString("\n  " + problem.Error())
 	}
@@ -33,7 +33,7 @@ func (e *InvalidError) Error() string {
 }
 
 // Load reads a configuration from a JSON or YAML file. It returns an
-// [InvalidError] when the configuration is not in order.
+// [InvalidError] when the configuration is invalid.
 func Load(file string) (Config, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil {
@@ -48,7 +48,7 @@ func Load(file string) (Config, error) {
 
 // Parse reads a configuration from JSON, fills in the defaults and checks it.
 // source names where it came from; files that it mentions are sought beside
-// that. It returns an [InvalidError] when the configuration is not in order.
+// that. It returns an [InvalidError] when the configuration is invalid.
 func Parse(raw []byte, source string) (Config, error) {
 	var c Config
 	problems := strictjson.Unmarshal(raw, &c, nil, "configuration")

@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/request"
 )
 
@@ -57,7 +56,7 @@ func (p *problems) schedules(c *Config) {
 // request checks the input of an execution as the plan function does when the
 // execution starts, and that access is given to every target.
 func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
-	parsed, mistakes := request.Parse(raw, contract.PartitionOf(c.Hub.Region), path)
+	parsed, mistakes := request.Parse(raw, c.regions(), path)
 	p.ErrorList = append(p.ErrorList, mistakes...)
 	if len(raw) > maxRequestBytes {
 		p.add(field.TooLong(path, "", maxRequestBytes))

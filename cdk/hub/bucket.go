@@ -5,7 +5,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -22,7 +21,7 @@ func (h *hubStack) newKey() {
 	// CloudWatch Logs uses the key itself, for log groups of this deployment only.
 	// To KMS it is a principal of the Region, in the partition's own domain.
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-	logs := "logs." + h.config.Hub.Region + "." + *regioninfo.RegionInfo_Get(jsii.String(h.config.Hub.Region)).DomainSuffix()
+	logs := "logs." + h.config.Hub.Region + "." + *h.UrlSuffix()
 	h.key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(logs), nil)},
 		Actions:    texts("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),

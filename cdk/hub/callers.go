@@ -4,6 +4,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // newCallers makes the managed policy that lets a role start the workflow and
@@ -13,7 +15,9 @@ import (
 func (h *hubStack) newCallers(w workflow) {
 	statements := []awsiam.PolicyStatement{
 		w.startLive(),
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions()),
+		// The gentle way to stop: see docs/operating.md.
+		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Stop))),
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),
 	}

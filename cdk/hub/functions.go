@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -18,15 +19,16 @@ import (
 	"github.com/crossapply/crossapply/cdk/access"
 	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/awsenv"
-	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
-// environment returns the value of a function's environment variable.
+// environment returns the value of a function's environment variable, and nothing
+// for one that the configuration has no value for.
 func (h *hubStack) environment(name string) string {
 	switch name {
 	case awsenv.Partition:
-		return contract.PartitionOf(h.config.Hub.Region)
+		return regions.Partition(h.config.Hub.Region)
 	case awsenv.RunBucket:
 		return *h.bucket.BucketName()
 	case awsenv.AccessRoleName:
@@ -35,8 +37,27 @@ func (h *hubStack) environment(name string) string {
 		return h.config.ExternalID
 	case awsenv.PollWindow:
 		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
+	case awsenv.AdditionalRegions:
+		return strings.Join(h.config.AdditionalRegions, awsenv.Separator)
+	case awsenv.MaxConcurrency:
+		return h.maxConcurrency()
 	}
 	panic("no value for the environment variable " + name) // at synthesis, for the programmer
+}
+
+// maxConcurrency returns how many targets the functions' reserved concurrency
+// lets be worked on at once: one that is under way occupies one function at a time.
+func (h *hubStack) maxConcurrency() string {
+	var reserved []int
+	for _, f := range deployment.Functions() {
+		if n := h.config.Functions[f.Name].ReservedConcurrency; f.ReachesTargets && n > 0 {
+			reserved = append(reserved, n)
+		}
+	}
+	if reserved == nil {
+		return ""
+	}
+	return strconv.Itoa(slices.Min(reserved))
 }
 
 // objectStatements allow what a function does in the run bucket.
@@ -86,6 +107,11 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 	for _, name := range f.Environment {
 		environment[name] = h.environment(name)
 	}
+	for _, name := range f.Optional {
+		if value := h.environment(name); value != "" {
+			environment[name] = value
+		}
+	}
 	log := h.newLogGroup(f.Title()+"Log", "/aws/lambda/"+*h.name(f.Name))
 	role := h.newFunctionRole(f, log)
 	props := &awslambda.FunctionProps{
@@ -129,6 +155,9 @@ func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) 
 	})
 	for _, statement := range h.objectStatements(f) {
 		role.AddToPolicy(statement)
+	}
+	if f.DescribesExecutions {
+		role.AddToPolicy(allow([]string{"states:DescribeExecution"}, h.executions()))
 	}
 	log.GrantWrite(role)
 	h.useKeyOf(f, role)

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/config"
-	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 // StackID is what the CDK calls the stack, in `cdk deploy` and cdk.out: the same
@@ -69,7 +69,7 @@ func (h *hubStack) name(part string) *string { return jsii.String(h.config.Name 
 
 // arn returns the ARN of something in the hub's account and Region.
 func (h *hubStack) arn(service, resource string) string {
-	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", contract.PartitionOf(h.config.Hub.Region), service,
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", regions.Partition(h.config.Hub.Region), service,
 		h.config.Hub.Region, h.config.Hub.Account, resource)
 }
 

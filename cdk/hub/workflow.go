@@ -24,15 +24,15 @@ type workflow struct {
 	alias   sfn.CfnStateMachineAlias
 	// arn is the state machine's ARN, as a plain text.
 	arn string
-	// executions is the pattern of the ARNs of its executions.
-	executions string
+}
+
+// executions returns the pattern of the ARNs of the workflow's executions.
+func (h *hubStack) executions() string {
+	return h.arn("states", "execution:"+h.config.Name+":*")
 }
 
 func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
-	w := workflow{
-		arn:        h.arn("states", "stateMachine:"+h.config.Name),
-		executions: h.arn("states", "execution:"+h.config.Name+":*"),
-	}
+	w := workflow{arn: h.arn("states", "stateMachine:"+h.config.Name)}
 	substitutions := map[string]*string{}
 	for _, f := range deployment.Functions() {
 		substitutions[f.Placeholder()] = functions[f.Name].FunctionArn()
@@ -61,7 +61,8 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 }
 
 // newWorkflowRole makes the state machine's role: invoke the functions, run its
-// own Distributed Map, read the targets and write the results.
+// own Distributed Map, read the targets, write the results and the marks of
+// targets that failed, and look at the execution that a duplicate waits for.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
@@ -79,8 +80,9 @@ func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Fu
 		allow([]string{"states:StartExecution"}, w.arn),
 		// AWS documents the first form for running a Map and the second for its
 		// children: they carry the Map's label.
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, w.executions, children),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), children),
 		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
+		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Failed+"*"))),
 		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),
 	} {
 		role.AddToPolicy(statement)

@@ -1,10 +1,11 @@
 // Command apply is a target's second step: it does the operation on the cluster,
-// once.
+// once, and takes the first look at what became of it.
 package main
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,23 +14,36 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
+	"github.com/crossapply/crossapply/shared/proof"
+	"github.com/crossapply/crossapply/shared/readiness"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
-// Store is where apply reads the resource from; [runs.Bucket] is one.
+// Store is where apply reads the resource from, and where the journal lies;
+// [runs.Bucket] is one.
 type Store interface {
+	journal.Store
 	Get(ctx context.Context, key string) ([]byte, error)
+}
+
+// Auth mints the tokens for clusters; *eksauth.Authenticator is one.
+type Auth interface {
+	Token(ctx context.Context, run contract.Run, target contract.Target) (eksauth.Token, error)
+	Forget(run contract.Run, target contract.Target)
 }
 
 // Applier does the operation on targets.
 type Applier struct {
-	auth     *eksauth.Authenticator
+	auth     Auth
 	clusters *kube.Clusters
 	store    func(bucket string) Store
 	now      func() time.Time
 
+	rules proof.Rules
 	// last is the resource of the execution that this sandbox worked for last:
 	// a sandbox serves one invocation at a time, and many targets of one
 	// execution in turn.
@@ -39,45 +53,139 @@ type Applier struct {
 	}
 }
 
-// Handle does the operation on the target's cluster. It may safely be called
-// again: an action can be repeated.
+// Handle does the operation on the target's cluster, with what is there in the
+// journal first. It may safely be called again: an action can be repeated, and the
+// journal keeps what was there before the first attempt.
 func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.ApplyOutput, error) {
 	op, err := operation.Of(in.Run.Operation)
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	object, err := a.resource(ctx, in.Run)
+	rule, err := a.rules.Of(in.Run)
 	if err != nil {
 		return contract.ApplyOutput{}, err
+	}
+	done, err := a.act(ctx, op, in)
+	if err != nil {
+		return contract.ApplyOutput{}, err
+	}
+	edge.Logger(ctx).Info(string(op.Name), "change", done.Applied.Change, "uid", done.Applied.UID, "generation", done.Applied.Generation)
+	now := a.now()
+	out := contract.ApplyOutput{
+		Applied:  done.Applied,
+		Deadline: now.Add(time.Duration(in.Run.Ready.TimeoutSeconds) * time.Second).UTC(),
+	}
+	if !op.Waits(in.Run) {
+		out.Result = op.Accepted(in.Item, done.Applied, rule)
+		return out, nil
+	}
+	return a.look(op, in, rule, done, out)
+}
+
+// look takes the first look: what is Ready already needs no poll.
+func (a *Applier) look(op operation.Operation, in contract.ApplyInput, rule *readiness.Rule, done operation.Done, out contract.ApplyOutput) (contract.ApplyOutput, error) {
+	judge := proof.For(in.Item, in.Mapping, done.Applied, rule)
+	now := a.now().UTC()
+	seen, err := op.Look(judge, contract.Seen{}, done.Object, now)
+	if err != nil {
+		return contract.ApplyOutput{}, err
+	}
+	out.Seen = seen
+	if decision := judge.Decide(seen, now); decision.State == readiness.Ready {
+		out.Result = op.Proven(in.Item, done.Applied, rule, decision)
+	}
+	return out, nil
+}
+
+// act does the operation between the journal's two notes.
+func (a *Applier) act(ctx context.Context, op operation.Operation, in contract.ApplyInput) (operation.Done, error) {
+	object, err := a.resource(ctx, in.Run)
+	if err != nil {
+		return operation.Done{}, err
 	}
 	token, err := a.auth.Token(ctx, in.Run, in.Target)
 	if err != nil {
-		return contract.ApplyOutput{}, err
+		return operation.Done{}, err
 	}
 	client, err := a.clusters.Client(in.Target, in.Cluster, token.Value)
 	if err != nil {
-		return contract.ApplyOutput{}, err
+		return operation.Done{}, err
 	}
-	var applied contract.Applied
+	notes := &notes{store: a.store(in.Run.Bucket), run: in.Run, target: in.Target}
+	var done operation.Done
 	err = client.Do(ctx, op, in.Run.Resource, in.Mapping, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
-		applied, err = op.Act(ctx, api, object, in.Run.Apply)
+		done, err = op.Act(ctx, operation.Action{
+			Target: in.Target, Ref: in.Run.Resource, Resource: api, Object: object, Settings: in.Run.Apply, Note: notes.begin,
+		})
 		return err
 	})
+	switch {
+	case err != nil:
+		if fault.NameOf(err) == fault.Unauthenticated {
+			a.auth.Forget(in.Run, in.Target)
+		}
+		return operation.Done{}, notes.refused(ctx, err)
+	case in.Run.Apply.DryRun:
+		return done, nil
+	}
+	return done, notes.end(ctx, journal.After{Applied: done.Applied, OwnedFields: done.Owned})
+}
+
+// notes are what apply writes into the journal about its target.
+type notes struct {
+	store  Store
+	run    contract.Run
+	target contract.Target
+
+	entry journal.Entry
+	// begun says that the entry is written, and untouched that no attempt before
+	// this one can have changed anything.
+	begun, untouched bool
+}
+
+func (n *notes) begin(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	var now journal.Object
+	if live != nil {
+		now = live.Object
+	}
+	entry, err := journal.Begin(ctx, n.store, n.run, n.target, now)
 	if err != nil {
-		return contract.ApplyOutput{}, err
+		return nil, err
 	}
-	edge.Logger(ctx).Info(string(op.Name), "change", applied.Change, "uid", applied.UID, "generation", applied.Generation)
-	out := contract.ApplyOutput{
-		Applied:  applied,
-		Deadline: a.now().Add(time.Duration(in.Run.Ready.TimeoutSeconds) * time.Second).UTC(),
+	n.entry, n.begun = entry, true
+	var before *unstructured.Unstructured
+	if entry.Before != nil {
+		before = &unstructured.Unstructured{Object: entry.Before}
 	}
-	if !op.Waits(in.Run) {
-		out.Result = &contract.Result{Target: in.Target, Outcome: op.Outcome(applied, false), Change: applied.Change}
-		if in.Run.Apply.DryRun {
-			out.Result.Message = "dry run: the cluster would accept the resource, and kept nothing"
+	n.untouched = versionOf(before) == versionOf(live)
+	return before, nil
+}
+
+func versionOf(object *unstructured.Unstructured) string {
+	if object == nil {
+		return ""
+	}
+	return object.GetResourceVersion()
+}
+
+func (n *notes) end(ctx context.Context, after journal.After) error {
+	n.entry.After = &after
+	return journal.End(ctx, n.store, n.run, n.target, n.entry)
+}
+
+// refusals are errors after which the cluster has certainly changed nothing.
+var refusals = []fault.Name{fault.Conflict, fault.Invalid, fault.Forbidden, fault.NotFound, fault.Unauthenticated, fault.WouldRemove}
+
+// refused notes that nothing was changed, where that is certain, and returns the
+// action's error. Where the note fails, whether the target was touched stays
+// unknown: the action's error is the one that counts.
+func (n *notes) refused(ctx context.Context, err error) error {
+	if n.begun && n.untouched && slices.Contains(refusals, fault.NameOf(err)) {
+		if failed := n.end(ctx, journal.After{Applied: contract.Applied{Change: contract.ChangeNone}}); failed != nil {
+			edge.Logger(ctx).Warn("the journal's second note", "error", failed)
 		}
 	}
-	return out, nil
+	return err
 }
 
 func (a *Applier) resource(ctx context.Context, run contract.Run) (*unstructured.Unstructured, error) {

@@ -47,19 +47,3 @@ func (p Planner) claimKey(ctx context.Context, key string, in contract.PlanInput
 	}
 	return first.Execution, nil
 }
-
-// duplicate is the answer of an execution whose key belongs to another.
-func duplicate(run contract.Run, owner string) *contract.Answer {
-	return &contract.Answer{
-		Execution:   run.Execution,
-		Operation:   run.Operation,
-		Resource:    run.Resource,
-		DryRun:      run.Apply.DryRun,
-		Status:      contract.StatusDuplicate,
-		DuplicateOf: owner,
-		Message:     "nothing was done: the request's idempotencyKey belongs to " + owner,
-		Counts:      map[contract.Outcome]int{},
-		Failed:      []contract.Result{},
-		Slowest:     []contract.Result{},
-	}
-}

@@ -5,73 +5,139 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
-// Store is where plan writes to; [runs.Bucket] is one.
+// Store is where plan reads and writes; [runs.Bucket] is one.
 type Store interface {
 	Name() string
+	Exists(ctx context.Context, key string) (bool, error)
 	GetJSON(ctx context.Context, key string, value any) error
+	GetJSONTagged(ctx context.Context, key string, value any) (tag string, err error)
 	PutJSON(ctx context.Context, key string, value any) error
-	PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error)
+	PutJSONOnce(ctx context.Context, key string, value any) (done bool, err error)
+	PutJSONOver(ctx context.Context, key, tag string, value any) (done bool, err error)
 }
 
 // Planner plans executions.
 type Planner struct {
-	store Store
-	// partition is the AWS partition of the workflow, such as "aws".
-	partition string
+	store      Store
+	executions Executions
+	// scope is where the workflow can act.
+	scope regions.Scope
+	// maxConcurrency is how many targets the functions can work on at once; 0 where
+	// nothing is known to bound them.
+	maxConcurrency int
 }
 
 // Handle checks a request and plans the execution. An invalid request fails with
 // [fault.InvalidRequest], naming the paths of what is wrong, before anything was
-// written or called. An idempotency key that stands for another request fails so
-// too, once the run's own objects are written.
+// written. The execution then claims its idempotency key, and after that the
+// resource: a repeat is told of the execution that it repeats, rather than that
+// the resource is busy. Every write may be made again: a call whose answer was
+// lost is repeated.
 func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.PlanOutput, error) {
-	parsed, problems := request.Parse(in.Request, p.partition, nil)
-	if len(problems) > 0 {
-		return contract.PlanOutput{}, request.Refusal(problems)
-	}
-	prefix := runs.Prefix(in.Name)
-	run := contract.Run{
-		Execution: in.Execution,
-		Name:      in.Name,
-		Bucket:    p.store.Name(),
-		Prefix:    prefix,
-		Operation: parsed.Operation,
-		Resource:  parsed.ResourceRef,
-		Apply:     parsed.Apply,
-		Ready:     parsed.Ready,
-	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Resource, parsed.Resource); err != nil {
-		return contract.PlanOutput{}, err
-	}
-	if err := p.store.PutJSON(ctx, prefix+runs.Targets, parsed.Targets); err != nil {
+	raw, parsed, err := p.read(ctx, in)
+	if err != nil {
 		return contract.PlanOutput{}, err
 	}
 	if parsed.IdempotencyKey != "" {
-		// Last, so that a claim stands only for an execution that can go on.
 		owner, err := p.claimKey(ctx, parsed.IdempotencyKey, in)
 		if err != nil {
 			return contract.PlanOutput{}, err
 		}
 		if owner != in.Execution {
 			edge.Logger(ctx).Info("duplicate", "of", owner)
-			return contract.PlanOutput{Run: run, Answer: duplicate(run, owner)}, nil
+			return contract.PlanOutput{DuplicateOf: owner}, nil
 		}
 	}
-	edge.Logger(ctx).Info("planned", "targets", len(parsed.Targets), "resource", run.Resource.String(),
-		"maxConcurrency", parsed.Rollout.MaxConcurrency, "maxFailures", parsed.Rollout.MaxFailures)
-	return contract.PlanOutput{
-		Run:            run,
+	if !parsed.Apply.DryRun {
+		if err := p.lockResource(ctx, in.Execution, parsed.ResourceRef, parsed.Rollout.Exclusive); err != nil {
+			return contract.PlanOutput{}, err
+		}
+	}
+	out := p.plan(in, parsed)
+	if err := p.write(ctx, raw, parsed, out); err != nil {
+		return contract.PlanOutput{}, err
+	}
+	edge.Logger(ctx).Info("planned", "targets", out.Total, "resource", out.Run.Resource.String(),
+		"maxConcurrency", out.MaxConcurrency, "maxFailures", out.Run.MaxFailures)
+	return out, nil
+}
+
+// read returns the request that the execution is to run: its input, or what that
+// stands for.
+func (p Planner) read(ctx context.Context, in contract.PlanInput) (json.RawMessage, request.Parsed, error) {
+	raw, refusal := in.Request, request.Refusal
+	retry, problems := request.RetryOf(raw, in.Execution)
+	if len(problems) > 0 {
+		return nil, request.Parsed{}, request.Refusal(problems)
+	}
+	if retry != nil {
+		var err error
+		if raw, err = p.retried(ctx, retry); err != nil {
+			return nil, request.Parsed{}, err
+		}
+		refusal = retry.Refusal
+	}
+	parsed, problems := request.Parse(raw, p.scope, nil)
+	if len(problems) > 0 {
+		return nil, request.Parsed{}, refusal(problems)
+	}
+	return raw, parsed, nil
+}
+
+func (p Planner) plan(in contract.PlanInput, parsed request.Parsed) contract.PlanOutput {
+	prefix := runs.Prefix(in.Name)
+	out := contract.PlanOutput{
+		Run: contract.Run{
+			Execution:   in.Execution,
+			Name:        in.Name,
+			Bucket:      p.store.Name(),
+			Prefix:      prefix,
+			Operation:   parsed.Operation,
+			Resource:    parsed.ResourceRef,
+			Apply:       parsed.Apply,
+			Ready:       parsed.Ready,
+			MaxFailures: parsed.Rollout.MaxFailures,
+		},
 		TargetsKey:     prefix + runs.Targets,
 		ResultsPrefix:  prefix + runs.Results,
 		Total:          len(parsed.Targets),
 		MaxConcurrency: parsed.Rollout.MaxConcurrency,
-		MaxFailures:    parsed.Rollout.MaxFailures,
-	}, nil
+	}
+	if most := p.maxConcurrency; most > 0 && most < out.MaxConcurrency {
+		if most < out.Total {
+			out.Notes = append(out.Notes, fmt.Sprintf("At most %d targets are worked on at once, not %d: the configuration reserves no more concurrency for the functions.",
+				most, out.MaxConcurrency))
+		}
+		out.MaxConcurrency = most
+	}
+	return out
+}
+
+// write writes what later steps, and a retry, need. The plan comes last: where it
+// is, the rest is too.
+func (p Planner) write(ctx context.Context, raw json.RawMessage, parsed request.Parsed, out contract.PlanOutput) error {
+	for _, object := range []struct {
+		name  string
+		value any
+	}{
+		{runs.Request, raw},
+		{runs.Resource, parsed.Resource},
+		{runs.Targets, parsed.Targets},
+		{runs.Plan, out},
+	} {
+		if err := p.store.PutJSON(ctx, out.Run.Prefix+object.name, object.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

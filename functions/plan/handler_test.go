@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,138 +18,211 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 )
 
-// bucket records what is written to it.
-type bucket map[string]string
-
-func (b bucket) Name() string { return "run-bucket" }
-
-func (b bucket) PutJSON(_ context.Context, key string, value any) error {
-	body, err := json.Marshal(value)
-	b[key] = string(body)
-	return err
-}
-
-func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) (bool, error) {
-	if _, taken := b[key]; taken {
-		return false, nil
-	}
-	return true, b.PutJSON(ctx, key, value)
-}
-
-func (b bucket) GetJSON(_ context.Context, key string, value any) error {
-	return json.Unmarshal([]byte(b[key]), value)
-}
-
 const (
-	execution = "arn:aws:states:eu-west-1:999999999999:execution:crossapply:nightly"
-	topic     = `{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "metadata": {"name": "orders", "namespace": "kafka"}, "spec": {"partitions": 3}}`
-	payments  = `{"account": "111111111111", "region": "eu-west-1", "cluster": "payments"}`
+	topic    = `{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "metadata": {"name": "orders", "namespace": "kafka"}, "spec": {"partitions": 3}}`
+	payments = `{"account": "111111111111", "region": "eu-west-1", "cluster": "payments"}`
+	ledger   = `{"account": "222222222222", "region": "us-east-1", "cluster": "ledger"}`
 )
 
 // input returns a valid request with some fields replaced or added.
 func input(fields map[string]string) string {
 	all := map[string]string{"resource": topic, "targets": "[" + payments + "]"}
-	for name, value := range fields {
-		all[name] = value
-	}
+	maps.Copy(all, fields)
 	var parts []string
-	for name, value := range all {
-		parts = append(parts, fmt.Sprintf("%q: %s", name, value))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, fmt.Sprintf("%q: %s", name, all[name]))
 	}
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-func plan1(t *testing.T, request string) (contract.PlanOutput, bucket, error) {
-	t.Helper()
-	store := bucket{}
-	out, err := Planner{store: store, partition: "aws"}.Handle(t.Context(), contract.PlanInput{
-		Execution: execution, Name: "nightly", Request: json.RawMessage(request)})
-	return out, store, err
-}
-
 func TestPlan(t *testing.T) {
-	out, store, err := plan1(t, input(map[string]string{
-		"targets": `[` + payments + `, {"account": "222222222222", "region": "us-east-1", "cluster": "ledger"}]`,
-		"resource": `{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "status": {"x": 1},
+	w := newWorld(t)
+	const request = `{
+		"targets": [` + payments + `, ` + ledger + `],
+		"resource": {"apiVersion": "messaging.example.com/v1", "kind": "Topic", "status": {"x": 1},
 			"metadata": {"name": "orders", "namespace": "kafka", "creationTimestamp": null, "uid": "1", "resourceVersion": "2", "managedFields": [], "generation": 4, "labels": {"a": "b"}},
-			"spec": {"partitions": 3, "retentionBytes": 9007199254740991}}`,
-		"apply":   `{"force": true}`,
-		"ready":   `{"timeoutSeconds": 60}`,
-		"rollout": `{"maxFailures": "50%", "maxConcurrency": 7}`,
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
+			"spec": {"partitions": 3, "retentionBytes": 9007199254740991}},
+		"apply": {"adopt": ["helm"]}, "ready": {"timeoutSeconds": 60}, "rollout": {"maxFailures": "50%", "maxConcurrency": 7}}`
+	out := w.mustStart(t, "nightly", request)
 	want := contract.PlanOutput{
 		Run: contract.Run{
-			Execution: execution, Name: "nightly", Bucket: "run-bucket", Prefix: "runs/nightly/", Operation: "apply",
-			Resource: contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"},
-			Apply:    contract.ApplySettings{FieldManager: "crossapply", Force: true},
-			Ready:    contract.ReadySettings{Condition: "Ready", TimeoutSeconds: 60},
+			Execution: arn("nightly"), Name: "nightly", Bucket: bucket, Prefix: "runs/nightly/", Operation: "apply",
+			Resource:    contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"},
+			Apply:       contract.ApplySettings{FieldManager: "crossapply", Adopt: []string{"helm"}, Removals: "allow"},
+			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
+			MaxFailures: 1,
 		},
 		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results",
-		Total: 2, MaxConcurrency: 7, MaxFailures: 1,
+		Total: 2, MaxConcurrency: 7,
 	}
 	if !reflect.DeepEqual(out, want) {
 		t.Errorf("got  %+v\nwant %+v", out, want)
 	}
-	wantObjects := bucket{
-		"runs/nightly/targets.json": `[{"account":"111111111111","region":"eu-west-1","cluster":"payments"},{"account":"222222222222","region":"us-east-1","cluster":"ledger"}]`,
+	objects := w.objects(t)
+	for key, body := range map[string]string{
+		"runs/nightly/request.json": compact(t, request),
+		"runs/nightly/plan.json":    jsonOf(t, want),
+		"runs/nightly/targets.json": compact(t, "["+payments+","+ledger+"]"),
 		// What the cluster writes is stripped, and a large integer is kept.
 		"runs/nightly/resource.json": `{"apiVersion":"messaging.example.com/v1","kind":"Topic","metadata":{"labels":{"a":"b"},"name":"orders","namespace":"kafka"},"spec":{"partitions":3,"retentionBytes":9007199254740991}}`,
-	}
-	for key, body := range wantObjects {
-		if store[key] != body {
-			t.Errorf("%s:\ngot  %s\nwant %s", key, store[key], body)
+	} {
+		if objects[key] != body {
+			t.Errorf("%s:\ngot  %s\nwant %s", key, objects[key], body)
 		}
 	}
-	if len(store) != len(wantObjects) {
-		t.Errorf("wrote %d objects, want %d", len(store), len(wantObjects))
+	if len(objects) != 5 { // these, and the lock
+		t.Errorf("wrote %d objects, want 5", len(objects))
 	}
 }
 
-func TestPlanDefaults(t *testing.T) {
-	out, _, err := plan1(t, input(nil))
+func compact(t *testing.T, text string) string {
+	t.Helper()
+	return jsonOf(t, json.RawMessage(text))
+}
+
+func jsonOf(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.MaxConcurrency != 50 || out.MaxFailures != 0 || out.Run.Ready != (contract.ReadySettings{Condition: "Ready", TimeoutSeconds: 900}) {
-		t.Errorf("defaults: %+v", out)
+	return string(text)
+}
+
+// The functions' own concurrency bounds the request's, and the answer says so
+// where that makes a difference.
+func TestMaxConcurrency(t *testing.T) {
+	tests := []struct {
+		limit, given, targets int
+		want                  int
+		notes                 []string
+	}{
+		{limit: 0, given: 50, targets: 3, want: 50},
+		{limit: 2, given: 1, targets: 3, want: 1},
+		{limit: 2, given: 2, targets: 3, want: 2},
+		{limit: 2, given: 50, targets: 2, want: 2},
+		{limit: 2, given: 50, targets: 3, want: 2, notes: []string{
+			"At most 2 targets are worked on at once, not 50: the configuration reserves no more concurrency for the functions."}},
+	}
+	w := newWorld(t)
+	for i, test := range tests {
+		var fleet []string
+		for i := range test.targets {
+			fleet = append(fleet, strings.Replace(payments, "payments", fmt.Sprint("c", i), 1))
+		}
+		w.maxConcurrency = test.limit
+		out := w.mustStart(t, fmt.Sprint("e", i), input(map[string]string{
+			"targets": "[" + strings.Join(fleet, ",") + "]",
+			"rollout": fmt.Sprintf(`{"maxConcurrency": %d, "exclusive": false}`, test.given),
+		}))
+		if out.MaxConcurrency != test.want || !reflect.DeepEqual(out.Notes, test.notes) {
+			t.Errorf("%+v: %d, %q", test, out.MaxConcurrency, out.Notes)
+		}
 	}
 }
 
-// Of all executions with one key the first does the work. A further call for
-// the same execution, after its answer was lost, goes on.
+// Of all executions with one key the first does the work, and the others are told
+// of it rather than that the resource is busy. A further call for the same
+// execution, after its answer was lost, goes on.
 func TestIdempotencyKey(t *testing.T) {
-	store := bucket{}
-	given := json.RawMessage(input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`}))
-	call := func(execution string) contract.PlanOutput {
-		t.Helper()
-		out, err := Planner{store: store, partition: "aws"}.Handle(t.Context(), contract.PlanInput{Execution: execution, Name: execution, Request: given})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
+	w := newWorld(t)
+	given := input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`})
 	for range 2 {
-		if out := call("first"); out.Answer != nil || out.Total != 1 {
+		if out := w.mustStart(t, "first", given); out.DuplicateOf != "" || out.Total != 1 {
 			t.Fatalf("the first: %+v", out)
 		}
 	}
-	out := call("second")
-	if out.Answer == nil || out.Answer.Status != contract.StatusDuplicate || out.Answer.DuplicateOf != "first" {
+	if out := w.mustStart(t, "second", given); !reflect.DeepEqual(out, contract.PlanOutput{DuplicateOf: arn("first")}) {
 		t.Errorf("the second: %+v", out)
 	}
-	other := json.RawMessage(input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`, "apply": `{"dryRun": true}`}))
-	_, err := Planner{store: store, partition: "aws"}.Handle(t.Context(), contract.PlanInput{Execution: "third", Name: "third", Request: other})
-	if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "idempotencyKey: Invalid value: stands for another request already, that of first") {
+	_, err := w.start(t, "third", input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`, "apply": `{"dryRun": true}`}))
+	if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "idempotencyKey: Invalid value: stands for another request already, that of "+arn("first")) {
 		t.Errorf("the same key for another request: %v", err)
+	}
+}
+
+// dying is a bucket whose caller dies at one of its calls: once the call is made,
+// or before.
+type dying struct {
+	Store
+	at    int
+	after bool
+	calls int
+}
+
+var errDied = errors.New("the function died")
+
+func (d *dying) do(call func() error) error {
+	d.calls++
+	if d.calls-1 != d.at {
+		return call()
+	}
+	if d.after {
+		_ = call() // nobody is left to be told
+	}
+	return errDied
+}
+
+func (d *dying) PutJSON(ctx context.Context, key string, value any) error {
+	return d.do(func() error { return d.Store.PutJSON(ctx, key, value) })
+}
+
+func (d *dying) PutJSONOnce(ctx context.Context, key string, value any) (done bool, err error) {
+	err = d.do(func() (err error) { done, err = d.Store.PutJSONOnce(ctx, key, value); return err })
+	return done, err
+}
+
+func (d *dying) PutJSONOver(ctx context.Context, key, tag string, value any) (done bool, err error) {
+	err = d.do(func() (err error) { done, err = d.Store.PutJSONOver(ctx, key, tag, value); return err })
+	return done, err
+}
+
+// Wherever a call of plan dies, the same call made again ends as if nothing had
+// happened.
+func TestRepeatedCall(t *testing.T) {
+	given := input(map[string]string{"idempotencyKey": `"k"`})
+	// The lock is left over from an execution that has ended.
+	before := func() world {
+		w := newWorld(t)
+		w.mustStart(t, "ended", input(nil))
+		delete(w.executions.status, arn("ended"))
+		return w
+	}
+	w := before()
+	want := w.mustStart(t, "nightly", given)
+	wantObjects := w.objects(t)
+	for at := 0; ; at++ {
+		for _, after := range []bool{false, true} {
+			w := before()
+			store := &dying{Store: w.store, at: at, after: after}
+			first := w
+			first.store = store
+			_, err := first.start(t, "nightly", given)
+			if store.calls <= at {
+				if at < 7 {
+					t.Errorf("plan made %d calls that write", at)
+				}
+				return
+			}
+			if !errors.Is(err, errDied) {
+				t.Fatalf("call %d: %v", at, err)
+			}
+			if _, planned := w.objects(t)["runs/nightly/plan.json"]; planned && !after {
+				t.Errorf("call %d: plan.json is not the last", at)
+			}
+			if out := w.mustStart(t, "nightly", given); !reflect.DeepEqual(out, want) {
+				t.Errorf("call %d, %t: got  %+v\nwant %+v", at, after, out, want)
+			}
+			if got := w.objects(t); !maps.Equal(got, wantObjects) {
+				t.Errorf("call %d, %t: the bucket holds %v", at, after, got)
+			}
+		}
 	}
 }
 
 // Through the function's edge, any payload that is no request ends in the named error.
 func TestEdgeNamesBadEvents(t *testing.T) {
-	handler := edge.New("plan", t.Output(), Planner{store: bucket{}, partition: "aws"}.Handle)
+	handler := edge.New("plan", t.Output(), newWorld(t).Handle)
 	for _, payload := range []string{"", "{", "[]", "7", `{"execution": 7}`, `{"request": {}}`} {
 		_, err := handler.Invoke(t.Context(), []byte(payload))
 		var reported messages.InvokeResponse_Error
@@ -158,12 +233,15 @@ func TestEdgeNamesBadEvents(t *testing.T) {
 }
 
 func FuzzPlan(f *testing.F) {
-	f.Add(input(nil))
 	f.Add(`{"targets": [{"account": "1"}], "rollout": {"maxFailures": "5%"}}`)
+	f.Add(`{"retry": {"execution": "` + arn("first") + `"}}`)
+	f.Add(`{"retry": {"execution": 7}, "targets": []}`)
+	f.Add(input(map[string]string{"apply": `{"adopt": [""]}`}))
 	f.Fuzz(func(t *testing.T, request string) {
-		_, store, err := plan1(t, request)
-		if err != nil && (fault.NameOf(err) != fault.InvalidRequest || len(store) != 0) {
-			t.Errorf("%v after %d writes", err, len(store))
+		w := newWorld(t)
+		_, err := w.start(t, "nightly", request)
+		if written := len(w.objects(t)); err != nil && (fault.NameOf(err) != fault.InvalidRequest || written != 0) {
+			t.Errorf("%v after %d writes", err, written)
 		}
 	})
 }

@@ -6,9 +6,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -17,6 +19,16 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
-	planner := Planner{store: runs.NewBucket(s3.NewFromConfig(awsenv.Config()), env[0]), partition: env[1]}
+	maxConcurrency, err := awsenv.MaxConcurrencyFrom()
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := awsenv.Config()
+	planner := Planner{
+		store:          runs.NewBucket(s3.NewFromConfig(config), env[0]),
+		executions:     sfn.NewFromConfig(config),
+		scope:          regions.Scope{Partition: env[1], Additional: awsenv.AdditionalRegionsFrom()},
+		maxConcurrency: maxConcurrency,
+	}
 	lambda.Start(edge.New("plan", os.Stdout, planner.Handle))
 }

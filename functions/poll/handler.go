@@ -13,64 +13,75 @@ import (
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/fields"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
+	"github.com/crossapply/crossapply/shared/proof"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
+// Auth mints the tokens for clusters; *eksauth.Authenticator is one.
+type Auth interface {
+	Token(ctx context.Context, run contract.Run, target contract.Target) (eksauth.Token, error)
+	Forget(run contract.Run, target contract.Target)
+}
+
 // Poller polls resources.
 type Poller struct {
-	auth     *eksauth.Authenticator
+	auth     Auth
 	clusters *kube.Clusters
+	// journal is read only where somebody else has changed applied fields.
+	journal func(bucket string) journal.Reader
 	// window is how long one call watches.
 	window time.Duration
 	now    func() time.Time
 	// random returns a number in [0, 1), for the jitter of the pauses.
 	random func() float64
+
+	rules proof.Rules
 }
 
 // Handle watches the resource until it is Ready or has failed, or the window or
 // the target's time is over. Ready and progressing are results; the rest are
-// errors: [fault.ResourceFailed], [fault.ReadyTimeout], what the operation's
-// judgement ends the wait with, or as [kube.Fault] says.
-func (p Poller) Handle(ctx context.Context, in contract.PollInput) (contract.PollOutput, error) {
+// errors: [fault.ResourceFailed], [fault.Overwritten], [fault.ReadyTimeout], what
+// the operation's look ends the wait with, or as [kube.Fault] says.
+func (p *Poller) Handle(ctx context.Context, in contract.PollInput) (contract.PollOutput, error) {
 	op, err := operation.Of(in.Run.Operation)
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	token, err := p.auth.Token(ctx, in.Run, in.Target)
+	rule, err := p.rules.Of(in.Run)
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	client, err := p.clusters.Client(in.Target, in.Cluster, token.Value)
+	w := wait{poller: p, in: in, op: op, judge: proof.For(in.Item, in.Mapping, in.Applied, rule), seen: in.Seen}
+	w.judge.Taken = func(object *unstructured.Unstructured) (string, error) { return p.taken(ctx, in, object) }
+	decision, err := w.watch(ctx)
 	if err != nil {
-		return contract.PollOutput{}, err
-	}
-	var verdict readiness.Verdict
-	var ended error
-	see := func(object *unstructured.Unstructured) (done bool) {
-		verdict, ended = op.Judge(object, in)
-		return ended != nil || verdict.State != readiness.Progressing
-	}
-	// The target's last window ends with its time.
-	window := min(p.window, in.Deadline.Sub(p.now()))
-	if err := client.Follow(ctx, window, in.Run.Resource, in.Mapping, see); err != nil {
+		if fault.NameOf(err) == fault.Unauthenticated {
+			p.auth.Forget(in.Run, in.Target)
+		}
 		return contract.PollOutput{}, p.outOfTime(in, err)
 	}
-	if ended != nil {
-		return contract.PollOutput{}, ended
-	}
-	verdict.Message = fault.Shorten(verdict.Message, maxMessage)
-	return p.conclude(ctx, op, in, verdict)
+	return w.conclude(ctx, decision)
 }
 
-// maxMessage bounds, in bytes, what is repeated of a condition's message, which
-// may be 32 KiB.
-const maxMessage = 600
+// taken says who has taken which of the applied fields; the journal has them.
+func (p *Poller) taken(ctx context.Context, in contract.PollInput, object *unstructured.Unstructured) (string, error) {
+	entry, err := journal.Read(ctx, p.journal(in.Run.Bucket), in.Run, in.Target)
+	if err != nil {
+		return "", fmt.Errorf("%s: find out who changed %s: %w", in.Target, in.Run.Resource, err)
+	}
+	if entry.After == nil {
+		return "", fmt.Errorf("%s: the journal does not say what was applied", in.Target)
+	}
+	return fields.Taken(entry.After.OwnedFields, object, in.Run.Apply.FieldManager)
+}
 
-// outOfTime turns an error that a retry might help into the end of the target's
-// time, once that is over.
-func (p Poller) outOfTime(in contract.PollInput, err error) error {
+// outOfTime turns an error that may pass into the end of the target's time, once
+// that is over.
+func (p *Poller) outOfTime(in contract.PollInput, err error) error {
 	if fault.Catalogue()[fault.NameOf(err)].Retry == fault.Never || p.now().Before(in.Deadline) {
 		return err
 	}
@@ -78,33 +89,97 @@ func (p Poller) outOfTime(in contract.PollInput, err error) error {
 		in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, err)
 }
 
-func (p Poller) conclude(ctx context.Context, op operation.Operation, in contract.PollInput, verdict readiness.Verdict) (contract.PollOutput, error) {
-	resource, log := in.Run.Resource, edge.Logger(ctx)
-	remaining := in.Deadline.Sub(p.now())
-	switch {
-	case verdict.State == readiness.Failed:
-		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready: %s", in.Target, resource, verdict.Message)
-	case verdict.State == readiness.Ready:
-		log.Info("ready", "generation", in.Applied.Generation, "unproven", verdict.Unproven)
-		return contract.PollOutput{Status: string(readiness.Ready), Message: verdict.Message, Window: in.Window + 1, Result: result(op, in, verdict)}, nil
-	case remaining <= 0:
-		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds: %s",
-			in.Target, resource, in.Run.Ready.TimeoutSeconds, verdict.Message)
-	}
-	log.Info("progressing", "message", verdict.Message, "window", in.Window)
-	return contract.PollOutput{
-		Status:       string(readiness.Progressing),
-		Message:      verdict.Message,
-		Window:       in.Window + 1,
-		PauseSeconds: p.pause(in.Window, remaining),
-	}, nil
+// wait is one window of a target's wait.
+type wait struct {
+	poller *Poller
+	in     contract.PollInput
+	op     operation.Operation
+	judge  proof.Judge
+	seen   contract.Seen
 }
 
-func result(op operation.Operation, in contract.PollInput, verdict readiness.Verdict) *contract.Result {
-	message := verdict.Message
-	if verdict.Unproven {
-		message += fmt.Sprintf(" (the operator does not say for which generation; %d was applied)", in.Applied.Generation)
+// watch looks at each change of the object until there is a verdict, or the window
+// is over. What becomes a verdict by time alone is confirmed by a look: silence
+// may also come from a connection that is cut. So is the last thing seen at the
+// end of the target's time.
+func (w *wait) watch(ctx context.Context) (proof.Decision, error) {
+	token, err := w.poller.auth.Token(ctx, w.in.Run, w.in.Target)
+	if err != nil {
+		return proof.Decision{}, err
 	}
-	return &contract.Result{Target: in.Target, Outcome: op.Outcome(in.Applied, true), Change: in.Applied.Change,
-		Generation: in.Applied.Generation, Message: message}
+	client, err := w.poller.clusters.Client(w.in.Target, w.in.Cluster, token.Value)
+	if err != nil {
+		return proof.Decision{}, err
+	}
+	watch := client.Watch(w.in.Run.Resource, w.in.Mapping, w.seen.ResourceVersion)
+	defer watch.Stop()
+	end := w.poller.now().Add(w.poller.window)
+	if w.in.Deadline.Before(end) {
+		end = w.in.Deadline
+	}
+	looked := false // since the last change
+	for {
+		now := w.poller.now()
+		decision := w.judge.Decide(w.seen, now)
+		final := decision.State != readiness.Progressing
+		over := !now.Before(end)
+		if final && looked || over && (looked || now.Before(w.in.Deadline)) {
+			return decision, nil
+		}
+		var object *unstructured.Unstructured
+		changed := final || over
+		if changed {
+			object, err = watch.Look(ctx)
+			looked = true
+		} else {
+			object, changed, err = watch.Next(ctx, earlier(end, decision.At).Sub(now))
+			looked = changed
+		}
+		if err != nil {
+			return proof.Decision{}, err
+		}
+		if changed {
+			if w.seen, err = w.op.Look(w.judge, w.seen, object, w.poller.now().UTC()); err != nil {
+				return proof.Decision{}, err
+			}
+		}
+		w.seen.ResourceVersion = watch.Version()
+	}
+}
+
+// earlier returns the earlier of two moments; b may be zero, for never.
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (w *wait) conclude(ctx context.Context, decision proof.Decision) (contract.PollOutput, error) {
+	in, log := w.in, edge.Logger(ctx)
+	remaining := in.Deadline.Sub(w.poller.now())
+	failed := decision.State == readiness.Failed ||
+		remaining <= 0 && w.seen.State == string(readiness.Failed) && !w.seen.Leftover
+	switch {
+	case decision.State == readiness.Ready && w.seen.Overwritten != "":
+		return contract.PollOutput{}, fault.New(fault.Overwritten, "%s: %s is Ready, but not as it was applied: somebody else changed %s",
+			in.Target, in.Run.Resource, w.seen.Overwritten)
+	case decision.State == readiness.Ready:
+		log.Info("ready", "generation", in.Applied.Generation, "proof", decision.Proof, "rule", w.judge.Rule.String())
+		return contract.PollOutput{Status: string(readiness.Ready), Seen: w.seen, Window: in.Window + 1,
+			Result: w.op.Proven(in.Item, in.Applied, w.judge.Rule, decision)}, nil
+	case failed:
+		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready, by %s: %s",
+			in.Target, in.Run.Resource, w.judge.Rule, w.seen.Message)
+	case remaining <= 0:
+		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds, by %s: %s",
+			in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, w.judge.Rule, decision.Message)
+	}
+	log.Info("progressing", "message", decision.Message, "window", in.Window)
+	pause := w.poller.pause(in.Window, remaining)
+	if !decision.At.IsZero() {
+		// What stands becomes a verdict soon: no longer than until then.
+		pause = min(pause, w.poller.pause(in.Window, decision.At.Sub(w.poller.now())))
+	}
+	return contract.PollOutput{Status: string(readiness.Progressing), Seen: w.seen, Window: in.Window + 1, PauseSeconds: max(pause, 0)}, nil
 }

@@ -1,102 +1,558 @@
 package main
 
 import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"github.com/crossapply/crossapply/local/binaries"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
+	"github.com/crossapply/crossapply/local/emulator/cluster/clustertest"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/journal"
+	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
-	"github.com/crossapply/crossapply/shared/readiness"
+	"github.com/crossapply/crossapply/shared/proof"
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
-var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+// The second API server is for tests that stop it.
+var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Clusters: 2, Objects: objects})
 
-func input(change contract.Change, remaining time.Duration) contract.PollInput {
-	return contract.PollInput{
-		Item: contract.Item{
-			Run: contract.Run{Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
-				Ready: contract.ReadySettings{Condition: "Ready", TimeoutSeconds: 60}},
-			Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
-		},
-		Applied:  contract.Applied{Change: change, UID: "u", Generation: 3},
-		Deadline: noon.Add(remaining),
-		Window:   1,
-	}
+func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+
+// kind is a kind of the tests' API servers, whose schema takes everything.
+type kind struct {
+	group, version, name, plural string
+	noStatus                     bool
 }
 
-func TestConclude(t *testing.T) {
-	apply, err := operation.Of(operation.Apply)
+var (
+	thing       = kind{group: "example.com", version: "v1", name: "Thing", plural: "things"}
+	plain       = kind{group: "example.com", version: "v1", name: "Plain", plural: "plains", noStatus: true}
+	application = kind{group: "argoproj.io", version: "v1alpha1", name: "Application", plural: "applications"}
+	rollout     = kind{group: "argoproj.io", version: "v1alpha1", name: "Rollout", plural: "rollouts"}
+	workflow    = kind{group: "argoproj.io", version: "v1alpha1", name: "Workflow", plural: "workflows"}
+	kafka       = kind{group: "kafka.strimzi.io", version: "v1beta2", name: "Kafka", plural: "kafkas"}
+	certificate = kind{group: "cert-manager.io", version: "v1", name: "Certificate", plural: "certificates"}
+	ackBucket   = kind{group: "s3.services.k8s.aws", version: "v1alpha1", name: "Bucket", plural: "buckets"}
+	crossplane  = kind{group: "s3.aws.upbound.io", version: "v1beta1", name: "Bucket", plural: "buckets"}
+)
+
+func (k kind) crd() *unstructured.Unstructured {
+	version := map[string]any{"name": k.version, "served": true, "storage": true,
+		"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}
+	if !k.noStatus {
+		version["subresources"] = map[string]any{"status": map[string]any{}}
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": k.plural + "." + k.group},
+		"spec": map[string]any{
+			"group": k.group, "scope": "Namespaced", "versions": []any{version},
+			"names": map[string]any{"plural": k.plural, "kind": k.name},
+		},
+	}}
+}
+
+func objects() ([]*unstructured.Unstructured, error) {
+	var crds []*unstructured.Unstructured
+	for _, k := range []kind{thing, plain, application, rollout, workflow, kafka, certificate, ackBucket, crossplane} {
+		crds = append(crds, k.crd())
+	}
+	return crds, nil
+}
+
+// bearer is a token that is minted elsewhere.
+type bearer struct {
+	value     string
+	forgotten int
+}
+
+func (b *bearer) Token(context.Context, contract.Run, contract.Target) (eksauth.Token, error) {
+	return eksauth.Token{Value: b.value}, nil
+}
+
+func (b *bearer) Forget(contract.Run, contract.Target) { b.forgotten++ }
+
+// entries is a journal of one entry.
+type entries journal.Entry
+
+func (e entries) GetJSON(_ context.Context, _ string, value any) error {
+	*value.(*journal.Entry) = journal.Entry(e)
+	return nil
+}
+
+// target is a target on which a resource was applied, and what waits for it.
+type target struct {
+	t      *testing.T
+	poller *Poller
+	auth   *bearer
+	in     contract.PollInput
+	api    dynamic.ResourceInterface
+	// skipped is by how much the clock is ahead of the real one.
+	skipped time.Duration
+}
+
+// newTarget returns the target of a test, on a server, before the apply.
+func newTarget(t *testing.T, c *cluster.Cluster, k kind, ready contract.ReadySettings) *target {
+	t.Helper()
+	admin, err := dynamic.NewForConfig(c.AdminConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	progressing := readiness.Verdict{State: readiness.Progressing, Message: "Ready=False (Creating)"}
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(t.Name())), "-")
+	name = strings.TrimLeft(name[max(0, len(name)-60):], "-")
+	x := &target{
+		t: t, auth: &bearer{value: servers.Token(t, "crossapply", "system:masters")},
+		api: admin.Resource(schema.GroupVersionResource{Group: k.group, Version: k.version, Resource: k.plural}).Namespace("default"),
+	}
+	x.in.Target = contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
+	x.in.Run = contract.Run{
+		Execution: "arn:" + t.Name(), Name: "run", Prefix: runs.Prefix("run"), Operation: "apply",
+		Resource: contract.ResourceRef{APIVersion: k.group + "/" + k.version, Kind: k.name, Namespace: "default", Name: name},
+		Apply:    contract.ApplySettings{FieldManager: "crossapply"},
+		Ready:    ready,
+	}
+	x.in.Cluster = contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(c.CAData)}
+	x.in.Mapping = contract.Mapping{Group: k.group, Version: k.version, Plural: k.plural, Namespaced: true, Status: !k.noStatus}
+	x.poller = &Poller{auth: x.auth, clusters: new(kube.Clusters), window: 300 * time.Millisecond,
+		now: func() time.Time { return time.Now().Add(x.skipped) }, random: func() float64 { return 0 }}
+	return x
+}
+
+// apply applies the resource with this content, and takes the first look, as the
+// apply function does.
+func (x *target) apply(content string) {
+	x.t.Helper()
+	ref := x.in.Run.Resource
+	object := map[string]any{}
+	if err := yaml.Unmarshal([]byte(content), &object); err != nil {
+		x.t.Fatal(err)
+	}
+	u := &unstructured.Unstructured{Object: object}
+	u.SetAPIVersion(ref.APIVersion)
+	u.SetKind(ref.Kind)
+	u.SetName(ref.Name)
+	u.SetNamespace(ref.Namespace)
+	op, err := operation.Of(operation.Apply)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	done, err := op.Act(x.t.Context(), operation.Action{
+		Target: x.in.Target, Ref: ref, Resource: x.api, Object: u, Settings: x.in.Run.Apply,
+		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return live, nil
+		},
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	rule, err := proof.RuleOf(x.in.Run)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.in.Applied = done.Applied
+	now := x.poller.now()
+	if x.in.Seen, err = op.Look(proof.For(x.in.Item, x.in.Mapping, done.Applied, rule), contract.Seen{}, done.Object, now); err != nil {
+		x.t.Fatal(err)
+	}
+	x.in.Deadline = now.Add(time.Duration(x.in.Run.Ready.TimeoutSeconds) * time.Second)
+	x.poller.journal = func(string) journal.Reader {
+		return entries{After: &journal.After{Applied: done.Applied, OwnedFields: done.Owned}}
+	}
+}
+
+// wait polls as the workflow does, and takes the next step before each window. What
+// may pass is waited out.
+func (x *target) wait(steps []step) (*contract.Result, error) {
+	x.t.Helper()
+	for {
+		if len(steps) > 0 {
+			steps[0](x)
+			steps = steps[1:]
+		}
+		out, err := x.poller.Handle(x.t.Context(), x.in)
+		switch {
+		case err != nil && (fault.Catalogue()[fault.NameOf(err)].Retry == fault.Never || !x.poller.now().Before(x.in.Deadline)):
+			return nil, err
+		case err == nil && out.Result != nil:
+			return out.Result, nil
+		case err == nil:
+			x.in.Seen, x.in.Window = out.Seen, out.Window
+		}
+	}
+}
+
+// step is what somebody does to the object between two windows.
+type step func(x *target)
+
+func nothing(*target) {}
+
+func (x *target) change(change func(u *unstructured.Unstructured) error, sub ...string) {
+	x.t.Helper()
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	if err == nil {
+		err = change(live)
+	}
+	if err == nil {
+		_, err = x.api.Update(x.t.Context(), live, metav1.UpdateOptions{FieldManager: "other"}, sub...)
+	}
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// status is an operator that writes this status.
+func status(text string) step {
+	return func(x *target) {
+		x.t.Helper()
+		x.change(func(u *unstructured.Unstructured) error {
+			var status map[string]any
+			err := yaml.Unmarshal([]byte(text), &status)
+			u.Object["status"] = status
+			return err
+		}, "status")
+	}
+}
+
+// ready is an operator with one condition Ready; observed 0 leaves the generation out.
+func ready(value string, observed int) step {
+	text := fmt.Sprintf("{conditions: [{type: Ready, status: %q}]}", value)
+	if observed > 0 {
+		text = fmt.Sprintf("{observedGeneration: %d, conditions: [{type: Ready, status: %q}]}", observed, value)
+	}
+	return status(text)
+}
+
+func stalled(observed int) step {
+	text := "{conditions: [{type: Stalled, status: 'True', reason: NoCapacity}]}"
+	if observed > 0 {
+		text = fmt.Sprintf("{observedGeneration: %d, conditions: [{type: Stalled, status: 'True', reason: NoCapacity}]}", observed)
+	}
+	return status(text)
+}
+
+// delete deletes the object, which a finalizer holds back.
+func deleted(x *target) {
+	x.t.Helper()
+	x.change(func(u *unstructured.Unstructured) error { u.SetFinalizers([]string{"example.com/wait"}); return nil })
+	if err := x.api.Delete(x.t.Context(), x.in.Run.Resource.Name, metav1.DeleteOptions{}); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func recreated(x *target) {
+	x.t.Helper()
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if err := x.api.Delete(x.t.Context(), live.GetName(), metav1.DeleteOptions{}); err != nil {
+		x.t.Fatal(err)
+	}
+	for _, name := range []string{"uid", "resourceVersion", "managedFields"} {
+		unstructured.RemoveNestedField(live.Object, "metadata", name)
+	}
+	if _, err := x.api.Create(x.t.Context(), live, metav1.CreateOptions{}); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// set is another manager that sets spec.size.
+func set(size int64) step {
+	return func(x *target) {
+		x.t.Helper()
+		x.change(func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, size, "spec", "size")
+		})
+	}
+}
+
+func skip(d time.Duration) step { return func(x *target) { x.skipped += d } }
+
+func both(steps ...step) step {
+	return func(x *target) {
+		x.t.Helper()
+		for _, s := range steps {
+			s(x)
+		}
+	}
+}
+
+const (
+	small = "spec: {size: 1}"
+	large = "spec: {size: 2}"
+)
+
+// The ways in which a wait can be lied to, each through the handler on a real API
+// server. before is applied first, and then has the status of old.
+func TestWaits(t *testing.T) {
 	tests := []struct {
-		name    string
-		in      contract.PollInput
-		verdict readiness.Verdict
-		status  string
-		outcome contract.Outcome
-		err     fault.Name
-		says    string
+		name   string
+		kind   kind
+		before string
+		old    step
+		apply  string
+		then   []step
+		ready  contract.ReadySettings
+
+		proof contract.Proof
+		err   fault.Name
+		says  string
 	}{
-		{name: "ready", in: input(contract.Configured, time.Minute), verdict: readiness.Verdict{State: readiness.Ready, Message: "Ready=True"},
-			status: "Ready", outcome: contract.OutcomeReady, says: "Ready=True"},
-		{name: "ready and unchanged", in: input(contract.Unchanged, time.Minute), verdict: readiness.Verdict{State: readiness.Ready},
-			status: "Ready", outcome: contract.OutcomeUnchanged},
-		{name: "ready, just in time", in: input(contract.Created, -time.Second), verdict: readiness.Verdict{State: readiness.Ready},
-			status: "Ready", outcome: contract.OutcomeReady},
-		{name: "ready, without a generation", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Ready, Unproven: true},
-			status: "Ready", outcome: contract.OutcomeReady, says: "does not say for which generation; 3 was applied"},
-		{name: "progressing", in: input(contract.Created, time.Minute), verdict: progressing, status: "Progressing"},
-		{name: "out of time", in: input(contract.Created, 0), verdict: progressing,
-			err: fault.ReadyTimeout, says: "not Ready within 60 seconds: Ready=False (Creating)"},
-		{name: "failed", in: input(contract.Created, time.Minute), verdict: readiness.Verdict{State: readiness.Failed, Message: "Stalled=True"},
-			err: fault.ResourceFailed, says: "Stalled=True"},
+		{
+			name: "no status", kind: thing, apply: small,
+			err: fault.ReadyTimeout, says: "not Ready within 2 seconds, by condition Ready: the operator has not written a status yet",
+		},
+		{
+			name: "an operator that speaks of the generation", kind: thing, before: small, old: ready("True", 1), apply: large,
+			then: []step{nothing, ready("True", 2)}, proof: contract.ProofGeneration, says: "Ready=True",
+		},
+		{
+			name: "a stale generation", kind: thing, before: small, old: ready("True", 1), apply: large,
+			err: fault.ReadyTimeout, says: "the operator has not looked at generation 2 yet: Ready=True",
+		},
+		{
+			name: "a stale generation in a string", kind: thing, before: small, apply: large,
+			old: status("{observedGeneration: '1', conditions: [{type: Ready, status: 'True'}]}"),
+			err: fault.ReadyTimeout, says: "the operator has not looked at generation 2 yet",
+		},
+		{
+			name: "no generation and an old Ready that becomes false", kind: thing, before: small, old: ready("True", 0), apply: large,
+			then: []step{ready("False", 0)}, err: fault.ReadyTimeout, says: "Ready=False",
+		},
+		{
+			name: "no generation and an old Ready that stands", kind: thing, before: small, old: ready("True", 0), apply: large,
+			proof: contract.ProofSettled,
+		},
+		{
+			name: "no generation and a new Ready", kind: thing, before: small, old: ready("False", 0), apply: large,
+			then: []step{ready("True", 0)}, proof: contract.ProofStatus,
+		},
+		{
+			name: "no generation where it is required", kind: thing, apply: small, ready: contract.ReadySettings{RequireGeneration: true},
+			then: []step{ready("True", 0)}, err: fault.ReadyTimeout, says: "ready.requireGeneration",
+		},
+		{
+			name: "only labels changed", kind: thing, before: small, old: ready("True", 1), apply: small + "\nmetadata: {labels: {a: b}}",
+			proof: contract.ProofSettled,
+		},
+		{
+			name: "only labels changed, with a leftover Stalled", kind: thing, before: small, old: stalled(1),
+			apply: small + "\nmetadata: {labels: {a: b}}", then: []step{nothing, nothing, ready("True", 1)}, proof: contract.ProofStatus,
+		},
+		{
+			name: "another condition only", kind: thing, apply: small,
+			then: []step{status("{conditions: [{type: Synced, status: 'True'}]}")}, err: fault.ReadyTimeout, says: "no condition Ready yet",
+		},
+		{
+			name: "the request's condition", kind: thing, apply: small, ready: contract.ReadySettings{Condition: "Synced"},
+			then: []step{status("{conditions: [{type: Synced, status: 'True'}]}")}, proof: contract.ProofNew, says: "judged by condition Synced",
+		},
+		{
+			name: "Unknown", kind: thing, apply: small, then: []step{ready("Unknown", 1)}, err: fault.ReadyTimeout, says: "Ready=Unknown",
+		},
+		{
+			name: "flapping", kind: thing, before: small, old: ready("True", 0), apply: large,
+			// Each is shorter than it must stand, and the last is false.
+			then: []step{status("{conditions: [{type: Ready, status: 'False'}, {type: A, status: 'True'}]}"), ready("Unknown", 0), ready("False", 0)},
+			err:  fault.ReadyTimeout, says: "Ready=False",
+		},
+		{
+			name: "Ready while it is being deleted", kind: thing, apply: small, then: []step{both(deleted, ready("True", 1))},
+			err: fault.ReadyTimeout, says: "is being deleted",
+		},
+		{
+			name: "recreated by somebody", kind: thing, apply: small, then: []step{recreated}, err: fault.NotFound, says: "replaced by another object",
+		},
+		{
+			name: "overwritten", kind: thing, apply: small, then: []step{both(set(7), ready("True", 2))},
+			err: fault.Overwritten, says: "somebody else changed .spec.size (by other)",
+		},
+		{
+			name: "overwritten, then Ready later", kind: thing, apply: small, then: []step{set(7), nothing, ready("True", 2)},
+			err: fault.Overwritten, says: ".spec.size (by other)",
+		},
+		{
+			name: "a failure", kind: thing, apply: small, then: []step{stalled(1)},
+			err: fault.ResourceFailed, says: "will not become Ready, by condition Ready: Stalled=True (NoCapacity)",
+		},
+		{
+			name: "a failure that passes within the grace", kind: thing, apply: small, then: []step{stalled(1), ready("True", 1)},
+			ready: contract.ReadySettings{FailureGraceSeconds: 60, TimeoutSeconds: 60}, proof: contract.ProofGeneration,
+		},
+		{
+			name: "a failure left over from before", kind: thing, before: small, old: stalled(0), apply: large,
+			then: []step{nothing, nothing, ready("True", 0)}, proof: contract.ProofStatus,
+		},
+		{
+			name: "a failure left over and never spoken of again", kind: thing, before: small, old: stalled(0), apply: large,
+			err: fault.ReadyTimeout, says: "left over from before the apply",
+		},
+		{
+			name: "Crossplane's Ready without Synced", kind: crossplane, apply: small,
+			then: []step{status("{conditions: [{type: Ready, status: 'True'}, {type: Synced, status: 'False', reason: ReconcileError, message: no such account}]}")},
+			err:  fault.ResourceFailed, says: "no such account",
+		},
+		{
+			name: "Argo's Application", kind: application, apply: small,
+			then:  []step{status("{health: {status: Progressing}, sync: {status: OutOfSync}}"), status("{health: {status: Healthy}, sync: {status: Synced}}")},
+			proof: contract.ProofNew, says: "judged by crossapply's rule for argoproj.io/Application",
+		},
+		{
+			name: "Argo's Rollout", kind: rollout, apply: "spec: {replicas: 1}",
+			then: []step{status(`{observedGeneration: "1", replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1, phase: Healthy,
+				conditions: [{type: Available, status: 'True'}, {type: Progressing, status: 'True'}]}`)},
+			proof: contract.ProofGeneration,
+		},
+		{
+			name: "Argo's Workflow", kind: workflow, apply: "spec: {entrypoint: main}",
+			then: []step{status("{phase: Running}"), status("{phase: Failed, message: child failed}")}, err: fault.ResourceFailed, says: "child failed",
+		},
+		{
+			name: "Strimzi's Kafka", kind: kafka, before: small, old: ready("True", 1), apply: large,
+			then: []step{nothing, ready("True", 2)}, proof: contract.ProofGeneration,
+		},
+		{
+			name: "cert-manager's Certificate", kind: certificate, apply: small,
+			then: []step{
+				status("{conditions: [{type: Issuing, status: 'True', reason: DoesNotExist}, {type: Ready, status: 'False', reason: DoesNotExist}]}"),
+				status("{conditions: [{type: Ready, status: 'True', observedGeneration: 1, reason: Ready, message: Certificate is up to date}]}"),
+			},
+			proof: contract.ProofGeneration,
+		},
+		{
+			name: "an ACK resource", kind: ackBucket, before: small, apply: large,
+			old:   status("{conditions: [{type: ACK.ResourceSynced, status: 'True'}]}"),
+			ready: contract.ReadySettings{Condition: "ACK.ResourceSynced"}, proof: contract.ProofSettled,
+		},
+		{
+			name: "a kind without a status", kind: plain, apply: small, proof: contract.ProofNew,
+		},
+		{
+			name: "CEL", kind: thing, apply: small,
+			ready: contract.ReadySettings{Expressions: &contract.ReadyExpressions{Current: "has(status.phase) && status.phase == 'Done'", Failed: "has(status.phase) && status.phase == 'Broken'"}},
+			then:  []step{status("{phase: Working}"), status("{phase: Done}")}, proof: contract.ProofNew, says: "the request's expressions",
+		},
+		{
+			name: "CEL that cannot be evaluated", kind: thing, apply: small,
+			ready: contract.ReadySettings{Expressions: &contract.ReadyExpressions{Current: "int(status.phase) > 1"}},
+			then:  []step{status("{phase: Working}")}, err: fault.RuleFailed, says: "cannot be evaluated",
+		},
+		{
+			name: "out of time while it is Ready but not proven", kind: thing, before: small, old: ready("True", 0), apply: large,
+			ready: contract.ReadySettings{SettleSeconds: 60}, err: fault.ReadyTimeout, says: "nothing proves yet",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p := Poller{now: func() time.Time { return noon }, random: func() float64 { return 0 }}
-			out, err := p.conclude(t.Context(), apply, test.in, test.verdict)
+			t.Parallel()
+			settings := test.ready
+			settings.Wait = true
+			if settings.TimeoutSeconds == 0 {
+				settings.TimeoutSeconds = 2
+			}
+			if settings.SettleSeconds == 0 {
+				settings.SettleSeconds = 1
+			}
+			x := newTarget(t, servers.Clusters(t)[0], test.kind, settings)
+			if test.before != "" {
+				x.apply(test.before)
+			}
+			if test.old != nil {
+				test.old(x)
+			}
+			x.apply(test.apply)
+			result, err := x.wait(test.then)
 			if test.err != "" {
-				if fault.NameOf(err) != test.err || !strings.HasPrefix(err.Error(), test.in.Target.String()+": ") || !strings.Contains(err.Error(), test.says) {
-					t.Errorf("got %s: %v", fault.NameOf(err), err)
+				if fault.NameOf(err) != test.err || !strings.HasPrefix(err.Error(), x.in.Target.String()+": ") || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("got %+v, %s: %v, want %s with %q", result, fault.NameOf(err), err, test.err, test.says)
 				}
 				return
 			}
-			if err != nil || out.Status != test.status || out.Window != 2 {
-				t.Fatalf("got %+v, %v", out, err)
+			if err != nil {
+				t.Fatalf("got %s: %v, want Ready by %s", fault.NameOf(err), err, test.proof)
 			}
-			if test.outcome == "" {
-				if out.Result != nil || out.PauseSeconds != 4 {
-					t.Errorf("got %+v", out)
-				}
-				return
-			}
-			if out.Result == nil || out.Result.Outcome != test.outcome || out.Result.Change != test.in.Applied.Change || !strings.Contains(out.Result.Message, test.says) {
-				t.Errorf("got %+v", out.Result)
+			if result.Outcome != contract.OutcomeReady || result.Proof != test.proof || !strings.Contains(result.Message, test.says) {
+				t.Errorf("got %s by %s: %q, want Ready by %s with %q", result.Outcome, result.Proof, result.Message, test.proof, test.says)
 			}
 		})
 	}
 }
 
-// An outage at the end of the target's time is the end of its time.
-func TestOutOfTime(t *testing.T) {
-	p := Poller{now: func() time.Time { return noon }}
-	outage := fault.New(fault.ClusterUnreachable, "connection refused")
-	tests := []struct {
-		remaining time.Duration
-		err       error
-		want      fault.Name
-	}{
-		{time.Minute, outage, fault.ClusterUnreachable},
-		{0, outage, fault.ReadyTimeout},
-		{0, fault.New(fault.Invalid, "no"), fault.Invalid},
-	}
-	for _, test := range tests {
-		if got := p.outOfTime(input(contract.Created, test.remaining), test.err); fault.NameOf(got) != test.want || !strings.Contains(got.Error(), test.err.Error()) {
-			t.Errorf("%v with %s left: got %v", test.err, test.remaining, got)
+// An API server that goes away during the watch, for ten minutes of a long wait,
+// is waited for.
+func TestOutage(t *testing.T) {
+	c := servers.Clusters(t)[1]
+	x := newTarget(t, c, thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 900})
+	x.apply(small)
+	stop := func(x *target) {
+		if err := c.Stop(); err != nil {
+			x.t.Fatal(err)
 		}
+	}
+	start := func(x *target) {
+		if err := c.Start(x.t.Context()); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	result, err := x.wait([]step{nothing, stop, skip(5 * time.Minute), skip(5 * time.Minute), start, ready("True", 1)})
+	if err != nil || result.Proof != contract.ProofGeneration {
+		t.Fatalf("got %+v, %v", result, err)
+	}
+
+	// An outage at the end of the target's time is the end of its time, and named.
+	x.apply(large)
+	_, err = x.wait([]step{nothing, stop, skip(time.Hour)})
+	start(x)
+	if fault.NameOf(err) != fault.ReadyTimeout || !strings.Contains(err.Error(), "cannot be seen now: ") || !strings.Contains(err.Error(), "cannot be reached") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What stood when the connection was cut is not believed because of the silence.
+func TestSilenceProvesNothing(t *testing.T) {
+	c := servers.Clusters(t)[1]
+	x := newTarget(t, c, thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 900, SettleSeconds: 60})
+	x.apply(small)
+	ready("True", 0)(x)
+	x.apply(large)
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	x.skipped += 2 * time.Minute
+	_, err := x.poller.Handle(t.Context(), x.in)
+	if fault.NameOf(err) != fault.ClusterUnreachable {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedTokenIsForgotten(t *testing.T) {
+	x := newTarget(t, servers.Clusters(t)[0], thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 60})
+	x.apply(small)
+	x.auth.value = "made-up"
+	if _, err := x.poller.Handle(t.Context(), x.in); fault.NameOf(err) != fault.Unauthenticated || x.auth.forgotten != 1 {
+		t.Errorf("got %v, forgotten %d times", err, x.auth.forgotten)
 	}
 }

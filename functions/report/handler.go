@@ -1,20 +1,26 @@
 // Command report is the workflow's last step: it gathers how every target ended
-// into one answer, and writes the full report to the run bucket.
+// into one answer, and writes the full report to the run bucket. A person calls it
+// for an execution that was stopped before it could report.
 package main
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
+	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
-// Store is where report reads the Map's results and writes the full report;
+// Store is where report reads what an execution left, and writes the full report;
 // [runs.Bucket] is one.
 type Store interface {
 	List(ctx context.Context, prefix string) ([]string, error)
+	Get(ctx context.Context, key string) ([]byte, error)
 	GetJSON(ctx context.Context, key string, value any) error
 	PutJSON(ctx context.Context, key string, value any) error
 	URI(key string) string
@@ -22,75 +28,111 @@ type Store interface {
 
 // Reporter reports on executions.
 type Reporter struct {
-	store func(bucket string) Store
+	store Store
 	now   func() time.Time
 }
 
 // Handle gathers the results of all targets. An execution whose failures exceed
 // its budget is not an error of report: the answer's status says so, and the
-// definition fails with it.
+// definition fails with it. The same call again gives the same answer.
+//
+// Of an execution that still runs the answer says what is known so far, and its
+// message that there may be more: report cannot tell such an execution from one
+// that was stopped, and the execution's own report replaces this one.
 func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract.Answer, error) {
-	store := r.store(in.Plan.Run.Bucket)
-	results, err := gather(ctx, store, in)
+	machine, name, err := runs.ParseExecution(in.Execution)
 	if err != nil {
 		return contract.Answer{}, err
 	}
-	key := in.Plan.Run.Prefix + runs.Report
-	if err := store.PutJSON(ctx, key, results); err != nil {
+	found, err := find(ctx, r.store, in, name)
+	if err != nil {
 		return contract.Answer{}, err
 	}
-	answer := summarize(in, results)
-	answer.Report = store.URI(key)
-	if !answer.DryRun {
-		emit(ctx, r.now(), in.Plan.Run, results)
+	results := found.results(ctx)
+	key := found.plan.Run.Prefix + runs.Report
+	if err := r.store.PutJSON(ctx, key, results); err != nil {
+		return contract.Answer{}, err
 	}
-	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report)
+	answer := found.answer(results)
+	answer.Report = r.store.URI(key)
+	if found.ended() && !answer.DryRun {
+		emit(ctx, r.now(), machine, results)
+	}
+	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report, "notes", answer.Notes)
 	return answer, nil
 }
 
-// gather returns one result per target, in the order of the request.
-func gather(ctx context.Context, store Store, in contract.ReportInput) ([]contract.Result, error) {
-	var targets []contract.Target
-	if err := store.GetJSON(ctx, in.Plan.TargetsKey, &targets); err != nil {
-		return nil, err
-	}
-	ended, written, err := mapResults(ctx, store, in.Plan.ResultsPrefix)
+// rollout is an execution and what it left in the run bucket.
+type rollout struct {
+	store   Store
+	plan    contract.PlanOutput
+	targets []contract.Target
+	// broke is the error that ended the Map, if any.
+	broke *contract.StateError
+	// keys are the keys of all objects below the execution's prefix.
+	keys map[string]bool
+	// children is how the targets' child executions ended.
+	children children
+}
+
+// find reads what an execution left, but for what single targets left.
+func find(ctx context.Context, store Store, in contract.ReportInput, name string) (rollout, error) {
+	prefix := runs.Prefix(name)
+	keys, err := store.List(ctx, prefix)
 	if err != nil {
-		return nil, err
+		return rollout{}, err
 	}
-	unmentioned := contract.Result{Outcome: contract.OutcomeNotStarted, Message: notStarted}
-	if !written && !nothingStarted(in.RolloutError) {
-		unmentioned = contract.Result{Outcome: contract.OutcomeStopped, Message: unknown}
+	r := rollout{store: store, broke: in.RolloutError, keys: map[string]bool{}}
+	for _, key := range keys {
+		r.keys[key] = true
 	}
-	results := make([]contract.Result, len(targets))
-	for i, target := range targets {
-		result, ok := ended[target]
-		if !ok {
-			result = unmentioned
-			result.Target = target
-		}
-		results[i] = result
+	if !r.keys[prefix+runs.Plan] {
+		return rollout{}, fault.New(fault.InvalidRequest,
+			"there is no %s: the request was refused, or repeats that of another execution, or the bucket no longer keeps it", store.URI(prefix+runs.Plan))
 	}
-	return results, nil
+	if err := store.GetJSON(ctx, prefix+runs.Plan, &r.plan); err != nil {
+		return rollout{}, err
+	}
+	if r.plan.Run.Execution != in.Execution {
+		return rollout{}, fault.New(fault.InvalidRequest, "in this deployment the execution of that name is %s", r.plan.Run.Execution)
+	}
+	if err := store.GetJSON(ctx, r.plan.TargetsKey, &r.targets); err != nil {
+		return rollout{}, err
+	}
+	r.children, err = readChildren(ctx, store, r.plan.ResultsPrefix+"/", r.keys, r.targets)
+	if err != nil {
+		return rollout{}, fmt.Errorf("read the Map's results: %w", err)
+	}
+	return r, nil
 }
 
-// nothingStarted says that the Map failed before it had any target to start.
-// Any other failure may have left targets behind that were worked on, even where
-// the Map could not write their results.
-func nothingStarted(err *contract.StateError) bool {
-	return err != nil && err.Error == "States.ItemReaderFailed"
+// ended says that the Map has ended. Where it has not, the execution was stopped
+// meanwhile, or it still runs.
+func (r rollout) ended() bool { return r.children.written || r.broke != nil }
+
+// readsAtOnce bounds how many entries of the journal, each with a whole object in
+// it, are read and held at once.
+const readsAtOnce = 16
+
+// results returns one result per target, in the order of the request.
+func (r rollout) results(ctx context.Context) []contract.Result {
+	results := make([]contract.Result, len(r.targets))
+	var reads errgroup.Group
+	reads.SetLimit(readsAtOnce)
+	for i, target := range r.targets {
+		reads.Go(func() error {
+			results[i] = r.result(ctx, target)
+			return nil
+		})
+	}
+	_ = reads.Wait() // what cannot be read is in the results
+	return results
 }
 
-const (
-	notStarted = "the rollout ended before this target's turn"
-	stopped    = "the rollout ended while this target was worked on; its state is unknown"
-	unknown    = "the rollout's results could not be written; what became of this target is unknown"
-)
-
-// seconds returns the time between two moments, in seconds with milliseconds.
-func seconds(from, to time.Time) float64 {
-	if from.IsZero() || to.IsZero() {
-		return 0
+// result returns how one target ended, and whether it was touched.
+func (r rollout) result(ctx context.Context, target contract.Target) contract.Result {
+	if result := r.children.ended[target]; result != nil {
+		return r.touched(ctx, *result)
 	}
-	return float64(to.Sub(from).Milliseconds()) / 1000
+	return r.touched(ctx, r.unmentioned(ctx, target))
 }

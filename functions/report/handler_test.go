@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,192 +13,322 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
-// bucket is a run bucket in memory.
-type bucket map[string]string
-
-func (b bucket) List(_ context.Context, prefix string) ([]string, error) {
-	var keys []string
-	for key := range maps.Keys(b) {
-		if strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
-	}
-	return keys, nil
-}
-
-func (b bucket) GetJSON(_ context.Context, key string, value any) error {
-	body, ok := b[key]
-	if !ok {
-		return fault.New(fault.NotFound, "no %s", key)
-	}
-	return json.Unmarshal([]byte(body), value)
-}
-
-func (b bucket) PutJSON(_ context.Context, key string, value any) error {
-	body, err := json.Marshal(value)
-	b[key] = string(body)
-	return err
-}
-
-func (b bucket) URI(key string) string { return "s3://bucket/" + key }
-
-func targetOf(i int) contract.Target {
-	return contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: fmt.Sprintf("c%d", i)}
-}
-
-// world is a run bucket with the targets c0, c1, ... and the Map's files.
-func world(t *testing.T, targets int, files map[string][]map[string]any) bucket {
-	t.Helper()
-	b := bucket{}
-	put := func(key string, value any) {
-		if err := b.PutJSON(t.Context(), key, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var all []contract.Target
-	for i := range targets {
-		all = append(all, targetOf(i))
-	}
-	put("runs/nightly/targets.json", all)
-	resultFiles := map[string]any{"FAILED": []any{}, "PENDING": []any{}, "SUCCEEDED": []any{}}
-	for kind, children := range files {
-		key := "runs/nightly/results/7f/" + kind + "_0.json"
-		put(key, children)
-		resultFiles[kind] = []any{map[string]any{"Key": key, "Size": 1}}
-	}
-	if files != nil {
-		put("runs/nightly/results/7f/manifest.json", map[string]any{"DestinationBucket": "bucket", "MapRunArn": "arn", "ResultFiles": resultFiles})
-	}
-	return b
-}
-
-func childOf(i int, status string, fields map[string]any) map[string]any {
-	input, _ := json.Marshal(contract.Item{Target: targetOf(i)}) // a struct of strings: cannot fail
-	c := map[string]any{"Input": string(input), "Status": status,
-		"StartDate": "2026-01-02T12:00:00.000Z", "StopDate": fmt.Sprintf("2026-01-02T12:00:%02d.500Z", i%60)}
-	maps.Copy(c, fields)
-	return c
-}
-
-func succeeded(i int, outcome contract.Outcome) map[string]any {
-	output, _ := json.Marshal(contract.Result{Target: targetOf(i), Outcome: outcome, Change: contract.Created, Generation: 1, Message: "Ready=True"})
-	return childOf(i, "SUCCEEDED", map[string]any{"Output": string(output)})
-}
-
-func failed(i int, name fault.Name, message string) map[string]any {
-	cause, _ := json.Marshal(map[string]string{"errorMessage": message, "errorType": string(name)})
-	return childOf(i, "FAILED", map[string]any{"Error": string(name), "Cause": string(cause)})
-}
-
-func report(t *testing.T, b bucket, maxFailures int, broken *contract.StateError) contract.Answer {
-	t.Helper()
-	answer, err := Reporter{store: func(string) Store { return b }, now: time.Now}.Handle(t.Context(), contract.ReportInput{
-		Plan: contract.PlanOutput{
-			Run: contract.Run{Execution: "arn", Bucket: "bucket", Prefix: "runs/nightly/", Operation: "apply",
-				Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"}},
-			TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results", MaxFailures: maxFailures,
-		},
-		RolloutError: broken,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer
-}
-
 func TestReport(t *testing.T) {
-	b := world(t, 7, map[string][]map[string]any{
-		"SUCCEEDED": {succeeded(0, contract.OutcomeReady), succeeded(3, contract.OutcomeUnchanged)},
+	ready := contract.Result{Target: targetOf(0), Outcome: contract.OutcomeReady, Change: contract.Configured, GenerationBefore: 3, Generation: 4,
+		Fields: &contract.FieldChanges{Added: []string{".spec.config"}}, Proof: contract.ProofGeneration, Message: "Ready=True"}
+	unchanged := contract.Result{Target: targetOf(3), Outcome: contract.OutcomeUnchanged, Change: contract.Unchanged, GenerationBefore: 1, Generation: 1,
+		Proof: contract.ProofUnchanged, Message: "Ready=True"}
+	gated := contract.Result{Target: targetOf(7), Outcome: contract.OutcomeNotStarted, Message: "more than 2 targets have failed"}
+	b := planned(8, budget(2)).mapRun(map[string][]any{
+		"SUCCEEDED": {returned(ready, 0), returned(unchanged, 3), returned(gated, 7)},
 		"FAILED": {
 			failed(1, fault.ReadyTimeout, "c1 was not Ready"),
 			childOf(4, "ABORTED", nil),
 			failed(2, fault.Forbidden, "c2 says no"),
-			childOf(5, "FAILED", map[string]any{"Error": "States.Timeout"}),
+			childOf(5, "TIMED_OUT", map[string]any{"Error": "States.Timeout"}),
 		},
-		"PENDING": {childOf(6, "PENDING", map[string]any{"StartDate": nil, "StopDate": nil})},
+		"PENDING": {pending(6)},
 	})
-	broken := &contract.StateError{Error: "States.ExceedToleratedFailureThreshold", Cause: "threshold"}
-	got := report(t, b, 2, broken)
+	b.journaled(1, did(contract.Configured))
+	b.journaled(4, nil)
+	got, full := report(t, b, nil)
+	fields := &contract.FieldChanges{Changed: []string{".spec.partitions"}}
 	want := contract.Answer{
-		Execution: "arn", Operation: "apply", Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
+		Execution: execution, Operation: "apply", Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
 		Status: contract.StatusFailed,
-		Message: "Topic kafka/orders: 2 of 7 targets succeeded (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 1 NotStarted); " +
-			"more than the 2 allowed failed, which ended the rollout",
-		Total:  7,
-		Counts: map[contract.Outcome]int{"Ready": 1, "Unchanged": 1, "Failed": 2, "TimedOut": 1, "Stopped": 1, "NotStarted": 1},
+		Message: "Topic kafka/orders: 2 of 8 targets succeeded (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 2 NotStarted); " +
+			"more than the 2 allowed failed, so no other was started",
+		Total:  8,
+		Counts: map[contract.Outcome]int{"Ready": 1, "Unchanged": 1, "Failed": 2, "TimedOut": 1, "Stopped": 1, "NotStarted": 2},
+		Proofs: map[contract.Proof]int{"generation": 1, "unchanged": 1},
 		Failed: []contract.Result{
-			{Target: targetOf(1), Outcome: "TimedOut", Error: "CrossApply.ReadyTimeout", Message: "c1 was not Ready", Seconds: 1.5},
-			{Target: targetOf(2), Outcome: "Failed", Error: "CrossApply.Forbidden", Message: "c2 says no", Seconds: 2.5},
-			{Target: targetOf(5), Outcome: "Failed", Error: "States.Timeout", Message: "Step Functions ended the target with States.Timeout", Seconds: 5.5},
-			{Target: targetOf(4), Outcome: "Stopped", Message: stopped, Seconds: 4.5},
+			{Target: targetOf(1), Outcome: "TimedOut", Change: "configured", GenerationBefore: 3, Generation: 4, Fields: fields,
+				Error: "CrossApply.ReadyTimeout", Message: "c1 was not Ready", Seconds: 1.5},
+			{Target: targetOf(2), Outcome: "Failed", Change: "none", Error: "CrossApply.Forbidden", Message: "c2 says no", Seconds: 2.5},
+			{Target: targetOf(5), Outcome: "Failed", Change: "none", Error: "States.Timeout", Message: "Step Functions ended the target with States.Timeout", Seconds: 5.5},
+			{Target: targetOf(4), Outcome: "Stopped", Change: "unknown", ChangeUnknown: "the function that was to change it ended before it noted what it did",
+				GenerationBefore: 3, Message: aborted, Seconds: 4.5},
 			{Target: targetOf(6), Outcome: "NotStarted", Message: notStarted},
+			{Target: targetOf(7), Outcome: "NotStarted", Message: "more than 2 targets have failed", Seconds: 7.5},
 		},
 		Slowest: []contract.Result{
-			{Target: targetOf(3), Outcome: "Unchanged", Change: "created", Generation: 1, Seconds: 3.5},
-			{Target: targetOf(0), Outcome: "Ready", Change: "created", Generation: 1, Seconds: 0.5},
+			{Target: targetOf(3), Outcome: "Unchanged", Change: "unchanged", GenerationBefore: 1, Generation: 1, Proof: "unchanged", Seconds: 3.5},
+			{Target: targetOf(0), Outcome: "Ready", Change: "configured", GenerationBefore: 3, Generation: 4, Proof: "generation", Seconds: 0.5},
 		},
-		Report:       "s3://bucket/runs/nightly/report.json",
-		RolloutError: broken,
+		Notes:  []string{},
+		Report: "s3://bucket/runs/nightly/report.json",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	var full []contract.Result
-	if err := b.GetJSON(t.Context(), "runs/nightly/report.json", &full); err != nil {
-		t.Fatal(err)
 	}
 	order := []contract.Outcome{}
 	for _, result := range full {
 		order = append(order, result.Outcome)
 	}
-	if want := []contract.Outcome{"Ready", "TimedOut", "Failed", "Unchanged", "Stopped", "Failed", "NotStarted"}; !slices.Equal(order, want) {
+	if want := []contract.Outcome{"Ready", "TimedOut", "Failed", "Unchanged", "Stopped", "Failed", "NotStarted", "NotStarted"}; !slices.Equal(order, want) {
 		t.Errorf("the full report is not in the order of the request: %v", order)
+	}
+	if again, fullAgain := report(t, b, nil); !reflect.DeepEqual(again, got) || !reflect.DeepEqual(fullAgain, full) {
+		t.Errorf("the same call again: %+v", again)
 	}
 }
 
 func TestReportStatus(t *testing.T) {
-	one := map[string][]map[string]any{"SUCCEEDED": {succeeded(0, contract.OutcomeReady)}, "FAILED": {failed(1, fault.Conflict, "c1")}}
+	ready, unhealthy := succeeded(0, contract.OutcomeReady), failed(1, fault.Conflict, "c1")
+	gated := returned(contract.Result{Target: targetOf(1), Outcome: contract.OutcomeNotStarted}, 1)
+	one := map[string][]any{"SUCCEEDED": {ready}, "FAILED": {unhealthy}}
+	stopped := map[string][]any{"SUCCEEDED": {ready, gated}}
 	tests := []struct {
 		name        string
-		files       map[string][]map[string]any
+		files       map[string][]any
+		stop        bool
 		maxFailures int
 		broken      *contract.StateError
 		want        contract.Status
-		says        string
+		says        string // the message's end
 	}{
-		{"within the budget", one, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed)"},
-		{"beyond the budget", one, 0, nil, contract.StatusFailed, "1 of 2 targets"},
-		{"the rollout broke", one, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "the rollout itself broke: States.ResultWriterFailed"},
-		{"the results were lost", nil, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed, "0 of 2 targets succeeded (2 Stopped)"},
-		{"nothing was started", nil, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed, "0 of 2 targets succeeded (2 NotStarted)"},
+		{"all succeeded", map[string][]any{"SUCCEEDED": {ready, succeeded(1, contract.OutcomeApplied)}}, false, 0, nil,
+			contract.StatusSucceeded, "2 of 2 targets succeeded (1 Ready, 1 Applied)"},
+		{"within the budget", one, false, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed)"},
+		{"beyond the budget", one, false, 0, nil, contract.StatusFailed, "(1 Ready, 1 Failed); more than the 0 allowed failed"},
+		{"stopped", stopped, true, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted); somebody stopped the rollout"},
+		{"stopped when all had started", one, true, 1, nil, contract.StatusSucceeded, "(1 Ready, 1 Failed)"},
+		{"not started", stopped, false, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted)"},
+		{"the rollout broke", one, false, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed,
+			"; the rollout itself broke: States.ResultWriterFailed"},
+		{"the results were lost", nil, false, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed,
+			"0 of 2 targets succeeded (2 Stopped); the rollout itself broke: States.ResultWriterFailed"},
+		{"nothing was started", nil, false, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed,
+			"0 of 2 targets succeeded (2 NotStarted); the rollout itself broke: States.ItemReaderFailed"},
+		{"no end", nil, false, 1, nil, contract.StatusFailed,
+			"0 of 2 targets succeeded (2 NotStarted); the execution was stopped before it could report, or still runs: this is what is known so far"},
 	}
 	for _, test := range tests {
-		got := report(t, world(t, 2, test.files), test.maxFailures, test.broken)
-		if got.Status != test.want || !strings.Contains(got.Message, test.says) {
+		b := planned(2, budget(test.maxFailures))
+		if test.files != nil {
+			b.mapRun(test.files)
+		}
+		if test.stop {
+			b[prefix+runs.Stop] = ""
+		}
+		got, _ := report(t, b, test.broken)
+		if got.Status != test.want || !strings.HasSuffix(got.Message, test.says) {
 			t.Errorf("%s: %s, %q", test.name, got.Status, got.Message)
 		}
 	}
 }
 
-// The answer must fit the cause of a Fail state, 32,768 characters, however
-// many targets fail however wordily.
-func TestAnswerStaysSmall(t *testing.T) {
-	var children []map[string]any
-	for i := range 200 {
-		children = append(children, failed(i, fault.Invalid, strings.Repeat("ü", 5000)))
+// What report is asked for must be an execution of this deployment that has a plan.
+func TestRefused(t *testing.T) {
+	tests := []struct {
+		store     bucket
+		execution string
+		says      string
+	}{
+		{planned(1, nil), "nightly", "not an ARN"},
+		{planned(1, nil), "arn:aws:states:eu-west-1:999999999999:execution:crossapply/Target:nightly", "child execution"},
+		{planned(1, nil), "arn:aws:states:eu-west-1:999999999999:execution:another:nightly", "the execution of that name is " + execution},
+		{planned(1, nil), execution + "2", "s3://bucket/runs/nightly2/plan.json"},
 	}
-	got := report(t, world(t, 200, map[string][]map[string]any{"FAILED": children}), 0, nil)
-	body, err := json.Marshal(got)
+	for _, test := range tests {
+		_, err := Reporter{store: test.store, now: time.Now}.Handle(t.Context(), contract.ReportInput{Execution: test.execution})
+		if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", test.execution, err)
+		}
+		if _, written := test.store[prefix+runs.Report]; written {
+			t.Errorf("%s: a report was written", test.execution)
+		}
+	}
+}
+
+// An execution that has not ended is not measured: its own report will do it.
+func TestOnlyTheEndIsMeasured(t *testing.T) {
+	files := map[string][]any{"SUCCEEDED": {succeeded(0, contract.OutcomeReady)}}
+	dryRun := func(run *contract.Run) { run.Apply.DryRun = true }
+	tests := []struct {
+		store bucket
+		want  bool
+	}{
+		{planned(1, nil).mapRun(files), true},
+		{planned(1, nil), false},
+		{planned(1, dryRun).mapRun(files), false},
+	}
+	for i, test := range tests {
+		var logs bytes.Buffer
+		ctx := edge.WithLogger(t.Context(), slog.New(slog.NewJSONHandler(&logs, nil)))
+		if _, err := (Reporter{store: test.store, now: time.Now}).Handle(ctx, contract.ReportInput{Execution: execution}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(logs.String(), "CloudWatchMetrics"); got != test.want {
+			t.Errorf("case %d: metrics: %t", i, got)
+		}
+	}
+}
+
+// troubled is a bucket of which some objects cannot be read.
+type troubled struct {
+	bucket
+	name     fault.Name
+	troubles func(key string) bool
+}
+
+func (s troubled) Get(ctx context.Context, key string) ([]byte, error) {
+	if s.troubles(key) {
+		return nil, fault.New(s.name, "read %s: no", key)
+	}
+	return s.bucket.Get(ctx, key)
+}
+
+func (s troubled) GetJSON(ctx context.Context, key string, value any) error {
+	if _, err := s.Get(ctx, key); err != nil {
+		return err
+	}
+	return s.bucket.GetJSON(ctx, key, value)
+}
+
+// What may pass is worth a retry of the report where many targets hang on it. A
+// single target's traces never are, whatever the trouble.
+func TestTroubleReading(t *testing.T) {
+	tests := []struct {
+		name  fault.Name
+		key   string
+		fails bool
+	}{
+		{fault.Throttled, resultsFile("FAILED"), true},
+		{fault.AWSUnavailable, manifestKey, true},
+		{fault.AWSError, resultsFile("FAILED"), false},
+		{fault.AWSError, manifestKey, false},
+		{fault.AWSUnavailable, journalKey(0), false},
+		{fault.AWSError, prefix + runs.Targets, true},
+	}
+	for _, test := range tests {
+		b := planned(1, nil).mapRun(map[string][]any{"FAILED": {failed(0, fault.Conflict, "c0")}})
+		b.journaled(0, nil)
+		store := troubled{b, test.name, func(key string) bool { return key == test.key }}
+		answer, err := Reporter{store: store, now: time.Now}.Handle(t.Context(), contract.ReportInput{Execution: execution})
+		if test.fails && fault.NameOf(err) != test.name || !test.fails && (err != nil || answer.Counts[contract.OutcomeFailed] != 1) {
+			t.Errorf("%s of %s: %v, %v", test.name, test.key, answer.Counts, err)
+		}
+	}
+}
+
+// The answer must fit the cause of a Fail state, 32,768 characters, however many
+// targets fail however wordily.
+func TestAnswerStaysSmall(t *testing.T) {
+	const targets = 10_000
+	var children []any
+	for i := range targets {
+		children = append(children, failed(i, fault.Invalid, strings.Repeat("ü", 300)))
+	}
+	got, _ := report(t, planned(targets, nil).mapRun(map[string][]any{"FAILED": children}), nil)
+	if size := sizeOf(t, got); size > 20_000 {
+		t.Errorf("the answer is %d bytes", size)
+	}
+	if len(got.Failed) != 20 || got.FailedOmitted != targets-20 {
+		t.Errorf("%d shown, %d omitted", len(got.Failed), got.FailedOmitted)
+	}
+}
+
+// Nor may words break it of which each character takes six in JSON.
+func TestAnswerStaysSmallAtWorst(t *testing.T) {
+	const targets = 60
+	words := strings.Repeat("\x01", 2000)
+	paths := func(i int) *contract.FieldChanges {
+		list := slices.Repeat([]string{fmt.Sprintf(".%d.%s", i, words[:500])}, 7)
+		return &contract.FieldChanges{Added: list, Changed: list, Removed: list}
+	}
+	b := planned(targets, func(run *contract.Run) { run.Apply.DryRun = true })
+	var children []any
+	for i := range targets / 2 {
+		after := did(contract.Configured)
+		after.Fields = paths(i)
+		b.journaled(i, after)
+		children = append(children, failed(i, fault.Name(words), words))
+	}
+	for i := targets / 2; i < targets; i++ {
+		children = append(children, returned(contract.Result{Target: targetOf(i), Outcome: contract.OutcomeApplied, Change: contract.Configured,
+			Fields: paths(i), Error: words, Message: words, ChangeUnknown: words}, i))
+	}
+	children = append(children, childOf(0, "SUCCEEDED", map[string]any{"Input": `{"target": {"cluster": "` + strings.Repeat("c", 5000) + `"}}`}))
+	got, _ := report(t, b.mapRun(map[string][]any{"FAILED": children}), &contract.StateError{Error: words, Cause: words})
+	if size := sizeOf(t, got); size > 30_000 {
+		t.Errorf("the answer is %d bytes", size)
+	}
+	if len(got.Failed) == 0 || len(got.Failed)+got.FailedOmitted != targets/2 {
+		t.Errorf("%d failed shown, %d omitted", len(got.Failed), got.FailedOmitted)
+	}
+	if len(got.Differences) == 0 || len(got.Differences)+got.DifferencesOmitted != targets/2 {
+		t.Errorf("%d groups shown, %d omitted", len(got.Differences), got.DifferencesOmitted)
+	}
+}
+
+func sizeOf(t *testing.T, answer contract.Answer) int {
+	t.Helper()
+	body, err := json.Marshal(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(body) > 20_000 {
-		t.Errorf("the answer is %d bytes", len(body))
+	return len(body)
+}
+
+func TestDifferences(t *testing.T) {
+	change := func(change contract.Change, paths ...string) contract.Result {
+		result := contract.Result{Outcome: contract.OutcomeApplied, Change: change}
+		if paths != nil {
+			result.Fields = &contract.FieldChanges{Changed: paths}
+		}
+		return result
 	}
-	if len(got.Failed) != 20 || got.FailedOmitted != 180 {
-		t.Errorf("%d shown, %d omitted", len(got.Failed), got.FailedOmitted)
+	many := []string{".a", ".b", ".c", ".d", ".e", ".f", ".g"}
+	results := []contract.Result{change(contract.Created), change(contract.Configured, ".spec.partitions"), change(contract.Configured, many...)}
+	for range 6 {
+		results = append(results, change(contract.Configured, ".spec.partitions"))
+	}
+	results = append(results, change(contract.Created))
+	var children []any
+	for i, result := range results {
+		result.Target = targetOf(i)
+		children = append(children, returned(result, i))
+	}
+	children = append(children, failed(len(results), fault.Invalid, "no"))
+	b := planned(len(results)+1, func(run *contract.Run) { run.Apply.DryRun = true }).mapRun(map[string][]any{"SUCCEEDED": children})
+	got, full := report(t, b, nil)
+	name := func(i int) string { return targetOf(i).String() }
+	want := []contract.Differences{
+		{Change: contract.Configured, Fields: &contract.FieldChanges{Changed: []string{".spec.partitions"}}, Total: 7,
+			Targets: []string{name(1), name(3), name(4), name(5), name(6)}},
+		{Change: contract.Created, Total: 2, Targets: []string{name(0), name(9)}},
+		{Change: contract.Configured, Fields: &contract.FieldChanges{Changed: many[:5], Omitted: 2}, Total: 1, Targets: []string{name(2)}},
+	}
+	if !reflect.DeepEqual(got.Differences, want) || got.DifferencesOmitted != 0 {
+		t.Errorf("got  %+v\nwant %+v", got.Differences, want)
+	}
+	if !reflect.DeepEqual(full[2].Fields.Changed, many) {
+		t.Errorf("the full report has only %v", full[2].Fields)
+	}
+	if got.Failed[0].Change != contract.ChangeNone {
+		t.Errorf("the dry run that failed: %+v", got.Failed[0])
+	}
+}
+
+func TestNotes(t *testing.T) {
+	b := planned(1, nil).mapRun(map[string][]any{"SUCCEEDED": {succeeded(0, contract.OutcomeReady), succeeded(7, contract.OutcomeReady)}})
+	var plan contract.PlanOutput
+	if err := b.GetJSON(t.Context(), prefix+runs.Plan, &plan); err != nil {
+		t.Fatal(err)
+	}
+	plan.Notes = []string{"maxConcurrency is 10"}
+	b.put(prefix+runs.Plan, plan)
+	got, _ := report(t, b, nil)
+	if len(got.Notes) != 2 || !strings.Contains(got.Notes[0], targetOf(7).String()+" is not a target") || got.Notes[1] != "maxConcurrency is 10" {
+		t.Errorf("the notes are %q", got.Notes)
+	}
+	if got.Status != contract.StatusSucceeded {
+		t.Errorf("a result too many costs the rollout: %s", got.Message)
 	}
 }

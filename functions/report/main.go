@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log"
 	"os"
 	"time"
 
@@ -13,7 +14,10 @@ import (
 )
 
 func main() {
-	client := s3.NewFromConfig(awsenv.Config())
-	reporter := Reporter{store: func(bucket string) Store { return runs.NewBucket(client, bucket) }, now: time.Now}
+	env, err := awsenv.Require(awsenv.RunBucket)
+	if err != nil {
+		log.Fatal(err) // the function is deployed wrongly: fail its start
+	}
+	reporter := Reporter{store: runs.NewBucket(s3.NewFromConfig(awsenv.Config()), env[0]), now: time.Now}
 	lambda.Start(edge.New("report", os.Stdout, reporter.Handle))
 }

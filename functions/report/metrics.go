@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -19,15 +18,16 @@ const maxValues = 100
 // emit logs how many targets ended in each outcome and how long they took, in
 // CloudWatch's embedded metric format: the log line is the metric, and no call
 // is made for it. Targets that were never started took no time. A report that is
-// repeated because its answer was lost counts its targets again.
-func emit(ctx context.Context, now time.Time, run contract.Run, results []contract.Result) {
+// repeated, because its answer was lost or a person asks for it, counts its targets
+// again.
+func emit(ctx context.Context, now time.Time, machine string, results []contract.Result) {
 	byOutcome := map[contract.Outcome][]float64{}
 	for _, result := range results {
 		byOutcome[result.Outcome] = append(byOutcome[result.Outcome], result.Seconds)
 	}
 	for _, outcome := range contract.Outcomes() {
 		for seconds := range slices.Chunk(byOutcome[outcome], maxValues) {
-			edge.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "targets ended", line(now, stateMachine(run), outcome, seconds)...)
+			edge.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "targets ended", line(now, machine, outcome, seconds)...)
 		}
 	}
 }
@@ -53,14 +53,4 @@ func line(now time.Time, machine string, outcome contract.Outcome, seconds []flo
 		}},
 	}
 	return append(values, slog.Any("_aws", directive))
-}
-
-// stateMachine returns the name of the state machine in an execution's ARN,
-// arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>.
-func stateMachine(run contract.Run) string {
-	parts := strings.Split(run.Execution, ":")
-	if len(parts) < 8 {
-		return ""
-	}
-	return parts[6]
 }

@@ -22,8 +22,7 @@ func TestMetrics(t *testing.T) {
 		results = append(results, contract.Result{Outcome: contract.OutcomeReady, Seconds: 1.5})
 	}
 	results = append(results, contract.Result{Outcome: contract.OutcomeNotStarted})
-	run := contract.Run{Execution: "arn:aws:states:eu-west-1:999999999999:execution:crossapply:nightly"}
-	emit(ctx, time.UnixMilli(1767355200000), run, results)
+	emit(ctx, time.UnixMilli(1767355200000), "crossapply", results)
 	type metric struct{ Name, Unit string }
 	got := map[string][]int{}
 	for _, raw := range bytes.Split(bytes.TrimSpace(logs.Bytes()), []byte("\n")) {

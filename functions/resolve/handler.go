@@ -1,5 +1,5 @@
-// Command resolve is a target's first step: it assumes the access role, finds
-// the cluster, and proves that the cluster knows us, serves the kind, and lets
+// Command resolve is a target's first step: it asks whether the rollout still goes
+// on, assumes the access role, finds the cluster, and proves that the cluster knows us, serves the kind, and lets
 // us do what the later steps will do. It hands on how to reach the cluster, but
 // no token: each function mints its own.
 package main
@@ -31,12 +31,17 @@ type Resolver struct {
 	auth     *eksauth.Authenticator
 	clusters *kube.Clusters
 	eks      EKS
+	marks    func(bucket string) Marks
 }
 
-// Handle finds the target's cluster and proves access to it.
+// Handle finds the target's cluster and proves access to it, if the rollout still
+// goes on: else it fails with [fault.RolloutStopped].
 func (r Resolver) Handle(ctx context.Context, in contract.Item) (contract.ResolveOutput, error) {
 	op, err := operation.Of(in.Run.Operation)
 	if err != nil {
+		return contract.ResolveOutput{}, err
+	}
+	if err := passGate(ctx, r.marks(in.Run.Bucket), in); err != nil {
 		return contract.ResolveOutput{}, err
 	}
 	cluster, err := r.describe(ctx, in)
@@ -88,6 +93,10 @@ func (r Resolver) describe(ctx context.Context, in contract.Item) (contract.Clus
 			"ResourceNotFoundException": fault.ClusterNotFound,
 			"AccessDeniedException":     fault.DescribeClusterDenied,
 			"AccessDenied":              fault.DescribeClusterDenied,
+			// What a Region answers in which the account's credentials are not known.
+			// https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+			"UnrecognizedClientException": fault.RegionNotEnabled,
+			"InvalidClientTokenId":        fault.RegionNotEnabled,
 		}, fmt.Sprintf("%s: describe the cluster", in.Target))
 	}
 	// A cluster goes on serving while it is UPDATING.

@@ -7,11 +7,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
 func main() {
@@ -20,6 +22,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
-	resolver := Resolver{auth: auth, clusters: new(kube.Clusters), eks: eks.NewFromConfig(config)}
+	bucket := s3.NewFromConfig(config)
+	resolver := Resolver{auth: auth, clusters: new(kube.Clusters), eks: eks.NewFromConfig(config),
+		marks: func(name string) Marks { return runs.NewBucket(bucket, name) }}
 	lambda.Start(edge.New("resolve", os.Stdout, resolver.Handle))
 }

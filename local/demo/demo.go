@@ -81,10 +81,6 @@ func (d Demo) conclude(ctx context.Context, ended *sfn.DescribeExecutionOutput, 
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || answer.Status == "" {
 		return answer, fmt.Errorf("the execution is %s: %s: %s", ended.Status, aws.ToString(ended.Error), body)
 	}
-	if answer.Status == contract.StatusDuplicate {
-		v.print("\n%s\n", answer.Message)
-		return answer, nil
-	}
 	results, err := d.report(ctx, answer.Report)
 	if err != nil {
 		return answer, err

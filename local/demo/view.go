@@ -64,13 +64,13 @@ func (v *view) redraw(seen map[contract.Target]progress) {
 // table shows how every target ended.
 func (v *view) table(results []contract.Result) {
 	table := tabwriter.NewWriter(v.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "\nACCOUNT\tREGION\tCLUSTER\tOUTCOME\tCHANGE\tSECONDS\tMESSAGE")
+	_, _ = fmt.Fprintln(table, "\nACCOUNT\tREGION\tCLUSTER\tOUTCOME\tCHANGE\tPROOF\tSECONDS\tMESSAGE")
 	for _, r := range results {
 		message := strings.Join(strings.Fields(r.Message), " ") // one line per target
 		if r.Error != "" {
 			message = r.Error + ": " + message
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.1f\t%s\n", r.Account, r.Region, r.Cluster, r.Outcome, r.Change, r.Seconds, message)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t%s\n", r.Account, r.Region, r.Cluster, r.Outcome, r.Change, r.Proof, r.Seconds, message)
 	}
 	_ = table.Flush()
 }

@@ -47,19 +47,15 @@ func execute(b *testing.B, request string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for {
-		out, err := api.DescribeExecution(context.Background(), &sfn.DescribeExecutionInput{ExecutionArn: started.ExecutionArn})
-		if err != nil {
-			b.Fatal(err)
-		}
-		switch out.Status {
-		case types.ExecutionStatusRunning:
-			time.Sleep(time.Millisecond)
-		case types.ExecutionStatusSucceeded:
-			return
-		default:
-			b.Fatal(aws.ToString(out.Cause))
-		}
+	if err := shared.States.Wait(context.Background(), *started.ExecutionArn); err != nil {
+		b.Fatal(err)
+	}
+	out, err := api.DescribeExecution(context.Background(), &sfn.DescribeExecutionInput{ExecutionArn: started.ExecutionArn})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if out.Status != types.ExecutionStatusSucceeded {
+		b.Fatal(aws.ToString(out.Cause))
 	}
 }
 

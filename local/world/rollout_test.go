@@ -103,10 +103,16 @@ func TestReadiness(t *testing.T) {
 		err      fault.Name
 		says     string
 	}{
-		{name: "never", behavior: operator.Silent, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout, says: "was not Ready within 4 seconds: the operator has not written any status conditions yet"},
+		{
+			name: "never", behavior: operator.Silent, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout,
+			says: "was not Ready within 4 seconds: the operator has not written any status conditions yet",
+		},
 		{name: "stalled", behavior: operator.Stalled, outcome: contract.OutcomeFailed, err: fault.ResourceFailed, says: "Stalled=True"},
 		{name: "late", behavior: operator.Late, twice: true, outcome: contract.OutcomeReady},
-		{name: "stale", behavior: operator.Stale, twice: true, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout, says: "the operator has not looked at generation 2 yet: Ready=True"},
+		{
+			name: "stale", behavior: operator.Stale, twice: true, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout,
+			says: "the operator has not looked at generation 2 yet: Ready=True",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -84,6 +84,8 @@ func Demo() []Cluster {
 type World struct {
 	// AWS is the AWS side: its URL is the endpoint for every service.
 	AWS *awsapi.Server
+	// States is the Step Functions part of AWS, whose Wait waits for executions.
+	States *states.Service
 	// StateMachineARN is the workflow's state machine in the hub account.
 	StateMachineARN string
 
@@ -92,7 +94,6 @@ type World struct {
 	deployment synthesized
 	control    *cluster.ControlPlane
 	operators  []*operator.Operator
-	workflows  *states.Server
 }
 
 // Start builds what is missing, starts everything, and returns when an execution
@@ -167,8 +168,8 @@ func (w *World) startWorkflow(ctx context.Context, _ Config) error {
 	if err != nil {
 		return err
 	}
-	w.workflows = states.New(states.Options{Engine: engine, Access: w.AWS.StatesAccess(HubRegion), Caller: w.AWS.Caller})
-	w.AWS.Mount("states", w.workflows)
+	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine})
+	w.AWS.Mount(w.States)
 	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
 	return err
 }
@@ -211,8 +212,8 @@ func (w *World) Cluster(target contract.Target) *cluster.Cluster {
 // world that was started in part.
 func (w *World) Close() error {
 	var errs []error
-	if w.workflows != nil {
-		w.workflows.Close()
+	if w.States != nil {
+		w.States.Close()
 	}
 	for _, o := range w.operators {
 		errs = append(errs, o.Stop())

@@ -181,17 +181,14 @@ func start(t *testing.T, request string) string {
 
 func wait(t *testing.T, arn string) *sfn.DescribeExecutionOutput {
 	t.Helper()
-	api := sfn.NewFromConfig(shared.Engineer())
-	for {
-		out, err := api.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.Status != types.ExecutionStatusRunning {
-			return out
-		}
-		time.Sleep(50 * time.Millisecond) // Step Functions has nothing to watch
+	if err := shared.States.Wait(t.Context(), arn); err != nil {
+		t.Fatal(err)
 	}
+	out, err := sfn.NewFromConfig(shared.Engineer()).DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // rollout runs an execution to its end and returns its answer and, by target,

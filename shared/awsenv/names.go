@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,9 +19,37 @@ const (
 	AccessRoleName = "ACCESS_ROLE_NAME"
 	// ExternalID is what the access role's trust policy asks for.
 	ExternalID = "EXTERNAL_ID"
+	// AdditionalRegions are Regions that this release does not know, with [Separator]
+	// between them. Optional.
+	AdditionalRegions = "ADDITIONAL_REGIONS"
+	// MaxConcurrency is how many targets the functions can work on at once.
+	// Optional: without it only the account's own concurrency bounds them.
+	MaxConcurrency = "MAX_CONCURRENCY"
 	// PollWindow is how long one call of poll watches: a Go duration such as "30s".
 	PollWindow = "POLL_WINDOW"
 )
+
+// Separator stands between the values of a variable that is a list.
+const Separator = ","
+
+// AdditionalRegionsFrom returns the Regions that the environment adds.
+func AdditionalRegionsFrom() []string {
+	return strings.FieldsFunc(os.Getenv(AdditionalRegions), func(r rune) bool { return string(r) == Separator })
+}
+
+// MaxConcurrencyFrom returns the limit that the environment sets, and 0 where it
+// sets none.
+func MaxConcurrencyFrom() (int, error) {
+	text := os.Getenv(MaxConcurrency)
+	if text == "" {
+		return 0, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		return 0, fmt.Errorf("%s must be a number of at least 1", MaxConcurrency)
+	}
+	return limit, nil
+}
 
 // The poll window. A longer one costs fewer state transitions (a pause and a
 // further call are three); a shorter one frees the function's concurrency sooner

@@ -10,10 +10,18 @@ type Request struct {
 
 	// Resource is the Kubernetes object to apply: apiVersion, kind,
 	// metadata.name, metadata.namespace for a namespaced kind, and the fields to
-	// own. It may not be larger than [MaxResourceBytes].
+	// own; at most [MaxResourceBytes] bytes of JSON. Required.
+	//
+	// What belongs to one cluster is left out (the status, managedFields, uid,
+	// resourceVersion, kubectl's last-applied annotation), so an object can be given
+	// as it was read from a cluster. Refused are ownerReferences and finalizers,
+	// because a cluster without the owner deletes the object; a Secret, because an
+	// execution's input can be read in its history; and numbers of 2^53 or more,
+	// because Step Functions may round them.
 	Resource json.RawMessage `json:"resource,omitempty"`
 
-	// Targets lists the clusters, at least one and at most [MaxTargets].
+	// Targets lists the clusters, each once: at least one and at most
+	// [MaxTargets]. Required.
 	Targets []TargetSelector `json:"targets,omitempty"`
 
 	// Overrides change the resource for some of the targets. Not supported yet.
@@ -28,15 +36,17 @@ type Request struct {
 	// Rollout says how fast to go and how much may go wrong.
 	Rollout *RolloutOptions `json:"rollout,omitempty"`
 
-	// Retry runs again the targets of an earlier execution that did not succeed.
-	// Not supported yet.
+	// Retry runs the request of an earlier execution again, on the targets that
+	// did not succeed. Resource, targets and operation are that execution's, and
+	// may not be given beside it; other fields that are given replace its own, as an
+	// RFC 7386 merge patch does.
 	Retry *RetryOptions `json:"retry,omitempty"`
 
 	// IdempotencyKey makes a repeated start a no-op: of all executions with the
-	// same key, the first does the work, and the others succeed at once with
-	// status Duplicate. The first keeps the key even if it fails. The same key
-	// with another request is refused. 1 to [MaxIdempotencyKey] bytes; a key is
-	// remembered as long as the run bucket keeps its objects.
+	// same key, the first does the work, and the others wait for it and end as it
+	// did, with its answer or its failure. The first keeps the key even if it fails.
+	// The same key with another request is refused. 1 to [MaxIdempotencyKey] bytes;
+	// a key is remembered as long as the run bucket keeps its objects.
 	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 
 	// StartedBy is the ARN of the execution that started this one. Under this
@@ -57,6 +67,11 @@ const (
 	MaxResourceBytes = 200 << 10
 	// MaxIdempotencyKey is the largest length of an idempotency key, in bytes.
 	MaxIdempotencyKey = 512
+	// MaxAdopt is the largest number of field managers in apply.adopt.
+	MaxAdopt = 20
+	// MaxExpressionBytes is the largest length of one of ready.expressions, in
+	// bytes: they travel with every target.
+	MaxExpressionBytes = 2 << 10
 )
 
 // Operation names what to do with the resource: see package operation for the
@@ -65,17 +80,20 @@ type Operation string
 
 // TargetSelector names one cluster, or selects several.
 type TargetSelector struct {
-	// Account is the 12-digit id of the AWS account that owns the cluster.
+	// Account is the 12-digit id of the AWS account that owns the cluster, as a
+	// string.
 	Account string `json:"account,omitempty"`
-	// Region is the cluster's AWS Region, such as "eu-west-1".
+	// Region is the cluster's AWS Region, such as "eu-west-1", in the partition of
+	// the workflow.
 	Region string `json:"region,omitempty"`
 	// Cluster is the EKS cluster's name.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Accounts, Regions and ClusterTags select clusters by discovery. Not
-	// supported yet.
-	Accounts    []string          `json:"accounts,omitempty"`
-	Regions     []string          `json:"regions,omitempty"`
+	// Accounts selects clusters by discovery. Not supported yet.
+	Accounts []string `json:"accounts,omitempty"`
+	// Regions selects clusters by discovery. Not supported yet.
+	Regions []string `json:"regions,omitempty"`
+	// ClusterTags selects clusters by discovery. Not supported yet.
 	ClusterTags map[string]string `json:"clusterTags,omitempty"`
 }
 
@@ -90,36 +108,76 @@ type Override struct {
 // ApplyOptions tunes the server-side apply.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 type ApplyOptions struct {
-	// FieldManager is the name under which the fields are owned, at most 128
-	// characters. The default is "crossapply".
+	// FieldManager is the name under which the fields are owned, 1 to 128
+	// printable characters. The default is "crossapply".
 	FieldManager string `json:"fieldManager,omitempty"`
 	// Force takes over fields that another manager owns. The default is to
-	// report a conflict.
+	// report CrossApply.Conflict.
 	Force bool `json:"force,omitempty"`
+	// Adopt names field managers, such as "kubectl-client-side-apply", whose fields
+	// may be taken over where they conflict: at most [MaxAdopt]. A conflict with any
+	// other manager is reported as without it. It may not be given with Force.
+	Adopt []string `json:"adopt,omitempty"`
+	// Removals says what becomes of fields that an earlier apply of the same field
+	// manager set and this resource leaves out: "allow" (the default) lets the
+	// cluster remove them, as server-side apply does; "refuse" ends the target with
+	// CrossApply.WouldRemove before anything is changed.
+	Removals Removals `json:"removals,omitempty"`
 	// DryRun asks each cluster to check and admit the resource without keeping
 	// it; nothing is waited for, and a target's outcome is Applied or Unchanged
 	// as it would be.
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// ReadyOptions says what Ready means and how long to wait.
+// Removals says whether an apply may remove fields.
+type Removals string
+
+// The policies for fields that an apply would remove.
+const (
+	// RemovalsAllow: they are removed.
+	RemovalsAllow Removals = "allow"
+	// RemovalsRefuse: the target ends before anything is changed.
+	RemovalsRefuse Removals = "refuse"
+)
+
+// ReadyOptions says what Ready means and how long to wait. What the object's
+// status says is judged by the first of these that there is: Expressions;
+// Condition; the health check that Argo CD's community keeps for the kind; the
+// rules of kstatus for a built-in kind; the condition Ready.
 type ReadyOptions struct {
-	// Condition is the type of the status condition that must be True. The
-	// default is "Ready".
+	// Wait false ends a target as soon as the cluster has accepted the resource,
+	// with the outcome Applied or Unchanged. The default is true.
+	Wait *bool `json:"wait,omitempty"`
+	// Condition is the type of the status condition that must be True.
 	Condition string `json:"condition,omitempty"`
+	// Expressions judge the object by CEL. They may not be given with Condition.
+	Expressions *ReadyExpressions `json:"expressions,omitempty"`
 	// TimeoutSeconds is the hard limit of the wait, per target, counted from
 	// the apply: 1 to 86,400 seconds, by default 900.
 	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
-	// Expressions replace the condition by CEL expressions over "self". Not
-	// supported yet.
-	Expressions *ReadyExpressions `json:"expressions,omitempty"`
+	// FailureGraceSeconds is how long a status that says "failed" must stand before
+	// it ends the target: 0 to 3,600 seconds, by default 30.
+	FailureGraceSeconds *int `json:"failureGraceSeconds,omitempty"`
+	// SettleSeconds is how long a Ready that nothing proves must stand before it is
+	// believed: 0 to 3,600 seconds, by default 10. The answer names the proof.
+	SettleSeconds *int `json:"settleSeconds,omitempty"`
+	// RequireGeneration accepts only the proof "generation": an operator that never
+	// says which generation it speaks of is then waited for until the time is over.
+	RequireGeneration bool `json:"requireGeneration,omitempty"`
 }
 
-// ReadyExpressions are CEL expressions over the object, named self.
+// ReadyExpressions are CEL expressions over the object, in the form of Flux's
+// healthCheckExprs: its top-level fields (status, spec, metadata, ...) are
+// variables, and so is the whole object, as self. Each yields true or false, and
+// may have [MaxExpressionBytes].
+// https://fluxcd.io/flux/components/kustomize/kustomizations/#health-check-expressions
 type ReadyExpressions struct {
-	Failed     string `json:"failed,omitempty"`
+	// Current says that the object is Ready. Required with any of the others.
+	Current string `json:"current,omitempty"`
+	// Failed says that it will not become Ready.
+	Failed string `json:"failed,omitempty"`
+	// InProgress says that it is not Ready yet, whatever the others say.
 	InProgress string `json:"inProgress,omitempty"`
-	Current    string `json:"current,omitempty"`
 }
 
 // RolloutOptions says how fast to go and how much may go wrong.
@@ -129,11 +187,18 @@ type RolloutOptions struct {
 	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
 	// MaxFailures is how many targets may fail before no new target is
 	// started: a count such as 3, or a share of all targets such as "10%",
-	// rounded down. The default is 0.
+	// rounded down. The default is 0. Targets that are under way at that moment, at
+	// most MaxConcurrency, go on to their own end.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
-	// Waves and BakeSeconds roll out in groups. Not supported yet.
-	Waves       json.RawMessage `json:"waves,omitempty"`
-	BakeSeconds int             `json:"bakeSeconds,omitempty"`
+	// Exclusive false lets this execution work on a resource that another one works
+	// on at the same time. By default the second fails with
+	// CrossApply.ResourceBusy, which names the first, whether or not the first is
+	// exclusive. A dry run is neither refused nor in the way.
+	Exclusive *bool `json:"exclusive,omitempty"`
+	// Waves roll out in groups. Not supported yet.
+	Waves json.RawMessage `json:"waves,omitempty"`
+	// BakeSeconds is the time between them. Not supported yet.
+	BakeSeconds int `json:"bakeSeconds,omitempty"`
 }
 
 // RetryOptions names the execution to run again.

@@ -24,15 +24,20 @@ type Run struct {
 	// Apply and Ready are the request's options with the defaults filled in.
 	Apply ApplySettings `json:"apply"`
 	Ready ReadySettings `json:"ready"`
+	// MaxFailures is how many targets may fail, as a count, before no other starts.
+	MaxFailures int `json:"maxFailures"`
 }
 
 // ResourceRef names an object without its body.
 type ResourceRef struct {
+	// APIVersion is its API group and version, such as "kafka.strimzi.io/v1beta2".
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	// Kind is its kind, such as "KafkaTopic".
+	Kind string `json:"kind"`
 	// Namespace is empty for a cluster-scoped kind.
 	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
+	// Name is its metadata.name.
+	Name string `json:"name"`
 }
 
 // String returns "Kind namespace/name" for messages.
@@ -45,16 +50,25 @@ func (r ResourceRef) String() string {
 
 // ApplySettings is [ApplyOptions] with the defaults filled in.
 type ApplySettings struct {
-	FieldManager string `json:"fieldManager"`
-	Force        bool   `json:"force"`
-	DryRun       bool   `json:"dryRun"`
+	FieldManager string   `json:"fieldManager"`
+	Force        bool     `json:"force"`
+	Adopt        []string `json:"adopt,omitempty"`
+	Removals     Removals `json:"removals"`
+	DryRun       bool     `json:"dryRun"`
 }
 
 // ReadySettings is [ReadyOptions] with the defaults filled in.
 type ReadySettings struct {
-	Condition string `json:"condition"`
+	Wait bool `json:"wait"`
+	// Condition is empty and Expressions nil where the request has none: the kind
+	// then says how it is judged.
+	Condition   string            `json:"condition,omitempty"`
+	Expressions *ReadyExpressions `json:"expressions,omitempty"`
 	// TimeoutSeconds is the hard limit of the wait, in seconds.
-	TimeoutSeconds int `json:"timeoutSeconds"`
+	TimeoutSeconds      int  `json:"timeoutSeconds"`
+	FailureGraceSeconds int  `json:"failureGraceSeconds"`
+	SettleSeconds       int  `json:"settleSeconds"`
+	RequireGeneration   bool `json:"requireGeneration"`
 }
 
 // PlanInput is what plan is called with.
@@ -69,9 +83,10 @@ type PlanInput struct {
 // PlanOutput is what plan found.
 type PlanOutput struct {
 	Run Run `json:"run"`
-	// Answer is set when there is nothing to do, and is then the execution's
-	// output: the request's idempotency key belongs to another execution.
-	Answer *Answer `json:"answer,omitempty"`
+	// DuplicateOf is the ARN of the execution that has the request's idempotency
+	// key, where it is not this one. There is nothing to do then, and the rest is
+	// empty.
+	DuplicateOf string `json:"duplicateOf,omitempty"`
 	// TargetsKey is the key in the run bucket of a JSON array of [Target].
 	TargetsKey string `json:"targetsKey"`
 	// ResultsPrefix is the prefix in the run bucket for the Map's results.
@@ -80,8 +95,8 @@ type PlanOutput struct {
 	Total int `json:"total"`
 	// MaxConcurrency is how many targets are worked on at once.
 	MaxConcurrency int `json:"maxConcurrency"`
-	// MaxFailures is how many targets may fail, as a count.
-	MaxFailures int `json:"maxFailures"`
+	// Notes say what the request's author should know: see [Answer].
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Item is the input of a target's child execution.
@@ -115,6 +130,8 @@ type Mapping struct {
 	Plural string `json:"plural"`
 	// Namespaced tells whether objects of the kind live in a namespace.
 	Namespaced bool `json:"namespaced"`
+	// Status tells whether the kind has a status subresource.
+	Status bool `json:"status"`
 }
 
 // ResolveOutput says how to reach the cluster, and that we may act there.
@@ -129,27 +146,80 @@ type ApplyInput struct {
 	ResolveOutput
 }
 
-// Change is what an apply did to the object.
+// Change is what became of the target's object.
 type Change string
 
-// The changes, in kubectl's words.
+// The changes: the first three in kubectl's words.
 const (
-	Created    Change = "created"
+	// Created: the object was not there before.
+	Created Change = "created"
+	// Configured: the object was changed.
 	Configured Change = "configured"
-	Unchanged  Change = "unchanged"
+	// Unchanged: the object had this form already.
+	Unchanged Change = "unchanged"
+	// ChangeNone: nothing was sent that could have changed it.
+	ChangeNone Change = "none"
+	// ChangeUnknown: the function that was to change it ended before it noted
+	// whether it had.
+	ChangeUnknown Change = "unknown"
 )
+
+// FieldChanges are the paths of fields, such as ".spec.partitions", that an apply
+// added, changed and removed, without those that the cluster itself writes. At
+// most [MaxFieldPaths] are listed in all, the removed first; Omitted counts the
+// rest. A list whose items have no keys counts as one field.
+type FieldChanges struct {
+	// Added are fields that were not there before.
+	Added []string `json:"added,omitempty"`
+	// Changed are fields that have another value.
+	Changed []string `json:"changed,omitempty"`
+	// Removed are fields that are gone.
+	Removed []string `json:"removed,omitempty"`
+	// Omitted is how many more there are.
+	Omitted int `json:"omitted,omitempty"`
+}
+
+// MaxFieldPaths bounds the paths in one target's [FieldChanges].
+const MaxFieldPaths = 20
 
 // Applied is the object as the cluster answered to the apply.
 type Applied struct {
 	Change          Change `json:"change"`
 	UID             string `json:"uid"`
-	Generation      int64  `json:"generation"`
 	ResourceVersion string `json:"resourceVersion"`
+	// Generation is the object's generation after the apply, and GenerationBefore
+	// the one before it; 0 where there was no object, or the kind has none.
+	Generation       int64         `json:"generation"`
+	GenerationBefore int64         `json:"generationBefore"`
+	Fields           *FieldChanges `json:"fields,omitempty"`
+	// Owned is a hash of the fields that our field manager owned after the apply,
+	// and Status one of the status at that moment.
+	Owned  string `json:"owned"`
+	Status string `json:"status"`
+}
+
+// Seen is what the last look at the object saw; the next look goes on from there.
+type Seen struct {
+	// ResourceVersion is the version from which a watch goes on.
+	ResourceVersion string `json:"resourceVersion"`
+	// State is Ready, Progressing or Failed, and Message says why.
+	State   string `json:"state"`
+	Message string `json:"message"`
+	// Since is since when the object has been in that state without a break.
+	Since time.Time `json:"since"`
+	// Proof is what proves a Ready; empty where only time can.
+	Proof Proof `json:"proof,omitempty"`
+	// Leftover says that a Failed may be left over from before the apply.
+	Leftover bool `json:"leftover,omitempty"`
+	// Overwritten says who has taken which of the applied fields; empty where all
+	// still hold what was applied.
+	Overwritten string `json:"overwritten,omitempty"`
 }
 
 // ApplyOutput is what apply did.
 type ApplyOutput struct {
 	Applied Applied `json:"applied"`
+	Seen    Seen    `json:"seen"`
 	// Deadline is when the wait for Ready ends.
 	Deadline time.Time `json:"deadline"`
 	// Result is set when the target is done and there is nothing to wait for.
@@ -161,6 +231,7 @@ type PollInput struct {
 	Item
 	ResolveOutput
 	Applied  Applied   `json:"applied"`
+	Seen     Seen      `json:"seen"`
 	Deadline time.Time `json:"deadline"`
 	// Window counts the windows before this one, from 0.
 	Window int `json:"window"`
@@ -170,8 +241,7 @@ type PollInput struct {
 type PollOutput struct {
 	// Status is Ready or Progressing: everything else is an error.
 	Status string `json:"status"`
-	// Message says what was seen last.
-	Message string `json:"message"`
+	Seen   Seen   `json:"seen"`
 	// Window is the number of the next window.
 	Window int `json:"window"`
 	// PauseSeconds is how long to wait before the next window.
@@ -180,9 +250,12 @@ type PollOutput struct {
 	Result *Result `json:"result,omitempty"`
 }
 
-// ReportInput is what report is called with.
+// ReportInput is what report is called with: by the workflow, or by a person for
+// an execution that was stopped before it could report. Of an execution that still
+// runs, a person learns what is known so far.
 type ReportInput struct {
-	Plan PlanOutput `json:"plan"`
+	// Execution is the ARN of the execution.
+	Execution string `json:"execution"`
 	// RolloutError is the error that ended the Map, or null.
 	RolloutError *StateError `json:"rolloutError"`
 }
@@ -190,7 +263,9 @@ type ReportInput struct {
 // StateError is the error output of a state.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 type StateError struct {
+	// Error is the error's name.
 	Error string `json:"Error"`
+	// Cause describes it, often as JSON in a string.
 	Cause string `json:"Cause"`
 }
 
@@ -201,5 +276,5 @@ func (in PlanInput) LogAttrs() []slog.Attr {
 
 // LogAttrs returns what every log line about the input carries.
 func (in ReportInput) LogAttrs() []slog.Attr {
-	return []slog.Attr{slog.String("execution", in.Plan.Run.Execution)}
+	return []slog.Attr{slog.String("execution", in.Execution)}
 }

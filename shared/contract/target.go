@@ -3,7 +3,6 @@ package contract
 import (
 	"fmt"
 	"log/slog"
-	"strings"
 )
 
 // Target is one EKS cluster.
@@ -24,26 +23,3 @@ func (t Target) String() string {
 
 // LogValue logs the target in its String form.
 func (t Target) LogValue() slog.Value { return slog.StringValue(t.String()) }
-
-// PartitionOf returns the AWS partition a Region lies in. Regions carry their
-// partition in their first words; a role can only be assumed within its own
-// partition.
-// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
-func PartitionOf(region string) string {
-	for _, p := range partitions {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.partition
-		}
-	}
-	return "aws"
-}
-
-var partitions = []struct{ prefix, partition string }{
-	{"cn-", "aws-cn"},
-	{"us-gov-", "aws-us-gov"},
-	{"us-iso-", "aws-iso"},
-	{"us-isob-", "aws-iso-b"},
-	{"eu-isoe-", "aws-iso-e"},
-	{"us-isof-", "aws-iso-f"},
-	{"eusc-", "aws-eusc"},
-}

@@ -39,12 +39,16 @@ type Function struct {
 	MemoryMB int
 	// ReachesTargets says that it assumes access roles and calls clusters.
 	ReachesTargets bool
-	// Environment are the names of its environment variables.
-	Environment []string
+	// Environment are the names of its environment variables, and Optional of those
+	// that it has only where the configuration gives them a value.
+	Environment, Optional []string
 	// Objects are what it uses of the run bucket, and Lists the prefixes that it
 	// lists.
 	Objects []Objects
 	Lists   []string
+	// DescribesExecutions says that it asks Step Functions how executions of the
+	// workflow are doing.
+	DescribesExecutions bool
 }
 
 // Objects are objects of the run bucket that are used alike.
@@ -62,30 +66,44 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
 		TimeoutSeconds: 30, MemoryMB: 256,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.MaxConcurrency},
 		Objects: []Objects{
 			{Keys: runs.All, Write: true},
+			// Of the execution that a retry names.
+			{Keys: runs.Pattern(runs.Request), Read: true},
+			{Keys: runs.Pattern(runs.Targets), Read: true},
+			{Keys: runs.Pattern(runs.Report), Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
+			{Keys: runs.Locks + "*", Read: true, Write: true},
 		},
+		Lists:               []string{runs.Pattern(runs.Plan), runs.Pattern(runs.Report)},
+		DescribesExecutions: true,
 	},
 	{
 		Name: "resolve", Does: "Finds a target's cluster and proves that the workflow may act there.",
 		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
 		Environment: toTarget,
+		Lists:       []string{runs.Pattern(runs.Marks)},
 	},
 	{
 		Name: "apply", Does: "Applies the resource to a cluster, once.",
 		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
 		Environment: toTarget,
-		Objects:     []Objects{{Keys: runs.Pattern(runs.Resource), Read: true}},
+		Objects: []Objects{
+			{Keys: runs.Pattern(runs.Resource), Read: true},
+			{Keys: runs.Pattern(runs.Journal + "*"), Read: true, Write: true},
+		},
 	},
 	{
 		Name: "poll", Does: "Watches the resource on a cluster for one window.",
 		TimeoutSeconds: 120, MemoryMB: 256, ReachesTargets: true,
 		Environment: append([]string{awsenv.PollWindow}, toTarget...),
+		Objects:     []Objects{{Keys: runs.Pattern(runs.Journal + "*"), Read: true}},
 	},
 	{
 		Name: "report", Does: "Gathers how every target ended.",
 		TimeoutSeconds: 240, MemoryMB: 512,
+		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
 			{Keys: runs.All, Read: true},
 			{Keys: runs.Pattern(runs.Report), Write: true},

@@ -3,10 +3,8 @@ package fault_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,43 +12,6 @@ import (
 
 	"github.com/crossapply/crossapply/shared/fault"
 )
-
-var update = flag.Bool("update", false, "write docs/errors.md anew")
-
-const page = "../../docs/errors.md"
-
-// docs/errors.md is the catalogue in words.
-func TestErrorsPage(t *testing.T) {
-	var text strings.Builder
-	text.WriteString("# Errors\n\n" +
-		"The closed list of error names. They appear as the `Error` of a failed execution, as `error` of a target in the answer\n" +
-		"and the full report, and as `error` in the functions' logs. A name never changes its meaning. (This page is written\n" +
-		"from `shared/fault/catalogue.go`: `go test ./shared/fault -update`.)\n\n" +
-		"Beside them an execution or target can end with an error of the services themselves, such as `States.Timeout`,\n" +
-		"`Lambda.Unknown` or `Sandbox.Timedout`: see the\n" +
-		"[Step Functions developer guide](https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html).\n")
-	for _, name := range fault.Names() {
-		entry := fault.Catalogue()[name]
-		retried := map[fault.Retry]string{
-			fault.Never:      "No.",
-			fault.Always:     "Yes, with growing, jittered pauses.",
-			fault.OnceProven: "Only while waiting for Ready, where access was proven before: an API server that restarts refuses for a moment.",
-		}[entry.Retry]
-		fmt.Fprintf(&text, "\n## %s\n\nIs returned when %s.\n\n- **What to do:** %s\n- **Retried by the workflow:** %s\n", name, entry.When, entry.Do, retried)
-	}
-	if *update {
-		if err := os.WriteFile(page, []byte(text.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != text.String() {
-		t.Error("docs/errors.md is not the catalogue: run go test ./shared/fault -update")
-	}
-}
 
 func TestEveryNameIsDocumented(t *testing.T) {
 	for name, entry := range fault.Catalogue() {

@@ -8,6 +8,6 @@
 // number of wraps. Only package edge, at a handler's outermost line, turns it
 // into what the Lambda runtime reports.
 //
-// [Catalogue] says of each name when it is returned, what a person does about
-// it, and whether a retry helps. docs/errors.md is written from it.
+// catalogue.go declares each name together with when it is returned, what a person
+// does about it, and whether a retry helps. docs/errors.md is written from it.
 package fault

@@ -3,68 +3,11 @@ package fault
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
 // Name is the stable name of an error, such as "CrossApply.Conflict".
 type Name string
-
-// The names. Each is documented in [Catalogue]: there, and nowhere else, stand
-// its meaning and the advice.
-const (
-	InvalidRequest        Name = "CrossApply.InvalidRequest"
-	AssumeRoleDenied      Name = "CrossApply.AssumeRoleDenied"
-	DescribeClusterDenied Name = "CrossApply.DescribeClusterDenied"
-	ClusterNotFound       Name = "CrossApply.ClusterNotFound"
-	ClusterNotActive      Name = "CrossApply.ClusterNotActive"
-	ClusterUnreachable    Name = "CrossApply.ClusterUnreachable"
-	ClusterError          Name = "CrossApply.ClusterError"
-	Unauthenticated       Name = "CrossApply.Unauthenticated"
-	Forbidden             Name = "CrossApply.Forbidden"
-	KindNotServed         Name = "CrossApply.KindNotServed"
-	Conflict              Name = "CrossApply.Conflict"
-	Invalid               Name = "CrossApply.Invalid"
-	AlreadyExists         Name = "CrossApply.AlreadyExists"
-	NotFound              Name = "CrossApply.NotFound"
-	Throttled             Name = "CrossApply.Throttled"
-	AWSUnavailable        Name = "CrossApply.AWSUnavailable"
-	AWSError              Name = "CrossApply.AWSError"
-	ResourceFailed        Name = "CrossApply.ResourceFailed"
-	ReadyTimeout          Name = "CrossApply.ReadyTimeout"
-	RolloutFailed         Name = "CrossApply.RolloutFailed"
-	Internal              Name = "CrossApply.Internal"
-)
-
-// Entry says what a name means.
-type Entry struct {
-	// When completes the sentence "is returned when ...".
-	When string
-	// Do is what a person does about it.
-	Do string
-	// Retry says whether the definition makes the same call again.
-	Retry Retry
-}
-
-// Retry says when repeating a call that failed may help.
-type Retry int
-
-const (
-	// Never: the same call fails the same way.
-	Never Retry = iota
-	// Always: it may succeed a little later.
-	Always
-	// OnceProven: only where an earlier step proved access. An API server that
-	// restarts refuses what it allowed before, for a moment.
-	OnceProven
-)
-
-// Catalogue returns what every name means.
-func Catalogue() map[Name]Entry { return maps.Clone(catalogue) }
-
-// Names returns the closed list, sorted.
-func Names() []Name { return slices.Sorted(maps.Keys(catalogue)) }
 
 // Error is an error with a name. The message is for a person and never holds a
 // manifest's body, a token or a credential.

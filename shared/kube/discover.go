@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,7 +34,8 @@ func (c *Client) Discover(ctx context.Context, resource contract.ResourceRef) (c
 		if r.Kind != resource.Kind || strings.Contains(r.Name, "/") {
 			continue
 		}
-		mapping := contract.Mapping{Group: gv.Group, Version: gv.Version, Plural: r.Name, Namespaced: r.Namespaced}
+		status := slices.ContainsFunc(served, func(sub metav1.APIResource) bool { return sub.Name == r.Name+"/status" })
+		mapping := contract.Mapping{Group: gv.Group, Version: gv.Version, Plural: r.Name, Namespaced: r.Namespaced, Status: status}
 		return mapping, c.fits(resource, mapping)
 	}
 	return contract.Mapping{}, fault.New(fault.KindNotServed, "%s: the cluster does not serve %s %s: install its CRD, in this version", c.target, resource.APIVersion, resource.Kind)

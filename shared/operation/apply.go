@@ -2,7 +2,9 @@ package operation
 
 import (
 	"context"
-	"reflect"
+	"errors"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,7 +12,8 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/readiness"
+	"github.com/crossapply/crossapply/shared/fields"
+	"github.com/crossapply/crossapply/shared/proof"
 )
 
 // Apply is the name of the server-side apply.
@@ -23,63 +26,159 @@ func apply() Operation {
 		Name: Apply,
 		Does: "Applies the resource server-side, and waits until it is Ready.",
 		// A server-side apply is a patch, which the API server also authorizes as a
-		// create where the object is new.
+		// create where the object is new. The wait gets the object again where its
+		// version is too old to watch from.
 		Verbs:     []string{"get", "create", "patch"},
-		WaitVerbs: []string{"list", "watch"},
+		WaitVerbs: []string{"watch"},
 		Outcomes:  []contract.Outcome{contract.OutcomeReady, contract.OutcomeUnchanged, contract.OutcomeApplied},
-		Act:       applyOnce,
-		Waits:     func(run contract.Run) bool { return !run.Apply.DryRun },
-		Judge:     judgeReady,
+		Act:       applyRepeatedly,
+		Waits:     func(run contract.Run) bool { return !run.Apply.DryRun && run.Ready.Wait },
+		Look:      proof.Judge.Look,
 		Outcome:   applyOutcome,
 	}
 }
 
-// applyOnce applies an object and says what that changed. An apply that changes
-// nothing leaves the object as it was, to the resourceVersion; so the object is
-// read first. A call that is repeated because its answer was lost says unchanged
-// too. A change by somebody else between the two calls is reported as configured.
-func applyOnce(ctx context.Context, api Resource, object *unstructured.Unstructured, settings contract.ApplySettings) (contract.Applied, error) {
-	before, err := api.Get(ctx, object.GetName(), metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return contract.Applied{}, err
+// maxConflicts is how often an apply is repeated that conflicts with something
+// other than a field's owner.
+const maxConflicts = 5
+
+// applyRepeatedly applies an object. A conflict that is not about the owner of a
+// field (a race with another writer, or a quota that was being updated) goes away
+// when the apply is repeated.
+func applyRepeatedly(ctx context.Context, a Action) (Done, error) {
+	for attempt := 1; ; attempt++ {
+		done, err := applyOnce(ctx, a)
+		passing := apierrors.IsConflict(err) && len(conflicts(err)) == 0 || apierrors.IsAlreadyExists(err)
+		if !passing || attempt == maxConflicts || ctx.Err() != nil {
+			return done, err
+		}
 	}
-	options := metav1.ApplyOptions{FieldManager: settings.FieldManager, Force: settings.Force}
-	if settings.DryRun {
+}
+
+// applyOnce applies an object and says what that changed. An apply that changes
+// nothing leaves the object as it was; so the object is read first. A change by
+// somebody else between the two calls is reported as ours.
+func applyOnce(ctx context.Context, a Action) (Done, error) {
+	live, err := a.Resource.Get(ctx, a.Ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return Done{}, err
+	}
+	if err := a.refuseRemovals(ctx, live); err != nil {
+		return Done{}, err
+	}
+	before := live
+	if !a.Settings.DryRun {
+		if before, err = a.Note(ctx, live); err != nil {
+			return Done{}, err
+		}
+	}
+	after, err := a.adopt(ctx, live, a.Settings.DryRun)
+	if err != nil {
+		return Done{}, err
+	}
+	return done(before, after, a.Settings.FieldManager)
+}
+
+// refuseRemovals asks the cluster what the apply would remove, where the request
+// refuses removals.
+func (a Action) refuseRemovals(ctx context.Context, live *unstructured.Unstructured) error {
+	if a.Settings.Removals != contract.RemovalsRefuse || live == nil {
+		return nil
+	}
+	after, err := a.adopt(ctx, live, true)
+	if err != nil {
+		return err
+	}
+	changes, err := fields.Changes(live, after, a.Settings.FieldManager)
+	if err != nil || changes == nil || len(changes.Removed) == 0 {
+		return err
+	}
+	return fault.New(fault.WouldRemove, "%s: apply %s: the apply would remove %s, and apply.removals is refuse",
+		a.Target, a.Ref, strings.Join(changes.Removed, ", "))
+}
+
+// adopt applies the object, and takes over the fields that conflict where all of
+// their owners are managers that the request adopts from.
+func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
+	after, err := a.patch(ctx, a.Object, a.Settings.Force, dryRun)
+	contested := conflicts(err)
+	if len(contested) == 0 || len(a.Settings.Adopt) == 0 || live == nil {
+		return after, err
+	}
+	for _, path := range contested {
+		owners, ownersErr := fields.Owners(live, path)
+		if ownersErr != nil {
+			return nil, ownersErr
+		}
+		for _, owner := range owners {
+			if owner != a.Settings.FieldManager && !slices.Contains(a.Settings.Adopt, owner) {
+				return nil, err
+			}
+		}
+		if len(owners) == 0 {
+			return nil, err // an owner that came after the object was read
+		}
+	}
+	// Only in the version whose owners were looked at: whoever comes between is
+	// not overruled, but met by the next attempt.
+	object := a.Object.DeepCopy()
+	object.SetResourceVersion(live.GetResourceVersion())
+	return a.patch(ctx, object, true, dryRun)
+}
+
+func (a Action) patch(ctx context.Context, object *unstructured.Unstructured, force, dryRun bool) (*unstructured.Unstructured, error) {
+	options := metav1.ApplyOptions{FieldManager: a.Settings.FieldManager, Force: force}
+	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	after, err := api.Apply(ctx, object.GetName(), object, options)
+	return a.Resource.Apply(ctx, object.GetName(), object, options)
+}
+
+// conflicts returns the paths of the fields that an apply conflicts about: none
+// where the conflict, if it is one, is about something else.
+func conflicts(err error) []string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var paths []string
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type == metav1.CauseTypeFieldManagerConflict {
+			paths = append(paths, cause.Field)
+		}
+	}
+	return paths
+}
+
+func done(before, after *unstructured.Unstructured, manager string) (Done, error) {
+	if before != nil && before.GetUID() != after.GetUID() {
+		before = nil // another object of the same name: this one was created
+	}
+	changes, err := fields.Changes(before, after, manager)
 	if err != nil {
-		return contract.Applied{}, err
+		return Done{}, err
 	}
-	return contract.Applied{
-		Change:          changeBetween(before, after),
+	applied := contract.Applied{
+		Change:          contract.Unchanged,
 		UID:             string(after.GetUID()),
-		Generation:      after.GetGeneration(),
 		ResourceVersion: after.GetResourceVersion(),
-	}, nil
-}
-
-// changeBetween compares an object before an apply (nil or empty: there was
-// none) and after. The whole object is compared, not the resourceVersion alone,
-// because a dry run keeps that whatever else it would change.
-func changeBetween(before, after *unstructured.Unstructured) contract.Change {
+		Generation:      after.GetGeneration(),
+		Fields:          changes,
+	}
+	owned := fields.Owned(after, manager)
+	applied.Owned, applied.Status = proof.OwnedHash(after, manager), proof.StatusHash(after)
 	switch {
-	case before == nil || before.GetUID() == "" || before.GetUID() != after.GetUID():
-		return contract.Created
-	case !reflect.DeepEqual(before.Object, after.Object):
-		return contract.Configured
+	case before == nil:
+		applied.Change = contract.Created
+	case changes != nil || before.GetGeneration() != after.GetGeneration():
+		applied.Change, applied.GenerationBefore = contract.Configured, before.GetGeneration()
+	default:
+		applied.GenerationBefore = before.GetGeneration()
 	}
-	return contract.Unchanged
-}
-
-// judgeReady waits for the very object that was applied. It fails with
-// [fault.NotFound] when that is gone.
-func judgeReady(object *unstructured.Unstructured, in contract.PollInput) (readiness.Verdict, error) {
-	if object == nil || string(object.GetUID()) != in.Applied.UID {
-		return readiness.Verdict{}, fault.New(fault.NotFound,
-			"%s: %s is gone: it was deleted, or replaced by another object, after it was applied", in.Target, in.Run.Resource)
-	}
-	return readiness.Of(object, readiness.Rule{Condition: in.Run.Ready.Condition, Generation: in.Applied.Generation}), nil
+	return Done{Applied: applied, Object: after, Owned: owned}, nil
 }
 
 func applyOutcome(applied contract.Applied, waited bool) contract.Outcome {

@@ -2,14 +2,16 @@ package operation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/readiness"
+	"github.com/crossapply/crossapply/shared/proof"
 )
 
 // Operation is one thing that can be done with a resource on a target.
@@ -26,16 +28,38 @@ type Operation struct {
 	Outcomes []contract.Outcome
 
 	// Act does the operation, once. It may be called again after an answer was
-	// lost. Its errors are those of the client.
-	Act func(ctx context.Context, api Resource, object *unstructured.Unstructured, settings contract.ApplySettings) (contract.Applied, error)
+	// lost. Its errors are those of the client, or have a name.
+	Act func(ctx context.Context, a Action) (Done, error)
 	// Waits says whether there is something to wait for behind the action.
 	Waits func(run contract.Run) bool
-	// Judge says how far the wait has come, from the object as the cluster has it
-	// now; nil means that there is none. An error ends the wait.
-	Judge func(object *unstructured.Unstructured, in contract.PollInput) (readiness.Verdict, error)
+	// Look judges the object as the wait sees it, nil where there is none. An error
+	// ends the wait.
+	Look func(judge proof.Judge, before contract.Seen, object *unstructured.Unstructured, now time.Time) (contract.Seen, error)
 	// Outcome names how a target ended that succeeded: after its wait, or without
 	// one.
 	Outcome func(applied contract.Applied, waited bool) contract.Outcome
+}
+
+// Action is what an operation works with on one target.
+type Action struct {
+	Target   contract.Target
+	Ref      contract.ResourceRef
+	Resource Resource
+	Object   *unstructured.Unstructured
+	Settings contract.ApplySettings
+	// Note must be called before anything is changed, with the object as it is now
+	// (nil: there is none). It returns the object as it was before the first attempt
+	// of this execution.
+	Note func(ctx context.Context, live *unstructured.Unstructured) (before *unstructured.Unstructured, err error)
+}
+
+// Done is what an action did.
+type Done struct {
+	Applied contract.Applied
+	// Object is the object as the cluster answered.
+	Object *unstructured.Unstructured
+	// Owned are the fields that our field manager owns now, as managedFields has them.
+	Owned json.RawMessage
 }
 
 // Resource is what an action needs of a cluster: the verbs on one kind, in one

@@ -4,12 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/operation"
-	"github.com/crossapply/crossapply/shared/readiness"
 )
 
 func TestTable(t *testing.T) {
@@ -20,7 +16,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: found %s, %v", o.Name, found.Name, err)
 		}
 		seen[o.Name] = true
-		if o.Does == "" || len(o.Verbs) == 0 || len(o.Outcomes) == 0 || o.Act == nil || o.Waits == nil || o.Judge == nil || o.Outcome == nil {
+		if o.Does == "" || len(o.Verbs) == 0 || len(o.Outcomes) == 0 || o.Act == nil || o.Waits == nil || o.Look == nil || o.Outcome == nil {
 			t.Errorf("%s lacks something: %+v", o.Name, o)
 		}
 		for _, outcome := range o.Outcomes {
@@ -50,18 +46,20 @@ func TestVerbsOf(t *testing.T) {
 	tests := []struct {
 		name   string
 		dryRun bool
+		wait   bool
 		want   []string
 	}{
-		{"apply and wait", false, []string{"get", "create", "patch", "list", "watch"}},
-		{"dry run", true, []string{"get", "create", "patch"}},
+		{"apply and wait", false, true, []string{"get", "create", "patch", "watch"}},
+		{"apply only", false, false, []string{"get", "create", "patch"}},
+		{"dry run", true, true, []string{"get", "create", "patch"}},
 	}
 	for _, test := range tests {
-		run := contract.Run{Apply: contract.ApplySettings{DryRun: test.dryRun}}
+		run := contract.Run{Apply: contract.ApplySettings{DryRun: test.dryRun}, Ready: contract.ReadySettings{Wait: test.wait}}
 		if got := apply.VerbsOf(run); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
-	if want := []string{"get", "list", "watch", "create", "patch"}; !slices.Equal(operation.Verbs(), want) {
+	if want := []string{"get", "watch", "create", "patch"}; !slices.Equal(operation.Verbs(), want) {
 		t.Errorf("all verbs are %v, want %v", operation.Verbs(), want)
 	}
 }
@@ -86,28 +84,6 @@ func TestApplyOutcome(t *testing.T) {
 		got := apply.Outcome(contract.Applied{Change: test.change}, test.waited)
 		if got != test.want || !slices.Contains(apply.Outcomes, got) {
 			t.Errorf("%s, waited %t: %s, want %s", test.change, test.waited, got, test.want)
-		}
-	}
-}
-
-// The wait is for the very object that was applied.
-func TestApplyJudgesTheObjectThatWasApplied(t *testing.T) {
-	apply, err := operation.Of(operation.Apply)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := contract.PollInput{Applied: contract.Applied{UID: "u", Generation: 1}}
-	in.Run.Ready.Condition = "Ready"
-	object := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{
-		"conditions": []any{map[string]any{"type": "Ready", "status": "True"}}}}}
-	object.SetUID("u")
-	if verdict, err := apply.Judge(object, in); err != nil || verdict.State != readiness.Ready {
-		t.Errorf("the object that was applied: %+v, %v", verdict, err)
-	}
-	object.SetUID("another")
-	for name, gone := range map[string]*unstructured.Unstructured{"deleted": nil, "replaced by another": object} {
-		if _, err := apply.Judge(gone, in); fault.NameOf(err) != fault.NotFound {
-			t.Errorf("%s: got %v, want %s", name, err, fault.NotFound)
 		}
 	}
 }

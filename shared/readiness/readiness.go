@@ -1,9 +1,10 @@
 package readiness
 
 import (
-	"fmt"
-
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/crossapply/crossapply/shared/contract"
 )
 
 // State is what an object says of itself.
@@ -11,135 +12,115 @@ type State string
 
 // The states.
 const (
-	// Ready: the condition is True for the generation that was applied.
+	// Ready: it is in the state that was asked for.
 	Ready State = "Ready"
 	// Progressing: it may still become Ready.
 	Progressing State = "Progressing"
-	// Failed: the operator says that it will not become Ready.
+	// Failed: it says that it will not become Ready.
 	Failed State = "Failed"
 )
-
-// failing are the condition types by which operators say "this will not work":
-// Stalled is kstatus's, Failed and Degraded are in wide use. One that is True
-// for the applied generation ends the wait; one that may be left over from an
-// earlier generation does not, or no repair could ever be applied.
-var failing = []string{"Stalled", "Failed", "Degraded"}
-
-// Rule is what an object must say to be Ready.
-type Rule struct {
-	// Condition is the type of the condition that must be True.
-	Condition string
-	// Generation is the metadata.generation that the apply returned; what the
-	// operator says about an earlier one does not count.
-	Generation int64
-}
 
 // Verdict is the state of an object, and why.
 type Verdict struct {
 	State State
 	// Message is one sentence for a person.
 	Message string
-	// Unproven is set with Ready when neither the condition nor the status says
-	// which generation it speaks of.
-	Unproven bool
+	// Observed is the generation that the judged status says it speaks of; nil
+	// where it does not say.
+	Observed *int64
 }
 
-// Of judges an object by the rule. It is a pure function of the two.
-func Of(object *unstructured.Unstructured, rule Rule) Verdict {
-	conditions := conditionsOf(object)
-	for _, kind := range failing {
-		// Whoever waits for Degraded=True means it.
-		if kind == rule.Condition {
-			continue
-		}
-		if c, ok := conditions[kind]; ok && c.status == "True" && c.fresh(rule.Generation) {
-			return Verdict{State: Failed, Message: c.String()}
-		}
-	}
-	c, ok := conditions[rule.Condition]
+func progressing(message string) Verdict { return Verdict{State: Progressing, Message: message} }
+
+// Rule is how objects of one kind are judged. It may be used by several
+// goroutines at once.
+type Rule struct {
+	name string
+	// judge judges an object that has a status.
+	judge judge
+	// judgeSilent judges an object that has none; hasStatus says whether the kind
+	// has a status subresource.
+	judgeSilent func(object map[string]any, hasStatus bool) (Verdict, error)
+}
+
+// judge says what an object says of itself, given the generation that was applied.
+type judge func(object map[string]any, generation int64) (Verdict, error)
+
+// New compiles the rule for a kind. expressions are the request's CEL expressions
+// (the zero value: none) and condition the type of the condition that the request
+// names ("": none). The error is an [*ExpressionError], since the rest is fixed.
+func New(expressions contract.ReadyExpressions, condition string, kind schema.GroupKind) (*Rule, error) {
 	switch {
-	case !ok && len(conditions) == 0:
-		return Verdict{State: Progressing, Message: "the operator has not written any status conditions yet"}
-	case !ok:
-		return Verdict{State: Progressing, Message: fmt.Sprintf("status has no condition %s yet", rule.Condition)}
-	case c.stale(rule.Generation):
-		return Verdict{State: Progressing, Message: fmt.Sprintf(
-			"the operator has not looked at generation %d yet: %s is for generation %d", rule.Generation, c, *c.observed)}
-	case c.status != "True":
-		return Verdict{State: Progressing, Message: c.String()}
+	case expressions != contract.ReadyExpressions{}:
+		return expressionsRule(expressions)
+	case condition != "":
+		return conditionRule(waitForStatus, condition), nil
 	}
-	return Verdict{State: Ready, Message: c.String(), Unproven: c.observed == nil}
-}
-
-// condition is one entry of status.conditions.
-type condition struct {
-	kind, status, reason, message string
-	// observed is the generation that the condition, or else the status, says
-	// it speaks of; nil where neither does.
-	observed *int64
-}
-
-// stale says that the condition speaks of an earlier generation than wanted.
-func (c condition) stale(wanted int64) bool {
-	return c.observed != nil && *c.observed < wanted
-}
-
-// fresh says that the condition must speak of the generation wanted. One that
-// does not say of which can only be left over where there was an earlier one.
-func (c condition) fresh(wanted int64) bool {
-	return wanted == 1 || c.observed != nil && !c.stale(wanted)
-}
-
-func (c condition) String() string {
-	text := c.kind + "=" + c.status
-	if c.reason != "" {
-		text += " (" + c.reason + ")"
+	if check, ok := findCheck(kind); ok {
+		return check.rule()
 	}
-	if c.message != "" {
-		text += ": " + c.message
+	if names := conditionsFor(kind); names != nil {
+		return conditionRule(waitForStatus, names...), nil
 	}
-	return text
+	if of, ok := kinds[kind]; ok {
+		return kindRule(kind, of), nil
+	}
+	return conditionRule(readyWhereNoStatusComes, "Ready"), nil
 }
 
-// conditionsOf reads status.conditions leniently: what is not of the
-// conventional shape is left out, as if the operator had not written it.
-func conditionsOf(object *unstructured.Unstructured) map[string]condition {
-	status, _, _ := unstructured.NestedMap(object.Object, "status")
-	list, _, _ := unstructured.NestedSlice(status, "conditions")
-	whole := generationIn(status)
-	conditions := make(map[string]condition, len(list))
-	for _, entry := range list {
-		fields, ok := entry.(map[string]any)
-		if !ok {
-			continue
-		}
-		c := condition{
-			kind:     text(fields, "type"),
-			status:   text(fields, "status"),
-			reason:   text(fields, "reason"),
-			message:  text(fields, "message"),
-			observed: generationIn(fields),
-		}
-		if c.observed == nil {
-			c.observed = whole
-		}
-		conditions[c.kind] = c
+// String says what judges, for messages and logs: "Argo CD's health check for
+// argoproj.io/Rollout".
+func (r *Rule) String() string { return r.name }
+
+// Judge says what the object says of itself. generation is the
+// metadata.generation that the apply returned, and hasStatus says whether the kind
+// has a status subresource. The error says that the rule itself failed, which
+// another look at the object would not mend: a script or an expression that
+// cannot be evaluated.
+func (r *Rule) Judge(object *unstructured.Unstructured, generation int64, hasStatus bool) (Verdict, error) {
+	if deleted, _, _ := unstructured.NestedString(object.Object, "metadata", "deletionTimestamp"); deleted != "" {
+		return progressing("the object is being deleted, since " + deleted), nil
 	}
-	return conditions
+	if statusOf(object.Object) == nil {
+		return r.judgeSilent(object.Object, hasStatus)
+	}
+	return r.judge(object.Object, generation)
 }
 
-func text(fields map[string]any, key string) string {
-	value, _ := fields[key].(string)
-	return value
+// statusOf returns the object's status, or nil where its operator has not written
+// one. Flux's kinds have {observedGeneration: -1} by default, which is as empty.
+func statusOf(object map[string]any) map[string]any {
+	status, _ := object["status"].(map[string]any)
+	written := len(status)
+	if observed := generationIn(status); observed != nil && *observed < 0 {
+		written--
+	}
+	if written == 0 {
+		return nil
+	}
+	return status
 }
 
-func generationIn(fields map[string]any) *int64 {
-	switch value := fields["observedGeneration"].(type) {
-	case int64:
-		return &value
-	case float64:
-		whole := int64(value)
-		return &whole
+// waitForStatus is for rules that can say nothing of an object without a status.
+// Whoever names a condition says that the kind has one, so it waits also where the
+// kind has no status subresource.
+func waitForStatus(map[string]any, bool) (Verdict, error) {
+	return progressing("the operator has not written a status yet"), nil
+}
+
+// readyWhereNoStatusComes is for kinds of which no more is known than whether they
+// have a status subresource.
+func readyWhereNoStatusComes(object map[string]any, hasStatus bool) (Verdict, error) {
+	if hasStatus {
+		return waitForStatus(object, hasStatus)
 	}
-	return nil
+	return Verdict{State: Ready, Message: "the kind has no status"}, nil
+}
+
+// nameOf returns "group/Kind", or "Kind" for the core group.
+func nameOf(kind schema.GroupKind) string {
+	if kind.Group == "" {
+		return kind.Kind
+	}
+	return kind.Group + "/" + kind.Kind
 }

@@ -2,6 +2,7 @@ package request
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -11,8 +12,11 @@ import (
 
 const defaultFieldManager = "crossapply"
 
+// fieldManager is what a cluster takes as the name of a field manager.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/ (fieldManager)
 var fieldManager = regexp.MustCompile(`^[[:print:]]{1,128}$`)
+
+const mustBeManager = "must be 1 to 128 printable characters"
 
 func parseApply(options *contract.ApplyOptions, path *field.Path) (contract.ApplySettings, field.ErrorList) {
 	if options == nil {
@@ -21,10 +25,44 @@ func parseApply(options *contract.ApplyOptions, path *field.Path) (contract.Appl
 	settings := contract.ApplySettings{
 		FieldManager: cmp.Or(options.FieldManager, defaultFieldManager),
 		Force:        options.Force,
+		Adopt:        options.Adopt,
+		Removals:     cmp.Or(options.Removals, contract.RemovalsAllow),
 		DryRun:       options.DryRun,
 	}
+	problems := checkAdopt(settings, path.Child("adopt"))
 	if !fieldManager.MatchString(settings.FieldManager) {
-		return settings, field.ErrorList{field.Invalid(path.Child("fieldManager"), shorten(settings.FieldManager), "must be 1 to 128 printable characters")}
+		problems = append(problems, field.Invalid(path.Child("fieldManager"), shorten(settings.FieldManager), mustBeManager))
 	}
-	return settings, nil
+	switch settings.Removals {
+	case contract.RemovalsAllow, contract.RemovalsRefuse:
+	default:
+		problems = append(problems, field.NotSupported(path.Child("removals"), contract.Removals(shorten(string(settings.Removals))),
+			[]contract.Removals{contract.RemovalsAllow, contract.RemovalsRefuse}))
+	}
+	return settings, problems
+}
+
+func checkAdopt(settings contract.ApplySettings, path *field.Path) field.ErrorList {
+	if len(settings.Adopt) > contract.MaxAdopt {
+		return field.ErrorList{field.TooMany(path, len(settings.Adopt), contract.MaxAdopt)}
+	}
+	var problems field.ErrorList
+	if settings.Force && len(settings.Adopt) > 0 {
+		problems = append(problems, field.Forbidden(path, "apply.force takes fields over from every manager: give one of the two"))
+	}
+	seen := make(map[string]*field.Path, len(settings.Adopt))
+	for i, manager := range settings.Adopt {
+		at := path.Index(i)
+		first, twice := seen[manager]
+		switch {
+		case !fieldManager.MatchString(manager):
+			problems = append(problems, field.Invalid(at, shorten(manager), mustBeManager))
+		case manager == settings.FieldManager:
+			problems = append(problems, field.Invalid(at, manager, "is the field manager of this request itself"))
+		case twice:
+			problems = append(problems, field.Invalid(at, manager, fmt.Sprintf("repeats %s", first)))
+		}
+		seen[manager] = at
+	}
+	return problems
 }

@@ -1,7 +1,6 @@
 package request
 
 import (
-	"cmp"
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -10,29 +9,65 @@ import (
 )
 
 const (
-	defaultCondition      = "Ready"
-	defaultTimeoutSeconds = 900
-	maxTimeoutSeconds     = 86_400
+	defaultTimeoutSeconds      = 900
+	maxTimeoutSeconds          = 86_400
+	defaultFailureGraceSeconds = 30
+	defaultSettleSeconds       = 10
+	// maxStandSeconds is how long a status can be asked to stand.
+	maxStandSeconds = 3_600
 )
 
 // conditionType is the pattern of metav1.Condition's type.
 var conditionType = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$`)
 
+// parseReady reads the options of the wait. Those that have no effect, because
+// nothing is waited for (wait false, or a dry run), are checked like others, and
+// are no mistake: wait and dryRun are switches, to be set in a request that has
+// them all.
 func parseReady(options *contract.ReadyOptions, path *field.Path) (contract.ReadySettings, field.ErrorList) {
 	if options == nil {
 		options = &contract.ReadyOptions{}
 	}
-	settings := contract.ReadySettings{
-		Condition:      cmp.Or(options.Condition, defaultCondition),
-		TimeoutSeconds: defaultTimeoutSeconds,
-	}
 	var problems field.ErrorList
-	if !conditionType.MatchString(settings.Condition) {
-		problems = append(problems, field.Invalid(path.Child("condition"), shorten(settings.Condition), "must be a condition type such as Ready"))
+	seconds := func(given *int, otherwise, least, most int, name string) int {
+		if given == nil {
+			return otherwise
+		}
+		problems = append(problems, between(*given, least, most, path.Child(name))...)
+		return *given
 	}
-	if options.TimeoutSeconds != nil {
-		settings.TimeoutSeconds = *options.TimeoutSeconds
-		problems = append(problems, between(settings.TimeoutSeconds, 1, maxTimeoutSeconds, path.Child("timeoutSeconds"))...)
+	settings := contract.ReadySettings{
+		Wait:                options.Wait == nil || *options.Wait,
+		Condition:           options.Condition,
+		Expressions:         options.Expressions,
+		TimeoutSeconds:      seconds(options.TimeoutSeconds, defaultTimeoutSeconds, 1, maxTimeoutSeconds, "timeoutSeconds"),
+		FailureGraceSeconds: seconds(options.FailureGraceSeconds, defaultFailureGraceSeconds, 0, maxStandSeconds, "failureGraceSeconds"),
+		SettleSeconds:       seconds(options.SettleSeconds, defaultSettleSeconds, 0, maxStandSeconds, "settleSeconds"),
+		RequireGeneration:   options.RequireGeneration,
+	}
+	if options.Condition != "" && !conditionType.MatchString(options.Condition) {
+		problems = append(problems, field.Invalid(path.Child("condition"), shorten(options.Condition), "must be a condition type such as Ready"))
+	}
+	if options.Expressions != nil {
+		if options.Condition != "" {
+			problems = append(problems, field.Forbidden(path.Child("condition"), "ready.expressions judge already: give one of the two"))
+		}
+		problems = append(problems, checkExpressions(*options.Expressions, path.Child("expressions"))...)
 	}
 	return settings, problems
+}
+
+func checkExpressions(expressions contract.ReadyExpressions, path *field.Path) field.ErrorList {
+	var problems field.ErrorList
+	if expressions.Current == "" {
+		problems = append(problems, field.Required(path.Child("current"), "say when the object is Ready"))
+	}
+	for _, e := range []struct{ name, text string }{
+		{"current", expressions.Current}, {"failed", expressions.Failed}, {"inProgress", expressions.InProgress},
+	} {
+		if len(e.text) > contract.MaxExpressionBytes {
+			problems = append(problems, field.TooLong(path.Child(e.name), "", contract.MaxExpressionBytes))
+		}
+	}
+	return problems
 }

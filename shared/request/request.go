@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
@@ -26,15 +27,17 @@ type Parsed struct {
 	IdempotencyKey string
 }
 
-// Parse reads and checks a request. partition is the AWS partition of the
-// workflow, such as "aws"; the paths of what is refused start at path, which may
-// be nil. Every value that is wrong is reported; but where the request cannot be
+// Parse reads and checks a request. scope is where the workflow can act; the
+// paths of what is refused start at path, which may be nil. Every value that is wrong is reported; but where the request cannot be
 // read into its type, only unknown fields and values of a wrong type are, since
 // the other values are not there to check.
-func Parse(raw json.RawMessage, partition string, path *field.Path) (Parsed, field.ErrorList) {
+func Parse(raw json.RawMessage, scope regions.Scope, path *field.Path) (Parsed, field.ErrorList) {
 	var given contract.Request
 	if problems := strictjson.Unmarshal(raw, &given, path, "request"); len(problems) > 0 {
 		return Parsed{}, problems
+	}
+	if given.Retry != nil {
+		return Parsed{}, field.ErrorList{field.Forbidden(path.Child("retry"), "only the input of an execution can be a retry")}
 	}
 	problems := unsupported(given, path)
 	add := func(more field.ErrorList) { problems = append(problems, more...) }
@@ -45,7 +48,7 @@ func Parse(raw json.RawMessage, partition string, path *field.Path) (Parsed, fie
 	add(more)
 	parsed.Resource, parsed.ResourceRef, more = parseResource(given.Resource, path.Child("resource"))
 	add(more)
-	parsed.Targets, more = parseTargets(given.Targets, partition, path.Child("targets"))
+	parsed.Targets, more = parseTargets(given.Targets, scope, path.Child("targets"))
 	add(more)
 	parsed.Apply, more = parseApply(given.Apply, path.Child("apply"))
 	add(more)
@@ -68,6 +71,10 @@ const maxProblems = 20
 // Refusal is the error of an execution whose request is refused: a
 // [fault.InvalidRequest] that lists the problems.
 func Refusal(problems field.ErrorList) error {
+	return refusal("the request is invalid", problems)
+}
+
+func refusal(what string, problems field.ErrorList) error {
 	texts := make([]string, 0, maxProblems+1)
 	for i, problem := range problems {
 		if i == maxProblems {
@@ -76,7 +83,7 @@ func Refusal(problems field.ErrorList) error {
 		}
 		texts = append(texts, problem.Error())
 	}
-	return fault.New(fault.InvalidRequest, "the request is invalid: %s", strings.Join(texts, "; "))
+	return fault.New(fault.InvalidRequest, "%s: %s", what, strings.Join(texts, "; "))
 }
 
 // unsupported refuses fields that the contract has but that have no effect yet.
@@ -88,10 +95,6 @@ func unsupported(r contract.Request, path *field.Path) field.ErrorList {
 		}
 	}
 	refuse(len(r.Overrides) > 0, path.Child("overrides"), "start one execution per variant of the resource")
-	refuse(r.Retry != nil, path.Child("retry"), "start an execution with the targets that failed")
-	if r.Ready != nil {
-		refuse(r.Ready.Expressions != nil, path.Child("ready", "expressions"), "use ready.condition")
-	}
 	if r.Rollout != nil {
 		refuse(r.Rollout.Waves != nil, path.Child("rollout", "waves"), "start one execution per wave")
 		refuse(r.Rollout.BakeSeconds != 0, path.Child("rollout", "bakeSeconds"), "start one execution per wave")

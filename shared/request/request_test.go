@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/request"
 )
 
@@ -19,6 +21,9 @@ const (
 	topic    = `{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "metadata": {"name": "orders", "namespace": "kafka"}, "spec": {"partitions": 3}}`
 	payments = `{"account": "111111111111", "region": "eu-west-1", "cluster": "payments"}`
 )
+
+// scope is where the workflow of these tests can act.
+var scope = regions.Scope{Partition: "aws", Additional: []string{"eu-moon-1"}}
 
 // with returns a valid request in which one field has another value.
 func with(name, value string) string {
@@ -30,6 +35,11 @@ func with(name, value string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// withMetadata returns a resource with one more field of its metadata.
+func withMetadata(field string) string {
+	return strings.Replace(topic, `"metadata": {`, `"metadata": {`+field+`, `, 1)
+}
+
 func named(name string) string {
 	return `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": ` + name + `}}`
 }
@@ -37,7 +47,7 @@ func named(name string) string {
 // refused parses a request that must be refused, and returns the messages.
 func refused(t *testing.T, text string) string {
 	t.Helper()
-	_, problems := request.Parse(json.RawMessage(text), "aws", nil)
+	_, problems := request.Parse(json.RawMessage(text), scope, nil)
 	if len(problems) == 0 {
 		t.Fatalf("accepted: %s", fault.Shorten(text, 200))
 	}
@@ -93,6 +103,9 @@ func TestRefusedFields(t *testing.T) {
 		{"only generateName", "resource", strings.Replace(topic, `"name"`, `"generateName"`, 1), "resource.metadata.name: Required"},
 		{"metadata that is a list", "resource", `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}`, "resource.metadata.name: Invalid"},
 		{"an integer that JSONata rounds", "resource", rounded, "resource.spec.list[1].n: Invalid value: is a number of 2^53 or more"},
+		{"an owner", "resource", withMetadata(`"ownerReferences": [{"uid": "1"}]`), "resource.metadata.ownerReferences: Forbidden: name owners by their uid"},
+		{"owners that are no list", "resource", withMetadata(`"ownerReferences": {}`), "resource.metadata.ownerReferences: Forbidden"},
+		{"a finalizer", "resource", withMetadata(`"finalizers": ["strimzi.io/topic-operator"]`), "resource.metadata.finalizers: Forbidden: belong to controllers of one cluster"},
 		{"a Secret", "resource", strings.Replace(named(`"x"`), "ConfigMap", "Secret", 1), "resource.kind: Forbidden"},
 
 		{"no targets", "targets", "[]", "targets: Required value"},
@@ -110,19 +123,34 @@ func TestRefusedFields(t *testing.T) {
 		{"another partition", "targets", strings.Replace("["+payments+"]", "eu-west-1", "cn-north-1", 1), "targets[0].region: Invalid value: \"cn-north-1\": lies in partition aws-cn"},
 		{"a target twice", "targets", "[" + payments + "," + payments + "]", "repeats targets[0]"},
 		{"more targets than a rollout takes", "targets", "[" + strings.Repeat("{},", contract.MaxTargets) + "{}]", "targets: Too many: 10001"},
+		{"a Region that is not there", "targets", strings.Replace("["+payments+"]", "eu-west-1", "eu-west-9", 1),
+			`targets[0].region: Invalid value: "eu-west-9": no such AWS Region: there is eu-west-1, eu-west-2, eu-west-3`},
 		{"accounts to select", "targets", `[{"accounts": ["111111111111"]}]`, "targets[0].accounts: Forbidden: not supported yet"},
 		{"regions to select", "targets", `[{"regions": []}]`, "targets[0].regions: Forbidden: not supported yet"},
 		{"tags to select", "targets", `[{"clusterTags": {"a": "b"}}]`, "targets[0].clusterTags: Forbidden: not supported yet"},
 
 		{"another operation", "operation", `"destroy"`, `operation: Unsupported value: "destroy": supported values: "apply"`},
 		{"overrides", "overrides", `[{"match": {}, "patch": {}}]`, "overrides: Forbidden: not supported yet"},
-		{"a retry", "retry", `{"execution": "x"}`, "retry: Forbidden: not supported yet"},
+		{"a retry", "retry", `{"execution": "x"}`, "retry: Forbidden: only the input of an execution can be a retry"},
 
 		{"a field manager of 200 letters", "apply", `{"fieldManager": "` + strings.Repeat("m", 200) + `"}`, "apply.fieldManager: Invalid value"},
+		{"adoption from nobody", "apply", `{"adopt": [""]}`, "apply.adopt[0]: Invalid value"},
+		{"adoption from a line break", "apply", `{"adopt": ["kubectl", "a\nb"]}`, "apply.adopt[1]: Invalid value"},
+		{"adoption from itself", "apply", `{"adopt": ["crossapply"]}`, `apply.adopt[0]: Invalid value: "crossapply": is the field manager of this request itself`},
+		{"adoption from its own manager", "apply", `{"fieldManager": "team-a", "adopt": ["crossapply", "team-a"]}`, "apply.adopt[1]: Invalid value"},
+		{"adoption from one manager twice", "apply", `{"adopt": ["helm", "kubectl", "helm"]}`, "apply.adopt[2]: Invalid value: \"helm\": repeats apply.adopt[0]"},
+		{"adoption from many managers", "apply", `{"adopt": ["m"` + strings.Repeat(`, "m"`, contract.MaxAdopt) + `]}`, "apply.adopt: Too many: 21: must have at most 20 items"},
+		{"adoption beside force", "apply", `{"force": true, "adopt": ["helm"]}`, "apply.adopt: Forbidden: apply.force takes fields over from every manager"},
+		{"removals in another word", "apply", `{"removals": "never"}`, `apply.removals: Unsupported value: "never": supported values: "allow", "refuse"`},
 		{"a condition type with a space", "ready", `{"condition": "Ready now"}`, "ready.condition: Invalid value"},
 		{"no time", "ready", `{"timeoutSeconds": 0}`, "ready.timeoutSeconds: Invalid value: 0: must be between 1 and 86400"},
 		{"a time in words", "ready", `{"timeoutSeconds": "60"}`, "ready.timeoutSeconds: Invalid value: must be of type whole number, not string"},
-		{"expressions", "ready", `{"expressions": {"failed": "true"}}`, "ready.expressions: Forbidden: not supported yet"},
+		{"a short grace", "ready", `{"failureGraceSeconds": -1}`, "ready.failureGraceSeconds: Invalid value: -1: must be between 0 and 3600"},
+		{"a long time to settle", "ready", `{"settleSeconds": 3601}`, "ready.settleSeconds: Invalid value: 3601: must be between 0 and 3600"},
+		{"no expression for Ready", "ready", `{"expressions": {"failed": "true"}}`, "ready.expressions.current: Required value"},
+		{"no expression", "ready", `{"expressions": {}}`, "ready.expressions.current: Required value"},
+		{"expressions and a condition", "ready", `{"condition": "Ready", "expressions": {"current": "true"}}`, "ready.condition: Forbidden: ready.expressions judge already"},
+		{"a long expression", "ready", `{"expressions": {"current": "true", "inProgress": "` + strings.Repeat(" ", contract.MaxExpressionBytes) + `!"}}`, "ready.expressions.inProgress: Too long"},
 		{"no concurrency", "rollout", `{"maxConcurrency": 0}`, "rollout.maxConcurrency: Invalid value: 0: must be between 1 and 1000"},
 		{"a negative budget", "rollout", `{"maxFailures": -1}`, "rollout.maxFailures: Invalid value"},
 		{"half a failure", "rollout", `{"maxFailures": 0.5}`, "rollout.maxFailures: Invalid value"},
@@ -163,7 +191,7 @@ func TestRefusalsAreShort(t *testing.T) {
 func TestPath(t *testing.T) {
 	at := field.NewPath("schedules").Index(1).Child("request")
 	for _, text := range []string{"{}", `{"resource": 7}`, `{"x": 1}`, "7"} {
-		_, problems := request.Parse(json.RawMessage(text), "aws", at)
+		_, problems := request.Parse(json.RawMessage(text), scope, at)
 		if len(problems) == 0 {
 			t.Errorf("%s is accepted", text)
 		}
@@ -176,14 +204,46 @@ func TestPath(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	got, problems := request.Parse(json.RawMessage(with("targets", "["+payments+"]")), "aws", nil)
+	got, problems := request.Parse(json.RawMessage(with("targets", "["+payments+"]")), scope, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if got.Operation != "apply" || got.Apply != (contract.ApplySettings{FieldManager: "crossapply"}) ||
-		got.Ready != (contract.ReadySettings{Condition: "Ready", TimeoutSeconds: 900}) ||
-		got.Rollout != (request.Rollout{MaxConcurrency: 50}) || got.IdempotencyKey != "" {
-		t.Errorf("the defaults are %+v", got)
+	want := request.Parsed{
+		Operation: "apply",
+		Apply:     contract.ApplySettings{FieldManager: "crossapply", Removals: contract.RemovalsAllow},
+		Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 900, FailureGraceSeconds: 30, SettleSeconds: 10},
+		Rollout:   request.Rollout{MaxConcurrency: 50, Exclusive: true},
+	}
+	got.Resource, got.ResourceRef, got.Targets = nil, contract.ResourceRef{}, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the defaults are %+v\nwant %+v", got, want)
+	}
+}
+
+// Every option arrives where it is read; and what has no effect because nothing is
+// waited for is no mistake.
+func TestOptions(t *testing.T) {
+	const text = `{"resource": ` + topic + `, "targets": [` + payments + `, {"account": "222222222222", "region": "eu-moon-1", "cluster": "far"}],
+		"apply": {"fieldManager": "team-a", "adopt": ["kubectl-client-side-apply", "helm"], "removals": "refuse", "dryRun": true},
+		"ready": {"wait": false, "timeoutSeconds": 60, "failureGraceSeconds": 0, "settleSeconds": 0, "requireGeneration": true,
+			"expressions": {"current": "status.phase == 'Running'", "failed": "status.phase == 'Error'"}},
+		"rollout": {"maxConcurrency": 7, "maxFailures": "50%", "exclusive": false}, "idempotencyKey": "k"}`
+	got, problems := request.Parse(json.RawMessage(text), scope, nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	want := request.Parsed{
+		Operation: "apply",
+		Apply: contract.ApplySettings{FieldManager: "team-a", Adopt: []string{"kubectl-client-side-apply", "helm"},
+			Removals: contract.RemovalsRefuse, DryRun: true},
+		Ready: contract.ReadySettings{TimeoutSeconds: 60, RequireGeneration: true,
+			Expressions: &contract.ReadyExpressions{Current: "status.phase == 'Running'", Failed: "status.phase == 'Error'"}},
+		Rollout:        request.Rollout{MaxConcurrency: 7, MaxFailures: 1},
+		IdempotencyKey: "k",
+	}
+	got.Resource, got.ResourceRef, got.Targets = nil, contract.ResourceRef{}, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
@@ -195,7 +255,7 @@ func TestMaxFailures(t *testing.T) {
 	fleet := "[" + strings.Join(targets, ",") + "]"
 	for value, want := range map[string]int{`0`: 0, `3`: 3, `1000`: 25, `"0%"`: 0, `"10%"`: 2, `"100%"`: 25} {
 		text := fmt.Sprintf(`{"resource": %s, "targets": %s, "rollout": {"maxFailures": %s}}`, topic, fleet, value)
-		got, problems := request.Parse(json.RawMessage(text), "aws", nil)
+		got, problems := request.Parse(json.RawMessage(text), scope, nil)
 		if len(problems) > 0 || got.Rollout.MaxFailures != want {
 			t.Errorf("%s of 25 is %d, want %d (%v)", value, got.Rollout.MaxFailures, want, problems)
 		}
@@ -206,10 +266,11 @@ func TestMaxFailures(t *testing.T) {
 // cluster can be given as it is; whole numbers are kept.
 func TestResource(t *testing.T) {
 	const given = `{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "status": {"x": 1},
-		"metadata": {"name": "orders", "labels": {"a": "b"}, "creationTimestamp": null, "deletionTimestamp": null, "uid": "1",
+		"metadata": {"name": "orders", "labels": {"a": "b"}, "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+			"ownerReferences": [], "finalizers": null, "creationTimestamp": null, "deletionTimestamp": null, "uid": "1",
 			"resourceVersion": "2", "managedFields": [], "generation": 4, "selfLink": "x"},
 		"spec": {"partitions": 3, "retentionBytes": 9007199254740991}}`
-	got, problems := request.Parse(json.RawMessage(with("resource", given)), "aws", nil)
+	got, problems := request.Parse(json.RawMessage(with("resource", given)), scope, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -223,6 +284,19 @@ func TestResource(t *testing.T) {
 	}
 	if got.ResourceRef != (contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Name: "orders"}) {
 		t.Errorf("it is named %+v", got.ResourceRef)
+	}
+}
+
+// What else is annotated stays.
+func TestAnnotations(t *testing.T) {
+	got, problems := request.Parse(json.RawMessage(with("resource", withMetadata(
+		`"annotations": {"note": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}"}`))), scope, nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	annotations := got.Resource["metadata"].(map[string]any)["annotations"]
+	if want := map[string]any{"note": "x"}; !reflect.DeepEqual(annotations, want) {
+		t.Errorf("the annotations are %v", annotations)
 	}
 }
 
@@ -285,7 +359,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, problems := request.Parse(body, "aws", nil); len(problems) > 0 {
+		if _, problems := request.Parse(body, scope, nil); len(problems) > 0 {
 			t.Errorf("examples/%s: %v", name, problems)
 		}
 	}
@@ -298,7 +372,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(with("operation", `"apply"`))
 	f.Add(`{"targets": [{"account": "1"}], "rollout": {"maxFailures": "5%"}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, problems := request.Parse(json.RawMessage(text), "aws", nil); len(problems) > 0 {
+		if _, problems := request.Parse(json.RawMessage(text), scope, nil); len(problems) > 0 {
 			if fault.NameOf(request.Refusal(problems)) != fault.InvalidRequest {
 				t.Errorf("%v", problems)
 			}

@@ -45,6 +45,7 @@ func parseResource(raw json.RawMessage, path *field.Path) (map[string]any, contr
 		problems = append(problems, field.Forbidden(path.Child("kind"),
 			"an execution's input can be read in its history: keep secrets in a secret store and let the resource name them"))
 	}
+	problems = append(problems, ofOneCluster(object, path.Child("metadata"))...)
 	problems = append(problems, inexact(object, path)...)
 	if len(problems) > 0 {
 		return nil, ref, problems
@@ -110,11 +111,39 @@ func inexact(value any, path *field.Path) field.ErrorList {
 	return problems
 }
 
-// strip removes what the cluster writes and an apply must not claim. A null
-// creationTimestamp alone would raise the generation at every apply.
+// ofOneCluster refuses metadata that has a meaning in one cluster only. Taking it
+// out in silence could leave out what the request is about.
+func ofOneCluster(object map[string]any, path *field.Path) field.ErrorList {
+	metadata, _ := object["metadata"].(map[string]any)
+	var problems field.ErrorList
+	for _, refused := range []struct{ name, why string }{
+		{"finalizers", "belong to controllers of one cluster: where nobody removes them, the object can never be deleted"},
+		{"ownerReferences", "name owners by their uid, which no other cluster has: its garbage collector would delete the object"},
+	} {
+		value := metadata[refused.name]
+		if list, ok := value.([]any); value != nil && (!ok || len(list) > 0) {
+			problems = append(problems, field.Forbidden(path.Child(refused.name), refused.why))
+		}
+	}
+	return problems
+}
+
+// lastApplied is where kubectl's client-side apply keeps what it applied.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// strip removes what the cluster writes and an apply must not claim, what has
+// been found to be empty, and kubectl's own record. A null creationTimestamp alone
+// would raise the generation at every apply.
 func strip(object map[string]any) {
 	delete(object, "status")
-	for _, name := range []string{"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"} {
+	for _, name := range []string{
+		"creationTimestamp", "deletionTimestamp", "finalizers", "generation", "managedFields",
+		"ownerReferences", "resourceVersion", "selfLink", "uid",
+	} {
 		unstructured.RemoveNestedField(object, "metadata", name)
+	}
+	unstructured.RemoveNestedField(object, "metadata", "annotations", lastApplied)
+	if annotations, found, err := unstructured.NestedMap(object, "metadata", "annotations"); found && err == nil && len(annotations) == 0 {
+		unstructured.RemoveNestedField(object, "metadata", "annotations")
 	}
 }

@@ -21,13 +21,16 @@ type Rollout struct {
 	MaxConcurrency int
 	// MaxFailures is how many targets may fail, as a count.
 	MaxFailures int
+	// Exclusive says that no other execution may work on the resource.
+	Exclusive bool
 }
 
 func parseRollout(options *contract.RolloutOptions, targets int, path *field.Path) (Rollout, field.ErrorList) {
-	rollout := Rollout{MaxConcurrency: defaultMaxConcurrency}
+	rollout := Rollout{MaxConcurrency: defaultMaxConcurrency, Exclusive: true}
 	if options == nil {
 		return rollout, nil
 	}
+	rollout.Exclusive = options.Exclusive == nil || *options.Exclusive
 	var problems field.ErrorList
 	if options.MaxConcurrency != nil {
 		rollout.MaxConcurrency = *options.MaxConcurrency

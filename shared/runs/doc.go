@@ -1,12 +1,15 @@
 // Package runs is the layout of the run bucket, and how its JSON is read and
 // written. Under one prefix per execution lie
 //
+//	runs/<execution name>/request.json    the request (plan -> a retry's plan)
 //	runs/<execution name>/resource.json   the resource to apply (plan -> apply)
 //	runs/<execution name>/targets.json    the targets (plan -> the Map's ItemReader)
+//	runs/<execution name>/plan.json       what plan found (plan -> report)
 //	runs/<execution name>/results/...     the Map's results (ResultWriter -> report)
 //	runs/<execution name>/report.json     every target's result (report -> people)
 //
 // so that one and ten thousand targets take the same way and no state carries
 // more than a few KiB. Under claims/ lies an object per idempotency key, which
-// names the execution that has it.
+// names the execution that has it, and under locks/ one per resource, which names
+// the executions that work on it.
 package runs

@@ -36,15 +36,42 @@ const All = "runs/*"
 // Pattern returns the pattern of a name's objects in all executions.
 func Pattern(name string) string { return Prefix("*") + name }
 
-// Claims is the prefix of the objects that claim idempotency keys.
-const Claims = "claims/"
+// Claims is the prefix of the objects that claim idempotency keys, and Locks that
+// of the objects that name the executions which work on a resource.
+const (
+	Claims = "claims/"
+	Locks  = "locks/"
+)
+
+// LockKey returns the key of the object that names the executions which work on a
+// resource: one for the object in whatever version of its API.
+func LockKey(group, kind, namespace, name string) string {
+	sum := sha256.Sum256([]byte(group + "\n" + kind + "\n" + namespace + "\n" + name))
+	return Locks + hex.EncodeToString(sum[:]) + ".json"
+}
 
 // Names of the objects below an execution's prefix.
 const (
+	// Request is the request with the options of a retry merged in, and Plan what
+	// plan made of it.
+	Request = "request.json"
+	Plan    = "plan.json"
+	// Resource is the object to apply, and Targets the list of targets.
 	Resource = "resource.json"
 	Targets  = "targets.json"
-	Results  = "results"
-	Report   = "report.json"
+	// Results is the prefix of what the Map's ResultWriter writes, and Report every
+	// target's result.
+	Results = "results"
+	Report  = "report.json"
+	// Journal is the prefix of the journal: see package journal.
+	Journal = "journal/"
+	// Marks is the prefix of what a target that starts looks for first: Stop, which
+	// a person writes to end the rollout, and one below Failed for each target that
+	// failed. Stop sorts first, so that a bounded list never misses it. What a person
+	// writes is not read; a target's mark is {"error": "<the error's name>"}.
+	Marks  = "marks/"
+	Stop   = Marks + "STOP"
+	Failed = Marks + "failed/"
 )
 
 // Client is what package runs needs of S3; *s3.Client is one.
@@ -71,63 +98,107 @@ func (b Bucket) URI(key string) string { return "s3://" + b.name + "/" + key }
 
 // Get reads a whole object.
 func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
+	body, _, err := b.get(ctx, key)
+	return body, err
+}
+
+func (b Bucket) get(ctx context.Context, key string) (body []byte, tag string, err error) {
 	doing := "read " + b.URI(key)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
 	if err != nil {
-		return nil, fault.FromAWS(err, nil, doing)
+		return nil, "", fault.FromAWS(err, nil, doing)
 	}
 	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
-	body, err := io.ReadAll(out.Body)
+	body, err = io.ReadAll(out.Body)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.AWSUnavailable, "%s: the connection broke off", doing)
+		return nil, "", fault.Wrap(err, fault.AWSUnavailable, "%s: the connection broke off", doing)
 	}
-	return body, nil
+	return body, aws.ToString(out.ETag), nil
 }
 
 // GetJSON reads an object into value.
 func (b Bucket) GetJSON(ctx context.Context, key string, value any) error {
-	body, err := b.Get(ctx, key)
+	_, err := b.GetJSONTagged(ctx, key, value)
+	return err
+}
+
+// GetJSONTagged reads an object into value, and returns the entity tag by which
+// [Bucket.PutJSONOver] knows it again.
+func (b Bucket) GetJSONTagged(ctx context.Context, key string, value any) (tag string, err error) {
+	body, tag, err := b.get(ctx, key)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := json.Unmarshal(body, value); err != nil {
-		return fmt.Errorf("read %s: %w", b.URI(key), err)
+		return "", fmt.Errorf("read %s: %w", b.URI(key), err)
 	}
-	return nil
+	return tag, nil
 }
 
 // PutJSON writes value as an object.
 func (b Bucket) PutJSON(ctx context.Context, key string, value any) error {
-	return b.put(ctx, key, value, nil)
+	return b.put(ctx, value, s3.PutObjectInput{Key: aws.String(key)})
 }
 
 // PutJSONOnce writes value as an object unless there is one, and says whether it
 // did.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-func (b Bucket) PutJSONOnce(ctx context.Context, key string, value any) (written bool, err error) {
-	err = b.put(ctx, key, value, aws.String("*"))
+func (b Bucket) PutJSONOnce(ctx context.Context, key string, value any) (done bool, err error) {
+	return written(b.put(ctx, value, s3.PutObjectInput{Key: aws.String(key), IfNoneMatch: aws.String("*")}))
+}
+
+// PutJSONOver writes value over the object that has that entity tag, unless
+// another one has taken its place, and says whether it did.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (b Bucket) PutJSONOver(ctx context.Context, key, tag string, value any) (done bool, err error) {
+	return written(b.put(ctx, value, s3.PutObjectInput{Key: aws.String(key), IfMatch: aws.String(tag)}))
+}
+
+// written reads the outcome of a conditional write.
+func written(err error) (bool, error) {
 	var refused smithy.APIError
-	if errors.As(err, &refused) && refused.ErrorCode() == "PreconditionFailed" {
+	if errors.As(err, &refused) && (refused.ErrorCode() == "PreconditionFailed" || refused.ErrorCode() == "NoSuchKey") {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func (b Bucket) put(ctx context.Context, key string, value any, ifNoneMatch *string) error {
+func (b Bucket) put(ctx context.Context, value any, in s3.PutObjectInput) error {
+	doing := "write " + b.URI(*in.Key)
 	body, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", b.URI(key), err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:      aws.String(b.name),
-		Key:         aws.String(key),
-		Body:        bytes.NewReader(append(body, '\n')), // for those who print it
-		ContentType: aws.String("application/json"),
-		IfNoneMatch: ifNoneMatch,
-	})
+	in.Bucket = aws.String(b.name)
+	in.Body = bytes.NewReader(append(body, '\n')) // for those who print it
+	in.ContentType = aws.String("application/json")
+	_, err = b.client.PutObject(ctx, &in)
 	// Two conditional writes at the same time: the same call tells who won.
 	names := map[string]fault.Name{"ConditionalRequestConflict": fault.AWSUnavailable}
-	return fault.FromAWS(err, names, "write "+b.URI(key))
+	return fault.FromAWS(err, names, doing)
+}
+
+// Exists says whether there is an object. It lists the key, because to a caller
+// that may not list it, S3 says of one that is missing that access is denied.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (b Bucket) Exists(ctx context.Context, key string) (bool, error) {
+	// Of all keys with this prefix, the key itself comes first.
+	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(b.name), Prefix: aws.String(key), MaxKeys: aws.Int32(1)})
+	if err != nil {
+		return false, fault.FromAWS(err, nil, "look for "+b.URI(key))
+	}
+	return len(page.Contents) > 0 && aws.ToString(page.Contents[0].Key) == key, nil
+}
+
+// First returns the first keys below a prefix, in the order of their UTF-8 bytes:
+// at most so many, and no more than 1,000.
+func (b Bucket) First(ctx context.Context, prefix string, most int) ([]string, error) {
+	out, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: aws.String(b.name), Prefix: aws.String(prefix), MaxKeys: aws.Int32(int32(min(most, 1_000)))}) //nolint:gosec // bounded
+	if err != nil {
+		return nil, fault.FromAWS(err, nil, "list "+b.URI(prefix))
+	}
+	return keysOf(out), nil
 }
 
 // List returns all keys below a prefix.
@@ -139,9 +210,15 @@ func (b Bucket) List(ctx context.Context, prefix string) ([]string, error) {
 		if err != nil {
 			return nil, fault.FromAWS(err, nil, "list "+b.URI(prefix))
 		}
-		for _, object := range page.Contents {
-			keys = append(keys, aws.ToString(object.Key))
-		}
+		keys = append(keys, keysOf(page)...)
 	}
 	return keys, nil
+}
+
+func keysOf(page *s3.ListObjectsV2Output) []string {
+	keys := make([]string, len(page.Contents))
+	for i, object := range page.Contents {
+		keys[i] = aws.ToString(object.Key)
+	}
+	return keys
 }

@@ -23,17 +23,18 @@ type fakeS3 struct {
 	body        io.Reader
 	pages       [][]string
 	ifNoneMatch *string
+	ifMatch     *string
 }
 
 func (f *fakeS3) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	return &s3.GetObjectOutput{Body: io.NopCloser(f.body)}, nil
+	return &s3.GetObjectOutput{Body: io.NopCloser(f.body), ETag: aws.String(`"tag"`)}, nil
 }
 
 func (f *fakeS3) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
-	f.ifNoneMatch = in.IfNoneMatch
+	f.ifNoneMatch, f.ifMatch = in.IfNoneMatch, in.IfMatch
 	return &s3.PutObjectOutput{}, f.err
 }
 
@@ -46,7 +47,7 @@ func (f *fakeS3) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ .
 	return out, f.err
 }
 
-func TestPutJSONOnce(t *testing.T) {
+func TestConditionalWrites(t *testing.T) {
 	tests := []struct {
 		code    string // of S3's error; "" is success
 		written bool
@@ -54,6 +55,7 @@ func TestPutJSONOnce(t *testing.T) {
 	}{
 		{code: "", written: true},
 		{code: "PreconditionFailed", written: false},
+		{code: "NoSuchKey", written: false}, // there is nothing to write over
 		{code: "ConditionalRequestConflict", want: fault.AWSUnavailable},
 		{code: "SlowDown", want: fault.Throttled},
 		{code: "AccessDenied", want: fault.AWSError},
@@ -67,13 +69,36 @@ func TestPutJSONOnce(t *testing.T) {
 		if written != test.written || (err != nil) != (test.want != "") || err != nil && fault.NameOf(err) != test.want {
 			t.Errorf("%q: written %t, %v", test.code, written, err)
 		}
-		if aws.ToString(f.ifNoneMatch) != "*" {
+		if aws.ToString(f.ifNoneMatch) != "*" || f.ifMatch != nil {
 			t.Errorf("%q: If-None-Match is %q", test.code, aws.ToString(f.ifNoneMatch))
+		}
+		over, overErr := runs.NewBucket(f, "b").PutJSONOver(t.Context(), "locks/1.json", `"tag"`, "mine")
+		if over != written || fault.NameOf(overErr) != fault.NameOf(err) {
+			t.Errorf("%q: written over %t, %v", test.code, over, overErr)
+		}
+		if aws.ToString(f.ifMatch) != `"tag"` || f.ifNoneMatch != nil {
+			t.Errorf("%q: If-Match is %q", test.code, aws.ToString(f.ifMatch))
 		}
 	}
 	f := &fakeS3{}
-	if err := runs.NewBucket(f, "b").PutJSON(t.Context(), "x", "mine"); err != nil || f.ifNoneMatch != nil {
-		t.Errorf("a plain write is conditional: %v, %v", f.ifNoneMatch, err)
+	if err := runs.NewBucket(f, "b").PutJSON(t.Context(), "x", "mine"); err != nil || f.ifNoneMatch != nil || f.ifMatch != nil {
+		t.Errorf("a plain write is conditional: %v, %v, %v", f.ifNoneMatch, f.ifMatch, err)
+	}
+}
+
+func TestExists(t *testing.T) {
+	for _, test := range []struct {
+		keys []string
+		want bool
+	}{{nil, false}, {[]string{"runs/1/plan.json"}, true}, {[]string{"runs/1/plan.json.old"}, false}} {
+		found, err := runs.NewBucket(&fakeS3{pages: [][]string{test.keys}}, "b").Exists(t.Context(), "runs/1/plan.json")
+		if found != test.want || err != nil {
+			t.Errorf("of %q: %t, %v", test.keys, found, err)
+		}
+	}
+	denied := &fakeS3{pages: [][]string{nil}, err: &smithy.GenericAPIError{Code: "AccessDenied"}}
+	if _, err := runs.NewBucket(denied, "b").Exists(t.Context(), "x"); fault.NameOf(err) != fault.AWSError {
+		t.Errorf("a list that is refused: %v", err)
 	}
 }
 
@@ -83,6 +108,10 @@ func TestGet(t *testing.T) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
 	var value map[string]any
+	whole := &fakeS3{body: strings.NewReader(`{"a": 1}`)}
+	if tag, err := runs.NewBucket(whole, "b").GetJSONTagged(t.Context(), "x", &value); err != nil || tag != `"tag"` || value["a"] != 1.0 {
+		t.Errorf("an object: %q, %v, %v", tag, value, err)
+	}
 	err := runs.NewBucket(&fakeS3{body: strings.NewReader("{")}, "b").GetJSON(t.Context(), "x", &value)
 	if err == nil || !strings.Contains(err.Error(), "s3://b/x") {
 		t.Errorf("half an object: %v", err)

@@ -32,7 +32,7 @@ func TestUnmarshal(t *testing.T) {
 		{"nothing", ``, []string{`root: must be a JSON object`}},
 		{"null", `null`, []string{`root: must be a JSON object`}},
 		{"cut short", `{"name": `, []string{`root: is not JSON: unexpected end of JSON input`}},
-		{"unknown field", `{"nmae": "a"}`, []string{`nmae: unknown field`}},
+		{"unknown field", `{"nam": "a"}`, []string{`nam: unknown field`}},
 		{"unknown field in a list", `{"members": [{}, {"idd": "1"}]}`, []string{`members[1].idd: unknown field`}},
 		{"another case", `{"Name": "a"}`, []string{`Name: unknown field`}},
 		{"given twice", `{"name": "a", "name": "b"}`, []string{`name: given twice`}},

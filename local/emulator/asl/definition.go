@@ -70,8 +70,12 @@ func kindOf(raw json.RawMessage) kind {
 	}
 }
 
-// compact checks that text is one JSON value and removes white space.
+// compact checks that text is one JSON value, of numbers that JSONata can hold
+// (not 1e400), and removes white space.
 func compact(text []byte) (json.RawMessage, error) {
+	if err := json.Unmarshal(text, new(any)); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
 	var out bytes.Buffer
 	if err := json.Compact(&out, text); err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)

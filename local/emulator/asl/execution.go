@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/google/uuid"
+
+	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
 )
 
 // Task is one attempt of one Task state.
@@ -19,6 +22,7 @@ type Task struct {
 	Resource     string          // as the definition names it
 	Arguments    json.RawMessage // of the state, evaluated
 	RoleARN      string          // of the state machine
+	MachineARN   string          // of a distributed Map's child: <machine>/<label>
 	ExecutionARN string
 	State        string
 	RetryCount   int
@@ -31,12 +35,12 @@ type Tasks interface {
 	Run(ctx context.Context, task Task) (json.RawMessage, error)
 }
 
-// Objects is the bucket that a distributed Map reads from and writes to, as
-// roleARN may. Errors become States.ItemReaderFailed and
-// States.ResultWriterFailed.
+// Objects is the bucket that a distributed Map reads from and writes to, as the
+// role of the execution that it belongs to may. Errors become
+// States.ItemReaderFailed and States.ResultWriterFailed.
 type Objects interface {
-	Get(ctx context.Context, roleARN, bucket, key string) ([]byte, error)
-	Put(ctx context.Context, roleARN, bucket, key string, body []byte) error
+	Get(ctx context.Context, by *Execution, bucket, key string) ([]byte, error)
+	Put(ctx context.Context, by *Execution, bucket, key string, body []byte) error
 }
 
 // Children hears of what distributed Maps start.
@@ -51,10 +55,10 @@ type Children interface {
 // Options are what a Runner takes from outside.
 type Options struct {
 	Tasks    Tasks
-	Objects  Objects     // nil: distributed Maps may not read or write objects
-	Children Children    // nil: nobody listens
-	Clock    Clock       // nil: SystemClock
-	Rand     rand.Source // for jitter and ids; nil: seeded by the system
+	Objects  Objects       // nil: distributed Maps may not read or write objects
+	Children Children      // nil: nobody listens
+	Clock    Clock         // nil: SystemClock
+	Rand     *rand.ChaCha8 // for jitter and ids; nil: seeded by the system
 }
 
 // Runner runs machines. It is safe for concurrent use.
@@ -65,7 +69,7 @@ type Runner struct {
 	clock    Clock
 
 	randMu sync.Mutex
-	rand   *rand.Rand
+	rand   *rand.ChaCha8
 }
 
 // NewRunner makes a runner.
@@ -74,11 +78,11 @@ func NewRunner(opts Options) *Runner {
 		opts.Clock = SystemClock{}
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
+		opts.Rand = jsonata.NewRand()
 	}
 	return &Runner{
 		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children,
-		clock: opts.Clock, rand: rand.New(opts.Rand),
+		clock: opts.Clock, rand: opts.Rand,
 	}
 }
 
@@ -275,17 +279,14 @@ func (e *Execution) region() string {
 func (r *Runner) randomFloat() float64 {
 	r.randMu.Lock()
 	defer r.randMu.Unlock()
-	return r.rand.Float64()
+	return rand.New(r.rand).Float64()
 }
 
-// NewID returns a random (version 4) UUID, for an execution without a name.
+// NewID returns a random UUID, for an execution without a name.
 func (r *Runner) NewID() string {
 	r.randMu.Lock()
 	defer r.randMu.Unlock()
-	a := r.rand.Uint64()&^0xf000 | 0x4000
-	b := r.rand.Uint64()&^(0b11<<62) | 0b10<<62
-	s := fmt.Sprintf("%016x%016x", a, b)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return uuid.Must(uuid.NewRandomFromReader(r.rand)).String()
 }
 
 // thread is one line of control: an execution's own, or that of a Parallel

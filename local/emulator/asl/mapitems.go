@@ -150,7 +150,7 @@ func (r *itemReader) read(ctx context.Context, e *Execution, at bucketPlace, lim
 	if e.runner.objects == nil {
 		return nil, failed("this runner has no objects to read")
 	}
-	body, err := e.runner.objects.Get(ctx, e.RoleARN, at.Bucket, at.Key)
+	body, err := e.runner.objects.Get(ctx, e, at.Bucket, at.Key)
 	if err != nil {
 		return nil, failed("reading s3://%s/%s: %v", at.Bucket, at.Key, err)
 	}

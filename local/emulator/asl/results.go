@@ -168,7 +168,7 @@ func (m *MapRun) put(ctx context.Context, bucket, key string, body []byte) error
 	if e.runner.objects == nil {
 		return &Error{ErrResultWriterFailed, "this runner has no objects to write"}
 	}
-	if err := e.runner.objects.Put(ctx, e.RoleARN, bucket, key, body); err != nil {
+	if err := e.runner.objects.Put(ctx, e, bucket, key, body); err != nil {
 		if ctx.Err() != nil {
 			return errHalted
 		}

@@ -174,7 +174,7 @@ func (v *visit) call(ctx context.Context, arguments json.RawMessage, timeout *in
 		defer cancel()
 	}
 	result, err := e.runner.tasks.Run(ctx, Task{
-		Resource: v.state.resource.arn, Arguments: arguments, RoleARN: e.RoleARN,
+		Resource: v.state.resource.arn, Arguments: arguments, RoleARN: e.RoleARN, MachineARN: e.MachineARN,
 		ExecutionARN: e.ARN, State: v.state.name, RetryCount: v.retries,
 	})
 	if errors.Is(context.Cause(ctx), errTaskTimedOut) {

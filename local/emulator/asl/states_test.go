@@ -119,8 +119,15 @@ func TestCatch(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	for _, tc := range []struct{ name, states, input, output, err string }{
-		{"numbers and order stay as they were", `"A": {"Type": "Pass", "End": true}`, `{"z": 1.0, "a": 12345678901234567890, "é": "<&\u20ac>"}`, `{"z":1.0,"a":12345678901234567890,"é":"<&\u20ac>"}`, ""},
-		{"literal beside expression", `"A": {"Type": "Pass", "Output": {"z": 1.50, "y": "{% $states.input.n + 1 %}", "x": [" {% no %} ", "{%$states.input.n%}"]}, "End": true}`, `{"n": 2}`, `{"z":1.50,"y":3,"x":[" {% no %} ",2]}`, ""},
+		{
+			"numbers and order stay as they were", `"A": {"Type": "Pass", "End": true}`,
+			`{"z": 1.0, "a": 12345678901234567890, "é": "<&\u20ac>"}`, `{"z":1.0,"a":12345678901234567890,"é":"<&\u20ac>"}`, "",
+		},
+		{
+			"literal beside expression",
+			`"A": {"Type": "Pass", "Output": {"z": 1.50, "y": "{% $states.input.n + 1 %}", "x": [" {% no %} ", "{%$states.input.n%}"]}, "End": true}`,
+			`{"n": 2}`, `{"z":1.50,"y":3,"x":[" {% no %} ",2]}`, "",
+		},
 		{"undefined in a field", `"A": {"Type": "Pass", "Output": {"x": [1, "{% $nothing %}"]}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"runtime error", `"A": {"Type": "Pass", "Output": "{% 1 + 'a' %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"function as a value", `"A": {"Type": "Pass", "Output": "{% $sum %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
@@ -130,15 +137,24 @@ func TestOutputs(t *testing.T) {
 			"C": {"Type": "Succeed", "Output": {"in": "{% $states.input %}", "x": "{% $x %}", "y": "{% $y %}"}}`, `{}`, `{"in":1,"x":2,"y":1}`, ""},
 		{"choice", `"A": {"Type": "Choice", "Choices": [{"Condition": "{% $states.input.n > 5 %}", "Next": "B"}, {"Condition": "{% $states.input.n > 1 %}", "Next": "B", "Assign": {"c": 2}, "Output": "two"}], "Default": "B", "Output": "none"},
 			"B": {"Type": "Succeed"}`, `{"n": 2}`, `"two"`, ""},
-		{"choice by default", `"A": {"Type": "Choice", "Choices": [{"Condition": false, "Next": "B"}], "Default": "B", "Output": "none"}, "B": {"Type": "Succeed"}`, `{}`, `"none"`, ""},
+		{
+			"choice by default",
+			`"A": {"Type": "Choice", "Choices": [{"Condition": false, "Next": "B"}], "Default": "B", "Output": "none"}, "B": {"Type": "Succeed"}`,
+			`{}`, `"none"`, "",
+		},
 		{"no choice", `"A": {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "B"}]}, "B": {"Type": "Succeed"}`, `{}`, ``, "States.NoChoiceMatched"},
-		{"choice that is no boolean", `"A": {"Type": "Choice", "Choices": [{"Condition": "{% 1 %}", "Next": "B"}]}, "B": {"Type": "Succeed"}`, `{}`, ``, "States.QueryEvaluationError"},
+		{
+			"choice that is no boolean",
+			`"A": {"Type": "Choice", "Choices": [{"Condition": "{% 1 %}", "Next": "B"}]}, "B": {"Type": "Succeed"}`, `{}`, ``,
+			"States.QueryEvaluationError",
+		},
 		{"fail", `"A": {"Type": "Fail", "Error": "{% 'E' & $string($states.input.n) %}", "Cause": "c"}`, `{"n": 1}`, ``, "E1"},
 		{"negative wait", `"A": {"Type": "Wait", "Seconds": "{% -1 %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"parallel", `"A": {"Type": "Parallel", "Arguments": {"n": 1}, "Branches": [
 			{"StartAt": "B", "States": {"B": {"Type": "Wait", "Seconds": 2, "End": true}}},
 			{"StartAt": "C", "States": {"C": {"Type": "Pass", "Output": "{% $states.input.n + 1 %}", "End": true}}}], "End": true}`, `{}`, `[{"n":1},2]`, ""},
-		{"inner variables stay inside", `"A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "M"}, "M": {"Type": "Map", "Items": [10, 20], "ItemProcessor": {"StartAt": "I", "States": {
+		{"inner variables stay inside", `"A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "M"}, "M": {"Type": "Map", "Items": [10, 20],
+			"ItemProcessor": {"StartAt": "I", "States": {
 			"I": {"Type": "Pass", "Assign": {"y": "{% $x + $states.input %}"}, "Next": "J"}, "J": {"Type": "Pass", "Output": "{% $y %}", "End": true}}}, "Next": "Z"},
 			"Z": {"Type": "Pass", "Output": {"in": "{% $states.input %}", "y": "{% $exists($y) %}"}, "End": true}`, `{}`, `{"in":[11,21],"y":false}`, ""},
 		{"a distributed Map sees no outer variables", `"A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "M"}, "M": {"Type": "Map", "Items": [1], "ItemSelector": {"x": "{% $x %}"}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -152,14 +168,27 @@ func TestOutputs(t *testing.T) {
 			"ItemProcessor": {"StartAt": "J", "States": {"J": {"Type": "Pass", "End": true}}}, "End": true}}}, "End": true}`, `{}`,
 			`[[[{"Item":{"Index":0,"Key":"k","Value":1,"Source":"STATE_DATA"}},{"Item":{"Index":0,"Value":2}}]]]`, ""},
 		{"not a number", `"A": {"Type": "Pass", "Output": "{% 1 / 0 %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
-		{"too much assigned at once", `"A": {"Type": "Pass", "Assign": {"x": "{% $pad('x', 200000) %}", "y": "{% $pad('x', 200000) %}"}, "End": true}`, `{}`, ``, "States.DataLimitExceeded"},
-		{"an item too large", `"A": {"Type": "Map", "Items": "{% [$pad('x', 262145)] %}", "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}}, "End": true}`, `{}`, ``, "States.DataLimitExceeded"},
+		{
+			"too much assigned at once",
+			`"A": {"Type": "Pass", "Assign": {"x": "{% $pad('x', 200000) %}", "y": "{% $pad('x', 200000) %}"}, "End": true}`, `{}`,
+			``, "States.DataLimitExceeded",
+		},
+		{
+			"an item too large",
+			`"A": {"Type": "Map", "Items": "{% [$pad('x', 262145)] %}", "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}}, "End": true}`,
+			`{}`, ``, "States.DataLimitExceeded",
+		},
 		{"a time with one digit", `"A": {"Type": "Wait", "Timestamp": "{% '2016-03-14T1:59:00Z' %}", "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
 		{"a reader's argument in another case", `"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": "{% {'Bucket': 'b', 'key': 'k'} %}"}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
 			"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
-		{"a reader without its key", `"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": "{% {'Bucket': 'b'} %}"}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+		{"a reader without its key", `"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": "{% {'Bucket': 'b'} %}"},
+			"ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
 			"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`, `{}`, ``, "States.QueryEvaluationError"},
-		{"an iteration's failure", `"A": {"Type": "Map", "Items": [1], "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Fail", "Error": "E"}}}, "End": true}`, `{}`, ``, "E"},
+		{
+			"an iteration's failure",
+			`"A": {"Type": "Map", "Items": [1], "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Fail", "Error": "E"}}}, "End": true}`,
+			`{}`, ``, "E",
+		},
 		{"endless loop", `"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}`, `{}`, ``, "States.Runtime"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -288,5 +317,15 @@ func TestHistoryDetails(t *testing.T) {
 	exited := run.Events[5].StateExitedEventDetails
 	if *exited.Output != `"done"` || exited.AssignedVariables["v"] != "200" {
 		t.Errorf("exited %s %v", *exited.Output, exited.AssignedVariables)
+	}
+}
+
+func TestResultThatNoNumberHolds(t *testing.T) {
+	run := asltest.Run(t, asltest.Case{
+		Definition: machine(`"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}, "End": true}`),
+		Functions:  asltest.Functions{"f": asltest.Replies(asltest.Output(`{"n":1e400}`))},
+	})
+	if run.Status != "FAILED" || run.Error != "States.Runtime" || !strings.Contains(run.Cause, "1e400") {
+		t.Errorf("%s %s: %s", run.Status, run.Error, run.Cause)
 	}
 }

@@ -9,11 +9,10 @@
 //     roles, buckets, clusters, functions. All of them can be changed later
 //     through the services the server exposes.
 //   - A request is routed by the service in its credential scope, its signature
-//     is checked (package sigv4), its caller goes into the context (package
-//     iam), and the service's handler answers: packages sts, eks, s3, lambda.
-//   - [Server.Mount] adds a service, such as Step Functions. [Server.Allow],
-//     [Server.AllowRole] and [Server.RoleConfig] are what it needs to act for
-//     its callers and for roles.
+//     is checked (package sigv4), its caller is known (package iam), and the
+//     service's operation answers (package protocol): packages sts, eks, s3,
+//     lambda.
+//   - [Server.Mount] adds a service, such as Step Functions (package states).
 //   - [Server.Calls] counts the requests per account, service and operation.
 //
 // Requests for a real host name, such as sts.eu-west-1.amazonaws.com, may be

@@ -3,6 +3,7 @@ package awsapi
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
@@ -47,7 +50,7 @@ type Config struct {
 
 // Server is the local AWS.
 type Server struct {
-	// IAM, EKS, S3 and Lambda can be changed while the server runs.
+	// What is in IAM, EKS, S3 and Lambda can be changed while the server runs.
 	IAM    *iam.Directory
 	EKS    *eks.Service
 	S3     *s3.Service
@@ -60,7 +63,7 @@ type Server struct {
 	calls    calls
 
 	mu       sync.RWMutex
-	services map[string]http.Handler // by signing name
+	services map[string]protocol.Service // by name
 }
 
 // Start opens the port and fills it. It returns an error when the port is
@@ -78,13 +81,16 @@ func Start(c Config) (*Server, error) {
 	}
 	directory := iam.NewDirectory(c.Now, c.Random)
 	s := &Server{
-		IAM: directory, EKS: eks.New(directory, c.Now), S3: s3.New(directory, c.Now),
+		IAM: directory, EKS: eks.New(c.Now), S3: s3.New(c.Now),
 		region:   cmp.Or(c.Region, "us-east-1"),
 		verifier: sigv4.Verifier{Keys: directory, Now: c.Now},
 		listener: listener,
+		services: map[string]protocol.Service{},
 	}
 	s.Lambda = lambda.New(lambda.Config{Directory: directory, Now: c.Now, Endpoint: s.URL, Follow: c.FollowLogs})
-	s.services = map[string]http.Handler{"sts": sts.New(directory), "eks": s.EKS, "s3": s.S3, "lambda": s.Lambda}
+	for _, service := range []protocol.Service{sts.New(directory), s.EKS, s.S3, s.Lambda} {
+		s.Mount(service)
+	}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
 	if err := s.fill(c); err != nil {
 		return nil, errors.Join(fmt.Errorf("local AWS: %w", err), s.Close())
@@ -143,12 +149,31 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Mount adds a service under its signing name, such as "states". Its requests
-// arrive authenticated, with the caller in the context: see [iam.FromContext].
-func (s *Server) Mount(service string, handler http.Handler) {
+// Mount adds a service, in place of one of the same name.
+func (s *Server) Mount(service protocol.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.services[service] = handler
+	s.services[service.Name()] = service
+}
+
+// serviceOf returns the service that a request is for.
+func (s *Server) serviceOf(r *http.Request, signature *sigv4.Signature) protocol.Service {
+	name := serviceName(r, signature)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if service, ok := s.services[name]; ok {
+		return service
+	}
+	return unserved{name, r}
+}
+
+// UserConfig returns an SDK configuration for the endpoint with a user's keys.
+func (s *Server) UserConfig(u iam.User, region string) aws.Config {
+	keys := aws.Credentials{AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey}
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(s.URL()),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil }),
+	}
 }
 
 // maxBody bounds a request. It leaves room for the largest Lambda payload and,
@@ -157,59 +182,48 @@ const maxBody = 256 << 20
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	signature, err := sigv4.Parse(r)
-	service := serviceOf(r, signature)
-	wire := protocol.Of(service, r)
+	service := s.serviceOf(r, signature)
+	var origin iam.Origin
 	if err == nil {
-		r, err = s.authenticate(w, r, signature)
+		origin, err = s.authenticate(w, r, signature)
 	}
 	if err != nil {
 		var refused *sigv4.Error
 		if errors.As(err, &refused) {
-			err = refused.For(wire)
+			err = refused.For(service.Protocol())
 		}
-		s.calls.add(Call{Service: service, Operation: "Unauthenticated"})
-		wire.WriteError(w, r, err)
+		s.calls.add(Call{Service: service.Name(), Operation: "Unauthenticated"})
+		service.Protocol().WriteError(w, r, err)
 		return
 	}
-	s.mu.RLock()
-	handler, ok := s.services[service]
-	s.mu.RUnlock()
-	operation := operationOf(handler, r)
-	origin, _ := iam.FromContext(r.Context())
-	s.calls.add(Call{Account: origin.Caller.Account, Service: service, Operation: operation})
-	if !ok {
-		wire.WriteError(w, r, protocol.Errorf(http.StatusNotFound, "UnknownOperationException",
-			"The service %s (operation %s) is not served by this endpoint", service, operation))
-		return
-	}
-	handler.ServeHTTP(w, r)
+	request := protocol.NewRequest(r, service, origin, s.IAM)
+	s.calls.add(Call{Account: origin.Caller.Account, Service: service.Name(), Operation: request.Operation.Name})
+	request.Serve(w)
 }
 
-// authenticate checks the signature and returns the request as a handler may
-// take it: the caller in its context, and its body whole and not chunked.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, signature *sigv4.Signature) (*http.Request, error) {
+// authenticate checks the signature, and leaves the request with its body whole
+// and not chunked.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, signature *sigv4.Signature) (iam.Origin, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return r, protocol.Errorf(http.StatusBadRequest, "RequestBodyUnreadable", "The request's body cannot be read: %v", err)
+		return iam.Origin{}, protocol.Errorf(http.StatusBadRequest, "RequestBodyUnreadable", "The request's body cannot be read: %v", err)
 	}
 	credential, err := s.verifier.Verify(r, signature, body)
 	if err != nil {
-		return r, err
+		return iam.Origin{}, err
 	}
 	if signature.Service == "s3" {
 		if err := checkHeadersSigned(r, signature); err != nil {
-			return r, err
+			return iam.Origin{}, err
 		}
 		if body, err = unchunk(r, signature, body, credential.SecretAccessKey); err != nil {
-			return r, err
+			return iam.Origin{}, err
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // set by net/http, always well-formed
-	return r.WithContext(iam.NewContext(r.Context(), iam.Origin{
-		Caller: credential.Caller, Region: signature.Region, SourceIP: host,
-	})), nil
+	return iam.Origin{Caller: credential.Caller, Region: signature.Region, SourceIP: host}, nil
 }
 
 // checkHeadersSigned refuses an S3 request that carries x-amz- headers outside
@@ -255,9 +269,9 @@ func unchunk(r *http.Request, signature *sigv4.Signature, body []byte, secret st
 	return payload, nil
 }
 
-// serviceOf says which service a request is for: the one in its credential
+// serviceName says which service a request is for: the one in its credential
 // scope, or for one that is not signed the one its host or form shows.
-func serviceOf(r *http.Request, signature *sigv4.Signature) string {
+func serviceName(r *http.Request, signature *sigv4.Signature) string {
 	if signature != nil && signature.Service != "" {
 		return signature.Service
 	}
@@ -273,19 +287,4 @@ func serviceOf(r *http.Request, signature *sigv4.Signature) string {
 		return "lambda"
 	}
 	return "s3"
-}
-
-// operationOf asks the service for the operation's name. Services that speak a
-// JSON protocol have it in a header.
-func operationOf(handler http.Handler, r *http.Request) string {
-	if named, ok := handler.(interface{ Operation(*http.Request) string }); ok {
-		return named.Operation(r)
-	}
-	if _, operation, found := strings.Cut(r.Header.Get("X-Amz-Target"), "."); found {
-		return operation
-	}
-	if handler == nil && r.FormValue("Action") != "" { // a query service that is not served
-		return r.FormValue("Action")
-	}
-	return r.Method + " " + r.URL.Path
 }

@@ -5,12 +5,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,12 +24,13 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	command := exec.Command("/bin/sleep", "600")
+	command.Stdout = os.Stdout
 	p, err := process.Start(command)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(command.Process.Pid)
+	fmt.Println("started")
 	<-p.Done()
 }
 
@@ -40,17 +40,42 @@ func TestChildEndsWithItsParent(t *testing.T) {
 	}
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), parentEnv+"=1")
-	out, err := parent.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ended := inherited(t, parent)
 	if err := parent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	pid := readPID(t, bufio.NewReader(out))
-	_ = parent.Process.Kill()
-	_ = parent.Wait()
-	awaitEnd(t, pid)
+	ended(func() {
+		_ = parent.Process.Kill()
+		_ = parent.Wait()
+	})
+}
+
+// inherited gives a command a pipe for its output, which all that it starts holds
+// open. The returned function, called once the command is started, waits until it
+// says so, ends it, and waits for the pipe's end: then nobody is left to write.
+func inherited(t *testing.T, command *exec.Cmd) func(end func()) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = read.Close() })
+	command.Stdout = write
+	return func(end func()) {
+		t.Helper()
+		_ = write.Close()
+		if err := read.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		out := bufio.NewReader(read)
+		if line, err := out.ReadString('\n'); line != "started\n" {
+			t.Fatalf("the parent says %q, %v", line, err)
+		}
+		end()
+		if _, err := out.ReadByte(); err != io.EOF {
+			t.Errorf("a process is left: %v", err)
+		}
+	}
 }
 
 // TestChildOutlivesTheStartersThread starts a child from a goroutine whose
@@ -79,21 +104,16 @@ func TestChildOutlivesTheStartersThread(t *testing.T) {
 }
 
 func TestKillEndsGrandchildren(t *testing.T) {
-	command := exec.Command("/bin/sh", "-c", "/bin/sleep 600 >&2 & echo $!; wait")
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	command := exec.Command("/bin/sh", "-c", "/bin/sleep 600 & echo started; wait")
+	ended := inherited(t, command)
 	p, err := process.Start(command)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := readPID(t, bufio.NewReader(out))
-	p.Kill()
+	ended(p.Kill)
 	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("ended with %v", err)
 	}
-	awaitEnd(t, pid)
 }
 
 func TestRun(t *testing.T) {
@@ -107,36 +127,4 @@ func TestRun(t *testing.T) {
 	if err := process.Run(exec.Command("/no/such/program")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a program that is not there: %v", err)
 	}
-}
-
-func readPID(t *testing.T, from *bufio.Reader) int {
-	t.Helper()
-	line, err := from.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatalf("the parent says %q", line)
-	}
-	return pid
-}
-
-// awaitEnd waits until a process has ended, even if it was not reaped.
-func awaitEnd(t *testing.T, pid int) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		if syscall.Kill(pid, 0) != nil || zombie(pid) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond) // the kernel gives no sign to wait for
-	}
-	t.Errorf("process %d has not ended", pid)
-}
-
-// zombie tells, on Linux, a process that has ended and only waits to be reaped.
-func zombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return err == nil && strings.HasPrefix(state, "Z")
 }

@@ -124,7 +124,7 @@ func Engine(tb testing.TB) *jsonata.Engine {
 		tb.Fatal(err)
 	}
 	// A fixed seed: the same test sees the same random values.
-	engine, err := jsonata.New(file, jsonata.Options{Rand: rand.NewPCG(1, 1), Limit: time.Minute})
+	engine, err := jsonata.New(file, jsonata.Options{Rand: rand.NewChaCha8([32]byte{1}), Limit: time.Minute})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 		if w.objects == nil {
 			w.objects = Objects{}
 		}
-		runner := asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewPCG(1, 1)})
+		runner := asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1})})
 		input := c.Input
 		if input == "" {
 			input = "{}"
@@ -258,7 +258,7 @@ func answer(ctx context.Context, invoke bool, reply Reply) (json.RawMessage, err
 }
 
 // Get reads an object.
-func (w *world) Get(_ context.Context, _, bucket, key string) ([]byte, error) {
+func (w *world) Get(_ context.Context, _ *asl.Execution, bucket, key string) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	body, ok := w.objects[bucket+"/"+key]
@@ -269,7 +269,7 @@ func (w *world) Get(_ context.Context, _, bucket, key string) ([]byte, error) {
 }
 
 // Put writes an object.
-func (w *world) Put(_ context.Context, _, bucket, key string, body []byte) error {
+func (w *world) Put(_ context.Context, _ *asl.Execution, bucket, key string, body []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.objects[bucket+"/"+key] = string(body)

@@ -3,6 +3,7 @@ package jsonata
 import (
 	"context"
 	"crypto/md5"
+	cryptorand "crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/dop251/goja"
+	"github.com/google/uuid"
 )
 
 //go:embed shim.js
@@ -52,7 +54,7 @@ type Options struct {
 	Now func() time.Time
 	// Rand is the source of $random without a seed and of $uuid. It need not
 	// be safe for concurrent use. Default: seeded by the system.
-	Rand rand.Source
+	Rand *rand.ChaCha8
 	// Limit ends an expression that runs longer. Default 10 s: what takes AWS a
 	// moment may take this engine seconds on a busy machine, and much longer
 	// under the race detector. It is a fuse, not a measure of AWS's own limit.
@@ -70,7 +72,7 @@ type Engine struct {
 	next   atomic.Uint32
 
 	randMu sync.Mutex
-	rand   *rand.Rand
+	rand   *rand.ChaCha8
 }
 
 // slot holds one JavaScript runtime; its lock is held while a session uses it.
@@ -127,7 +129,7 @@ func New(file string, opts Options) (*Engine, error) {
 		opts.Now = time.Now
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
+		opts.Rand = NewRand()
 	}
 	if opts.Limit <= 0 {
 		opts.Limit = 10 * time.Second
@@ -135,7 +137,7 @@ func New(file string, opts Options) (*Engine, error) {
 	if opts.Runtimes <= 0 {
 		opts.Runtimes = 4
 	}
-	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: rand.New(opts.Rand)}
+	e := &Engine{opts: opts, module: program, slots: make([]slot, opts.Runtimes), rand: opts.Rand}
 	first, err := e.newRuntime()
 	if err != nil {
 		return nil, err
@@ -339,7 +341,7 @@ func (e *Engine) newRuntime() (*runtime, error) {
 		return nil, errors.New("shim.js is not a function")
 	}
 	exports, err := call(goja.Undefined(), module, vm.ToValue(map[string]any{
-		"hash": hashText, "random": e.random, "uuid": e.uuid,
+		"hash": hashText, "random": e.random, "uuid": e.newUUID,
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("run shim.js: %w", err)
@@ -362,17 +364,20 @@ func (e *Engine) random(seed *float64) float64 {
 	}
 	e.randMu.Lock()
 	defer e.randMu.Unlock()
-	return e.rand.Float64()
+	return rand.New(e.rand).Float64()
 }
 
-func (e *Engine) uuid() string {
+// NewRand returns a source that the system has seeded.
+func NewRand() *rand.ChaCha8 {
+	var seed [32]byte
+	_, _ = cryptorand.Read(seed[:]) // never fails
+	return rand.NewChaCha8(seed)
+}
+
+func (e *Engine) newUUID() string {
 	e.randMu.Lock()
 	defer e.randMu.Unlock()
-	a, b := e.rand.Uint64(), e.rand.Uint64()
-	a = a&^0xf000 | 0x4000       // version 4
-	b = b&^(0b11<<62) | 0b10<<62 // variant of RFC 9562
-	s := fmt.Sprintf("%016x%016x", a, b)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return uuid.Must(uuid.NewRandomFromReader(e.rand)).String()
 }
 
 // hashText returns "" for an algorithm that $hash does not know.

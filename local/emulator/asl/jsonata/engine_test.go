@@ -29,7 +29,7 @@ func engine(t *testing.T, opts jsonata.Options) *jsonata.Engine {
 
 func TestEval(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
-	e := engine(t, jsonata.Options{Now: func() time.Time { return now }, Rand: rand.NewPCG(1, 2)})
+	e := engine(t, jsonata.Options{Now: func() time.Time { return now }, Rand: rand.NewChaCha8([32]byte{1})})
 	variables := map[string]json.RawMessage{
 		"states": json.RawMessage(`{"input":{"z":1,"a":[],"one":[7],"n":null,"s":"\u20ac<&"}}`),
 		"count":  json.RawMessage(`3`),

@@ -3,8 +3,6 @@ package eks
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -42,19 +40,22 @@ func (c Cluster) ARN() string {
 	return fmt.Sprintf("arn:aws:eks:%s:%s:cluster/%s", c.Region, c.Account, c.Name)
 }
 
-// Service is the EKS endpoint. It expects the caller in the request's context.
+// Service is the EKS endpoint.
 type Service struct {
-	directory *iam.Directory
-	now       func() time.Time
+	now func() time.Time
 
 	mu       sync.RWMutex
 	clusters map[string]Cluster // by ARN
 }
 
 // New returns an endpoint without clusters.
-func New(directory *iam.Directory, now func() time.Time) *Service {
-	return &Service{directory: directory, now: now, clusters: map[string]Cluster{}}
-}
+func New(now func() time.Time) *Service { return &Service{now: now, clusters: map[string]Cluster{}} }
+
+// Name implements [protocol.Service].
+func (s *Service) Name() string { return "eks" }
+
+// Protocol implements [protocol.Service].
+func (s *Service) Protocol() protocol.Protocol { return protocol.RESTJSON }
 
 // Put adds a cluster or changes the one of the same account, Region and name.
 func (s *Service) Put(c Cluster) {
@@ -74,47 +75,22 @@ func (s *Service) Delete(arn string) {
 	delete(s.clusters, arn)
 }
 
-// Operation names the API operation that the request means.
-func (s *Service) Operation(r *http.Request) string {
+// Operation implements [protocol.Service].
+func (s *Service) Operation(r *http.Request) protocol.Operation {
 	name, inClusters := strings.CutPrefix(r.URL.Path, "/clusters")
 	name = strings.TrimPrefix(name, "/")
 	switch {
 	case !inClusters || r.Method != http.MethodGet || strings.Contains(name, "/"):
-		return r.Method + " " + r.URL.Path
+		return protocol.Operation{Name: r.Method + " " + r.URL.Path}
 	case name == "":
-		return "ListClusters"
+		return protocol.Operation{Name: "ListClusters", Action: "eks:ListClusters", Serve: s.list}
 	}
-	return "DescribeCluster"
+	return protocol.Operation{Name: "DescribeCluster", Action: "eks:DescribeCluster", Serve: s.describe}
 }
 
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	result, err := s.serve(r)
-	if err != nil {
-		protocol.RESTJSON.WriteError(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Amzn-Requestid", protocol.RequestID())
-	_ = json.NewEncoder(w).Encode(result) // the client is gone; nobody is left to tell
-}
-
-func (s *Service) serve(r *http.Request) (any, error) {
-	origin, ok := iam.FromContext(r.Context())
-	if !ok {
-		return nil, errors.New("request without a caller")
-	}
-	switch operation := s.Operation(r); operation {
-	case "ListClusters":
-		return s.list(origin, r)
-	case "DescribeCluster":
-		return s.describe(origin, strings.TrimPrefix(r.URL.Path, "/clusters/"))
-	default:
-		return nil, protocol.Errorf(http.StatusNotFound, "UnknownOperationException", "The operation %s of eks is not supported by this endpoint", operation)
-	}
-}
-
-func (s *Service) describe(origin iam.Origin, name string) (any, error) {
-	arn := Cluster{Account: origin.Caller.Account, Region: origin.Region, Name: name}.ARN()
+func (s *Service) describe(w http.ResponseWriter, r *protocol.Request) error {
+	name := strings.TrimPrefix(r.URL.Path, "/clusters/")
+	arn := Cluster{Account: r.Caller.Account, Region: r.Region, Name: name}.ARN()
 	s.mu.RLock()
 	c, ok := s.clusters[arn]
 	s.mu.RUnlock()
@@ -122,39 +98,41 @@ func (s *Service) describe(origin iam.Origin, name string) (any, error) {
 	for key, value := range c.Tags {
 		conditions["aws:ResourceTag/"+key] = []string{value}
 	}
-	if err := s.authorize(origin, "eks:DescribeCluster", arn, conditions); err != nil {
-		return nil, err
+	if err := r.Authorize(iam.Request{Resource: arn, Conditions: conditions}); err != nil {
+		return err
 	}
 	if !ok {
-		return nil, protocol.Errorf(http.StatusNotFound, "ResourceNotFoundException", "No cluster found for name: %s.", name)
+		return protocol.Errorf(http.StatusNotFound, "ResourceNotFoundException", "No cluster found for name: %s.", name)
 	}
-	return map[string]any{"cluster": describe(c)}, nil
+	protocol.WriteJSON(w, map[string]any{"cluster": describe(c)})
+	return nil
 }
 
-func (s *Service) list(origin iam.Origin, r *http.Request) (any, error) {
-	everything := Cluster{Account: origin.Caller.Account, Region: origin.Region, Name: "*"}.ARN()
-	if err := s.authorize(origin, "eks:ListClusters", everything, nil); err != nil {
-		return nil, err
+func (s *Service) list(w http.ResponseWriter, r *protocol.Request) error {
+	everything := Cluster{Account: r.Caller.Account, Region: r.Region, Name: "*"}.ARN()
+	if err := r.Authorize(iam.Request{Resource: everything}); err != nil {
+		return err
 	}
 	limit := 100
 	if text := r.URL.Query().Get("maxResults"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 100 {
-			return nil, protocol.Errorf(http.StatusBadRequest, "InvalidParameterException", "maxResults must be between 1 and 100")
+			return protocol.Errorf(http.StatusBadRequest, "InvalidParameterException", "maxResults must be between 1 and 100")
 		}
 		limit = n
 	}
 	after, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("nextToken"))
 	if err != nil {
-		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidParameterException", "nextToken is malformed")
+		return protocol.Errorf(http.StatusBadRequest, "InvalidParameterException", "nextToken is malformed")
 	}
-	names := s.names(origin, string(after))
+	names := s.names(r.Origin, string(after))
 	answer := map[string]any{"clusters": names}
 	if len(names) > limit {
 		answer["clusters"] = names[:limit]
 		answer["nextToken"] = base64.RawURLEncoding.EncodeToString([]byte(names[limit-1]))
 	}
-	return answer, nil
+	protocol.WriteJSON(w, answer)
+	return nil
 }
 
 // names lists the caller's clusters in its Region that sort after a name.
@@ -169,19 +147,6 @@ func (s *Service) names(origin iam.Origin, after string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func (s *Service) authorize(origin iam.Origin, action, resource string, conditions iam.Conditions) error {
-	merged := origin.Conditions()
-	for key, value := range conditions {
-		merged[key] = value
-	}
-	err := s.directory.Authorize(iam.Request{Caller: origin.Caller, Action: action, Resource: resource, Conditions: merged})
-	var denied *iam.AccessDeniedError
-	if errors.As(err, &denied) {
-		return protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "%v", denied)
-	}
-	return err
 }
 
 // description is docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html

@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"context"
 	"fmt"
 	"slices"
 )
@@ -78,18 +77,4 @@ func (o Origin) Conditions() Conditions {
 		keys["aws:SourceIp"] = []string{o.SourceIP}
 	}
 	return keys
-}
-
-type originKey struct{}
-
-// NewContext returns ctx with the request's origin in it.
-func NewContext(ctx context.Context, origin Origin) context.Context {
-	return context.WithValue(ctx, originKey{}, origin)
-}
-
-// FromContext returns the origin of the request that ctx belongs to, and
-// whether there is one.
-func FromContext(ctx context.Context) (Origin, bool) {
-	origin, ok := ctx.Value(originKey{}).(Origin)
-	return origin, ok
 }

@@ -60,21 +60,65 @@ func TestIdentityPolicies(t *testing.T) {
 		{"exact", []string{policy(`{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"` + cluster + `"}`)}, "eks:DescribeCluster", cluster, nil, true},
 		{"action without regard to case", []string{policy(`{"Effect":"Allow","Action":"EKS:describe*","Resource":"*"}`)}, "eks:DescribeCluster", cluster, nil, true},
 		{"other action", []string{policy(`{"Effect":"Allow","Action":["eks:List*"],"Resource":"*"}`)}, "eks:DescribeCluster", cluster, nil, false},
-		{"wildcards in the resource", []string{policy(`{"Effect":"Allow","Action":"eks:*","Resource":"arn:aws:eks:*:111111111111:cluster/pay?ents"}`)}, "eks:DescribeCluster", cluster, nil, true},
-		{"wildcard stays in its part", []string{policy(`{"Effect":"Allow","Action":"eks:*","Resource":"arn:aws:eks:eu-west-1*cluster/payments"}`)}, "eks:DescribeCluster", cluster, nil, false},
+		{
+			"wildcards in the resource",
+			[]string{policy(`{"Effect":"Allow","Action":"eks:*","Resource":"arn:aws:eks:*:111111111111:cluster/pay?ents"}`)},
+			"eks:DescribeCluster", cluster, nil, true,
+		},
+		{
+			"wildcard stays in its part",
+			[]string{policy(`{"Effect":"Allow","Action":"eks:*","Resource":"arn:aws:eks:eu-west-1*cluster/payments"}`)},
+			"eks:DescribeCluster", cluster, nil, false,
+		},
 		{"short ARN pattern", []string{policy(`{"Effect":"Allow","Action":"eks:*","Resource":"arn:aws:eks:*"}`)}, "eks:DescribeCluster", cluster, nil, true},
 		{"NotAction", []string{policy(`{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}`)}, "eks:DescribeCluster", cluster, nil, true},
 		{"NotAction names it", []string{policy(`{"Effect":"Allow","NotAction":["eks:*"],"Resource":"*"}`)}, "eks:DescribeCluster", cluster, nil, false},
 		{"NotResource", []string{policy(`{"Effect":"Allow","Action":"*","NotResource":"` + cluster + `"}`)}, "eks:DescribeCluster", cluster, nil, false},
-		{"deny wins", []string{policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`), policy(`{"Effect":"Deny","Action":"eks:*","Resource":"*"}`)}, "eks:DescribeCluster", cluster, nil, false},
-		{"deny of another account's caller", []string{policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}`)}, "eks:DescribeCluster", cluster, nil, true},
-		{"variable", []string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${aws:username}/*"}`)}, "s3:GetObject", "arn:aws:s3:::home/ann/x", nil, true},
-		{"variable of another user", []string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${aws:username}/*"}`)}, "s3:GetObject", "arn:aws:s3:::home/bob/x", nil, false},
-		{"variable's value is no wildcard", []string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${s3:prefix}/x"}`)}, "s3:GetObject", "arn:aws:s3:::home/bob/x", iam.Conditions{"s3:prefix": {"*"}}, false},
-		{"variable without value", []string{policy(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:PrincipalTag/team}"}`)}, "s3:ListBucket", "arn:aws:s3:::x", nil, false},
-		{"variable with default", []string{policy(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:PrincipalTag/team, 'x'}"}`)}, "s3:ListBucket", "arn:aws:s3:::x", nil, true},
-		{"prefix condition", []string{policy(`{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringLike":{"s3:prefix":["runs/*"]}}}`)}, "s3:ListBucket", "arn:aws:s3:::b", iam.Conditions{"S3:Prefix": {"runs/7/"}}, true},
-		{"prefix condition not met", []string{policy(`{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringLike":{"s3:prefix":["runs/*"]}}}`)}, "s3:ListBucket", "arn:aws:s3:::b", iam.Conditions{"s3:prefix": {"secret/"}}, false},
+		{
+			"deny wins",
+			[]string{policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`), policy(`{"Effect":"Deny","Action":"eks:*","Resource":"*"}`)},
+			"eks:DescribeCluster", cluster, nil, false,
+		},
+		{
+			"deny of another account's caller",
+			[]string{policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}`)},
+			"eks:DescribeCluster", cluster, nil, true,
+		},
+		{
+			"variable",
+			[]string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${aws:username}/*"}`)},
+			"s3:GetObject", "arn:aws:s3:::home/ann/x", nil, true,
+		},
+		{
+			"variable of another user",
+			[]string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${aws:username}/*"}`)},
+			"s3:GetObject", "arn:aws:s3:::home/bob/x", nil, false,
+		},
+		{
+			"variable's value is no wildcard",
+			[]string{policy(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/${s3:prefix}/x"}`)},
+			"s3:GetObject", "arn:aws:s3:::home/bob/x", iam.Conditions{"s3:prefix": {"*"}}, false,
+		},
+		{
+			"variable without value",
+			[]string{policy(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:PrincipalTag/team}"}`)}, "s3:ListBucket",
+			"arn:aws:s3:::x", nil, false,
+		},
+		{
+			"variable with default",
+			[]string{policy(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:PrincipalTag/team, 'x'}"}`)},
+			"s3:ListBucket", "arn:aws:s3:::x", nil, true,
+		},
+		{
+			"prefix condition",
+			[]string{policy(`{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringLike":{"s3:prefix":["runs/*"]}}}`)},
+			"s3:ListBucket", "arn:aws:s3:::b", iam.Conditions{"S3:Prefix": {"runs/7/"}}, true,
+		},
+		{
+			"prefix condition not met",
+			[]string{policy(`{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringLike":{"s3:prefix":["runs/*"]}}}`)},
+			"s3:ListBucket", "arn:aws:s3:::b", iam.Conditions{"s3:prefix": {"secret/"}}, false,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

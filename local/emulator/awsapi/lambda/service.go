@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -45,7 +44,7 @@ func (i Invocation) report(f Function) string {
 	return text
 }
 
-// Service is the Lambda endpoint. It expects the caller in the request's context.
+// Service is the Lambda endpoint.
 type Service struct {
 	directory *iam.Directory
 	now       func() time.Time
@@ -148,56 +147,36 @@ func (s *Service) Close() {
 
 const functionsPath = "/2015-03-31/functions"
 
-// route is what a request asks for.
-type route struct {
-	operation string
-	function  string // as the caller named it
-}
+// Name implements [protocol.Service].
+func (s *Service) Name() string { return "lambda" }
 
-func routeOf(r *http.Request) route {
+// Protocol implements [protocol.Service].
+func (s *Service) Protocol() protocol.Protocol { return protocol.RESTJSON }
+
+// Operation implements [protocol.Service].
+func (s *Service) Operation(r *http.Request) protocol.Operation {
 	rest, ok := strings.CutPrefix(r.URL.Path, functionsPath)
 	name, action, _ := strings.Cut(strings.Trim(rest, "/"), "/")
+	// on gives an operation the function as the caller named it.
+	on := func(f func(w http.ResponseWriter, r *protocol.Request, name string) error) func(http.ResponseWriter, *protocol.Request) error {
+		return func(w http.ResponseWriter, r *protocol.Request) error { return f(w, r, name) }
+	}
 	switch kind := r.Method + " " + action; {
 	case !ok:
 	case kind == "POST invocations" && name != "":
-		return route{"Invoke", name}
+		return protocol.Operation{Name: "Invoke", Action: "lambda:InvokeFunction", Serve: on(s.invoke)}
 	case kind == "GET " && name != "":
-		return route{"GetFunction", name}
+		return protocol.Operation{Name: "GetFunction", Action: "lambda:GetFunction", Serve: on(s.getFunction)}
 	case kind == "GET ":
-		return route{"ListFunctions", ""}
+		return protocol.Operation{Name: "ListFunctions", Action: "lambda:ListFunctions", Serve: s.listFunctions}
 	}
-	return route{operation: r.Method + " " + r.URL.Path}
+	return protocol.Operation{Name: r.Method + " " + r.URL.Path}
 }
 
-// Operation names the API operation that the request means.
-func (s *Service) Operation(r *http.Request) string { return routeOf(r).operation }
-
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	origin, ok := iam.FromContext(r.Context())
-	if !ok {
-		protocol.RESTJSON.WriteError(w, r, errors.New("request without a caller"))
-		return
-	}
-	var err error
-	switch to := routeOf(r); to.operation {
-	case "Invoke":
-		err = s.invoke(w, r, origin, to.function)
-	case "GetFunction":
-		err = s.getFunction(w, r, origin, to.function)
-	case "ListFunctions":
-		err = s.listFunctions(w, origin)
-	default:
-		err = protocol.Errorf(http.StatusNotFound, "UnknownOperationException", "The operation %s of lambda is not supported by this endpoint", to.operation)
-	}
-	if err != nil {
-		protocol.RESTJSON.WriteError(w, r, err)
-	}
-}
-
-// find authorises the action on the function that the caller named and returns
+// find authorises the operation on the function that the caller named and returns
 // its pool. A caller who is not allowed does not learn whether it exists.
-func (s *Service) find(r *http.Request, origin iam.Origin, action, name string) (*pool, reference, error) {
-	ref, ok := parseReference(name, origin)
+func (s *Service) find(r *protocol.Request, name string) (*pool, reference, error) {
+	ref, ok := parseReference(name, r.Origin)
 	if !ok {
 		return nil, ref, protocol.Errorf(http.StatusBadRequest, "ValidationException",
 			"1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member must satisfy the pattern of a function name or ARN", name)
@@ -213,18 +192,14 @@ func (s *Service) find(r *http.Request, origin iam.Origin, action, name string) 
 	s.mu.Lock()
 	p := s.functions[unqualified.arn()]
 	s.mu.Unlock()
-	request := iam.Request{Caller: origin.Caller, Action: action, Resource: ref.arn(), Conditions: origin.Conditions()}
+	question := iam.Request{Resource: ref.arn()}
 	if p != nil {
-		request.ResourcePolicy = p.policy
+		question.ResourcePolicy = p.policy
 	}
-	err := s.directory.Authorize(request)
-	var denied *iam.AccessDeniedError
-	switch {
-	case errors.As(err, &denied):
-		return nil, ref, protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "%v", denied)
-	case err != nil:
+	if err := r.Authorize(question); err != nil {
 		return nil, ref, err
-	case p == nil || ref.region != origin.Region || (ref.qualifier != "" && ref.qualifier != latest):
+	}
+	if p == nil || ref.region != r.Region || (ref.qualifier != "" && ref.qualifier != latest) {
 		return nil, ref, &protocol.Error{
 			Code: "ResourceNotFoundException", Status: http.StatusNotFound, Message: "Function not found: " + ref.arn(),
 			Fields: map[string]string{"Type": "User"},
@@ -233,8 +208,8 @@ func (s *Service) find(r *http.Request, origin iam.Origin, action, name string) 
 	return p, ref, nil
 }
 
-func (s *Service) invoke(w http.ResponseWriter, r *http.Request, origin iam.Origin, name string) error {
-	p, ref, err := s.find(r, origin, "lambda:InvokeFunction", name)
+func (s *Service) invoke(w http.ResponseWriter, r *protocol.Request, name string) error {
+	p, ref, err := s.find(r, name)
 	if err != nil {
 		return err
 	}
@@ -242,7 +217,6 @@ func (s *Service) invoke(w http.ResponseWriter, r *http.Request, origin iam.Orig
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Amzn-Requestid", inv.requestID)
 	switch kind := cmp.Or(r.Header.Get("X-Amz-Invocation-Type"), "RequestResponse"); kind {
 	case "DryRun":
 		w.WriteHeader(http.StatusNoContent)
@@ -267,7 +241,7 @@ func (s *Service) invoke(w http.ResponseWriter, r *http.Request, origin iam.Orig
 	return nil
 }
 
-func newInvocation(r *http.Request, ref reference) (*invocation, error) {
+func newInvocation(r *protocol.Request, ref reference) (*invocation, error) {
 	payload, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read payload: %w", err)
@@ -285,11 +259,9 @@ func newInvocation(r *http.Request, ref reference) (*invocation, error) {
 	if err != nil {
 		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
 	}
-	id := protocol.RequestID()
-	hex := strings.ReplaceAll(id, "-", "")
 	return &invocation{
-		requestID: id, payload: payload, functionARN: ref.arn(), clientContext: string(clientContext),
-		traceID: cmp.Or(r.Header.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%s-%s;Sampled=0", hex[:8], hex[8:])),
+		requestID: r.ID.String(), payload: payload, functionARN: ref.arn(), clientContext: string(clientContext),
+		traceID: cmp.Or(r.Header.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%x-%x;Sampled=0", r.ID[:4], r.ID[4:])),
 		result:  make(chan result, 1),
 	}, nil
 }
@@ -322,7 +294,7 @@ func (s *Service) start(p *pool, inv *invocation) (<-chan ended, error) {
 	return done, nil
 }
 
-func (s *Service) answer(w http.ResponseWriter, r *http.Request, p *pool, inv *invocation, answer result) {
+func (s *Service) answer(w http.ResponseWriter, r *protocol.Request, p *pool, inv *invocation, answer result) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Amz-Executed-Version", latest)
@@ -335,28 +307,23 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, p *pool, inv *i
 	_, _ = w.Write(answer.payload) // the client is gone; nobody is left to tell
 }
 
-func (s *Service) getFunction(w http.ResponseWriter, r *http.Request, origin iam.Origin, name string) error {
-	p, _, err := s.find(r, origin, "lambda:GetFunction", name)
+func (s *Service) getFunction(w http.ResponseWriter, r *protocol.Request, name string) error {
+	p, _, err := s.find(r, name)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, map[string]any{"Configuration": configuration(p.function)})
+	protocol.WriteJSON(w, map[string]any{"Configuration": configuration(p.function)})
 	return nil
 }
 
-func (s *Service) listFunctions(w http.ResponseWriter, origin iam.Origin) error {
-	err := s.directory.Authorize(iam.Request{Caller: origin.Caller, Action: "lambda:ListFunctions", Resource: "*", Conditions: origin.Conditions()})
-	var denied *iam.AccessDeniedError
-	if errors.As(err, &denied) {
-		return protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "%v", denied)
-	}
-	if err != nil {
+func (s *Service) listFunctions(w http.ResponseWriter, r *protocol.Request) error {
+	if err := r.Authorize(iam.Request{Resource: "*"}); err != nil {
 		return err
 	}
 	functions := []map[string]any{}
 	s.mu.Lock()
 	for _, p := range s.functions {
-		if p.function.Account == origin.Caller.Account && p.function.Region == origin.Region {
+		if p.function.Account == r.Caller.Account && p.function.Region == r.Region {
 			functions = append(functions, configuration(p.function))
 		}
 	}
@@ -364,7 +331,7 @@ func (s *Service) listFunctions(w http.ResponseWriter, origin iam.Origin) error 
 	slices.SortFunc(functions, func(a, b map[string]any) int {
 		return strings.Compare(a["FunctionName"].(string), b["FunctionName"].(string))
 	})
-	writeJSON(w, map[string]any{"Functions": functions})
+	protocol.WriteJSON(w, map[string]any{"Functions": functions})
 	return nil
 }
 
@@ -380,10 +347,4 @@ func configuration(f Function) map[string]any {
 		"Version": latest, "State": "Active", "PackageType": "Zip", "LastUpdateStatus": "Successful",
 		"Environment": map[string]any{"Variables": f.Environment},
 	}
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Amzn-Requestid", protocol.RequestID())
-	_ = json.NewEncoder(w).Encode(v) // the client is gone; nobody is left to tell
 }

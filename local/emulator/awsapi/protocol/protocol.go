@@ -1,14 +1,14 @@
 package protocol
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // Error is an AWS API error. SDKs tell errors apart by Code; people read
@@ -43,19 +43,9 @@ const (
 	JSON
 )
 
-// Of returns the protocol that a service speaks. A service not known here is
-// told by the request's content type.
-func Of(service string, r *http.Request) Protocol {
-	switch service {
-	case "s3":
-		return RESTXML
-	case "sts", "iam":
-		return Query
-	case "eks", "lambda":
-		return RESTJSON
-	case "states":
-		return JSON
-	}
+// Of guesses the protocol of a service that is not served here from the
+// request's content type.
+func Of(r *http.Request) Protocol {
 	switch contentType := r.Header.Get("Content-Type"); {
 	case strings.HasPrefix(contentType, "application/x-amz-json-1."):
 		return JSON
@@ -65,14 +55,33 @@ func Of(service string, r *http.Request) Protocol {
 	return RESTJSON
 }
 
-// RequestID returns a new request id in the form of AWS's, a random UUID.
-func RequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+// AccessDenied returns a refusal by IAM as the services of the protocol name it.
+func (p Protocol) AccessDenied(err error) *Error {
+	switch p {
+	case RESTXML, Query:
+		return Errorf(http.StatusForbidden, "AccessDenied", "%v", err)
+	case JSON:
+		return Errorf(http.StatusBadRequest, "AccessDeniedException", "%v", err)
+	}
+	return Errorf(http.StatusForbidden, "AccessDeniedException", "%v", err)
 }
+
+// unsupported is the error for an operation that the endpoint does not support,
+// as the services of the protocol name one that they do not know.
+func (p Protocol) unsupported(service, operation string) *Error {
+	status, code := http.StatusNotFound, "UnknownOperationException"
+	switch p {
+	case RESTXML:
+		status, code = http.StatusNotImplemented, "NotImplemented"
+	case Query:
+		status, code = http.StatusBadRequest, "InvalidAction"
+	case JSON:
+		status = http.StatusBadRequest
+	}
+	return Errorf(status, code, "The operation %s of %s is not supported by this endpoint", operation, service)
+}
+
+const requestIDHeader = "X-Amzn-Requestid"
 
 // WriteError answers r with err. An error that is no [Error] is an
 // InternalFailure, as a bug in a service would be.
@@ -85,10 +94,10 @@ func (p Protocol) WriteError(w http.ResponseWriter, r *http.Request, err error) 
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	id := w.Header().Get("X-Amzn-Requestid")
-	if id == "" {
-		id = RequestID()
-		w.Header().Set("X-Amzn-Requestid", id)
+	id := w.Header().Get(requestIDHeader)
+	if id == "" { // of a request that was not authenticated
+		id = uuid.NewString()
+		w.Header().Set(requestIDHeader, id)
 	}
 	contentType, body := p.encode(r, e, id)
 	w.Header().Set("Content-Type", contentType)

@@ -59,22 +59,18 @@ func TestWriteError(t *testing.T) {
 
 func TestOf(t *testing.T) {
 	for _, tt := range []struct {
-		service, contentType string
-		want                 protocol.Protocol
+		contentType string
+		want        protocol.Protocol
 	}{
-		{"sts", "", protocol.Query},
-		{"s3", "application/x-www-form-urlencoded", protocol.RESTXML},
-		{"eks", "", protocol.RESTJSON},
-		{"lambda", "", protocol.RESTJSON},
-		{"states", "", protocol.JSON},
-		{"ecr", "application/x-amz-json-1.1", protocol.JSON},
-		{"ec2", "application/x-www-form-urlencoded; charset=utf-8", protocol.Query},
-		{"batch", "application/json", protocol.RESTJSON},
+		{"application/x-amz-json-1.1", protocol.JSON},
+		{"application/x-www-form-urlencoded; charset=utf-8", protocol.Query},
+		{"application/json", protocol.RESTJSON},
+		{"", protocol.RESTJSON},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.Header.Set("Content-Type", tt.contentType)
-		if got := protocol.Of(tt.service, r); got != tt.want {
-			t.Errorf("%s with %s: protocol %d, want %d", tt.service, tt.contentType, got, tt.want)
+		if got := protocol.Of(r); got != tt.want {
+			t.Errorf("%s: protocol %d, want %d", tt.contentType, got, tt.want)
 		}
 	}
 }

@@ -10,9 +10,8 @@ import (
 // operation is what a request asks of S3.
 type operation struct {
 	// name is the API's, such as PutObject; a request outside the list below
-	// has its method and subresource instead, and supported is false.
-	name      string
-	supported bool
+	// has its method and subresource instead, and no action.
+	name string
 	// action is the IAM action; onObject says that its resource is the object
 	// rather than the bucket.
 	action      string
@@ -73,10 +72,10 @@ func subresourcesOf(query url.Values) string {
 
 func known(kind string) operation {
 	onBucket := func(name, action string) operation {
-		return operation{name: name, action: action, supported: true}
+		return operation{name: name, action: action}
 	}
 	onObject := func(name, action string) operation {
-		return operation{name: name, action: action, supported: true, onObject: true}
+		return operation{name: name, action: action, onObject: true}
 	}
 	switch kind {
 	case "GET service":

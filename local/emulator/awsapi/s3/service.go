@@ -3,10 +3,8 @@ package s3
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,13 +30,11 @@ type Bucket struct {
 	Policy string
 }
 
-// Service is the S3 endpoint. It expects the caller in the request's context
-// and a body that is no longer aws-chunked.
+// Service is the S3 endpoint. It expects a body that is no longer aws-chunked.
 type Service struct {
-	directory *iam.Directory
-	store     *s3mem.Backend
-	handler   http.Handler
-	now       func() time.Time
+	store   *s3mem.Backend
+	handler http.Handler
+	now     func() time.Time
 
 	mu      sync.RWMutex
 	buckets map[string]bucket
@@ -51,13 +47,13 @@ type bucket struct {
 }
 
 // New returns an endpoint without buckets.
-func New(directory *iam.Directory, now func() time.Time) *Service {
+func New(now func() time.Time) *Service {
 	store := s3mem.New(s3mem.WithTimeSource(clock(now)))
 	fake := gofakes3.New(store,
 		gofakes3.WithTimeSource(clock(now)),
 		gofakes3.WithTimeSkewLimit(0), // the signature's time is checked already
 	)
-	return &Service{directory: directory, store: store, handler: fake.Server(), now: now, buckets: map[string]bucket{}}
+	return &Service{store: store, handler: fake.Server(), now: now, buckets: map[string]bucket{}}
 }
 
 // clock gives gofakes3 the injected time.
@@ -91,49 +87,50 @@ func (s *Service) PutBucket(b Bucket) error {
 	return nil
 }
 
-// Operation names the API operation that the request means.
-func (s *Service) Operation(r *http.Request) string { return operationOf(r).name }
+// Name implements [protocol.Service].
+func (s *Service) Name() string { return "s3" }
 
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	origin, ok := iam.FromContext(r.Context())
-	if !ok {
-		protocol.RESTXML.WriteError(w, r, errors.New("request without a caller"))
-		return
-	}
+// Protocol implements [protocol.Service].
+func (s *Service) Protocol() protocol.Protocol { return protocol.RESTXML }
+
+// Operation implements [protocol.Service].
+func (s *Service) Operation(r *http.Request) protocol.Operation {
 	op := operationOf(r)
-	if op.name == "ListBuckets" {
-		s.listBuckets(w, r, origin)
-		return
+	answered := protocol.Operation{Name: op.name, Action: op.action}
+	switch {
+	case op.name == "ListBuckets":
+		answered.Serve = s.listBuckets
+	case op.action != "":
+		answered.Serve = func(w http.ResponseWriter, r *protocol.Request) error {
+			if err := s.check(r, op); err != nil {
+				return err
+			}
+			s.handler.ServeHTTP(&response{ResponseWriter: w, ranged: r.Header.Get("Range") != ""}, forward(r.Request))
+			return nil
+		}
 	}
-	if err := s.check(r, origin, op); err != nil {
-		protocol.RESTXML.WriteError(w, r, err)
-		return
-	}
-	s.handler.ServeHTTP(&response{ResponseWriter: w, ranged: r.Header.Get("Range") != ""}, forward(r))
+	return answered
 }
 
 // check refuses what must not reach the store.
-func (s *Service) check(r *http.Request, origin iam.Origin, op operation) error {
-	if !op.supported {
-		return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "The operation %s of s3 is not supported by this endpoint", op.name)
-	}
+func (s *Service) check(r *protocol.Request, op operation) error {
 	s.mu.RLock()
 	b, exists := s.buckets[op.bucket]
 	s.mu.RUnlock()
 	if !exists {
 		return protocol.Errorf(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
 	}
-	if b.Region != "" && origin.Region != b.Region {
+	if b.Region != "" && r.Region != b.Region {
 		return protocol.Errorf(http.StatusBadRequest, "AuthorizationHeaderMalformed",
-			"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", origin.Region, b.Region)
+			"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", r.Region, b.Region)
 	}
-	a := access{s: s, origin: origin, bucket: b}
-	if err := a.authorize(r, op); err != nil {
+	a := access{service: s, request: r, bucket: b}
+	if err := a.authorize(op); err != nil {
 		return err
 	}
 	switch op.name {
 	case "GetObject", "HeadObject":
-		return a.checkRead(r, op)
+		return a.checkRead(op)
 	case "PutObject", "UploadPart":
 		return checkUpload(r)
 	case "CompleteMultipartUpload":
@@ -145,7 +142,7 @@ func (s *Service) check(r *http.Request, origin iam.Origin, op operation) error 
 	return nil
 }
 
-func checkUpload(r *http.Request) error {
+func checkUpload(r *protocol.Request) error {
 	payload, err := peek(r)
 	if err != nil {
 		return err
@@ -154,7 +151,7 @@ func checkUpload(r *http.Request) error {
 }
 
 // peek returns the body and leaves it to be read again.
-func peek(r *http.Request) ([]byte, error) {
+func peek(r *protocol.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
@@ -163,19 +160,19 @@ func peek(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// access is one caller at one bucket.
+// access is one request to one bucket.
 type access struct {
-	s      *Service
-	origin iam.Origin
-	bucket bucket
+	service *Service
+	request *protocol.Request
+	bucket  bucket
 }
 
-func (a access) authorize(r *http.Request, op operation) error {
+func (a access) authorize(op operation) error {
 	switch op.name {
 	case "DeleteObjects":
-		return a.authorizeDeletes(r)
+		return a.authorizeDeletes()
 	case "CopyObject":
-		if err := a.authorizeCopySource(r.Header.Get("X-Amz-Copy-Source")); err != nil {
+		if err := a.authorizeCopySource(a.request.Header.Get("X-Amz-Copy-Source")); err != nil {
 			return err
 		}
 	}
@@ -185,7 +182,7 @@ func (a access) authorize(r *http.Request, op operation) error {
 		resource += "/" + op.key
 	}
 	if op.name == "ListObjects" {
-		query := r.URL.Query()
+		query := a.request.URL.Query()
 		for _, name := range []string{"prefix", "delimiter", "max-keys"} {
 			// An absent prefix counts as the empty one, which lists everything.
 			if query.Has(name) || name == "prefix" {
@@ -196,8 +193,8 @@ func (a access) authorize(r *http.Request, op operation) error {
 	return a.may(op.action, resource, conditions)
 }
 
-func (a access) authorizeDeletes(r *http.Request) error {
-	body, err := peek(r)
+func (a access) authorizeDeletes() error {
+	body, err := peek(a.request)
 	if err != nil {
 		return err
 	}
@@ -221,23 +218,23 @@ func (a access) authorizeCopySource(source string) error {
 		return protocol.Errorf(http.StatusBadRequest, "InvalidArgument", "Copy Source must mention the source bucket and key")
 	}
 	name, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	a.s.mu.RLock()
-	b, ok := a.s.buckets[name]
-	a.s.mu.RUnlock()
+	a.service.mu.RLock()
+	b, ok := a.service.buckets[name]
+	a.service.mu.RUnlock()
 	if !ok {
 		return protocol.Errorf(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
 	}
-	from := access{s: a.s, origin: a.origin, bucket: b}
+	from := access{service: a.service, request: a.request, bucket: b}
 	return from.may("s3:GetObject", bucketARN(name)+"/"+key, nil)
 }
 
 // checkRead tells a missing key only to a caller who may list, as S3 does, and
 // holds If-Match, which gofakes3 does not know on reads.
-func (a access) checkRead(r *http.Request, op operation) error {
-	object, err := a.s.store.HeadObject(op.bucket, op.key)
+func (a access) checkRead(op operation) error {
+	object, err := a.service.store.HeadObject(op.bucket, op.key)
 	if err == nil {
 		defer object.Contents.Close()
-		if want := r.Header.Get("If-Match"); want != "" && want != "*" && strings.Trim(want, `"`) != fmt.Sprintf("%x", object.Hash) {
+		if want := a.request.Header.Get("If-Match"); want != "" && want != "*" && strings.Trim(want, `"`) != fmt.Sprintf("%x", object.Hash) {
 			return protocol.Errorf(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 		}
 		return nil
@@ -249,35 +246,19 @@ func (a access) checkRead(r *http.Request, op operation) error {
 }
 
 func (a access) may(action, resource string, conditions iam.Conditions) error {
-	keys := a.origin.Conditions()
-	maps.Copy(keys, conditions)
-	err := a.s.directory.Authorize(iam.Request{
-		Caller: a.origin.Caller, Action: action, Resource: resource,
-		ResourceAccount: a.bucket.Account, ResourcePolicy: a.bucket.policy, Conditions: keys,
+	return a.request.Authorize(iam.Request{
+		Action: action, Resource: resource, Conditions: conditions,
+		ResourceAccount: a.bucket.Account, ResourcePolicy: a.bucket.policy,
 	})
-	return denied(err)
-}
-
-// denied names a refusal as S3 does and passes everything else on.
-func denied(err error) error {
-	var e *iam.AccessDeniedError
-	if errors.As(err, &e) {
-		return protocol.Errorf(http.StatusForbidden, "AccessDenied", "%v", e)
-	}
-	return err
 }
 
 func bucketARN(name string) string { return "arn:aws:s3:::" + name }
 
 // listBuckets lists the caller's account's buckets; gofakes3 knows no accounts.
-func (s *Service) listBuckets(w http.ResponseWriter, r *http.Request, origin iam.Origin) {
-	account := origin.Caller.Account
-	err := denied(s.directory.Authorize(iam.Request{
-		Caller: origin.Caller, Action: "s3:ListAllMyBuckets", Resource: "arn:aws:s3:::*", Conditions: origin.Conditions(),
-	}))
-	if err != nil {
-		protocol.RESTXML.WriteError(w, r, err)
-		return
+func (s *Service) listBuckets(w http.ResponseWriter, r *protocol.Request) error {
+	account := r.Caller.Account
+	if err := r.Authorize(iam.Request{Resource: bucketARN("*")}); err != nil {
+		return err
 	}
 	type entry struct {
 		Name, CreationDate string
@@ -298,6 +279,7 @@ func (s *Service) listBuckets(w http.ResponseWriter, r *http.Request, origin iam
 	slices.SortFunc(list.Buckets, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 	w.Header().Set("Content-Type", "application/xml")
 	_ = xml.NewEncoder(w).Encode(list) // the client is gone; nobody is left to tell
+	return nil
 }
 
 // forward returns the request as the store should see it. gofakes3 keeps every

@@ -176,7 +176,11 @@ func TestVerifyRefuses(t *testing.T) {
 		{"presigned, longer", presigned, query("X-Amz-Expires", "900"), "", sigv4.Mismatch},
 		{"presigned, far too long", presigned, query("X-Amz-Expires", "604801"), "", sigv4.Incomplete},
 		{"presigned, no host signed", presigned, query("X-Amz-SignedHeaders", "x-k8s-aws-id"), "", sigv4.Incomplete},
-		{"presigned object past its time", signed{user, "GET", "http://127.0.0.1/b/k?X-Amz-Expires=60", nil, "", "s3", now().Add(-61 * time.Second), true}, nil, "", sigv4.Expired},
+		{
+			"presigned object past its time",
+			signed{user, "GET", "http://127.0.0.1/b/k?X-Amz-Expires=60", nil, "", "s3", now().Add(-61 * time.Second), true}, nil, "",
+			sigv4.Expired,
+		},
 		{"object's body is another", object, nil, "DATA", sigv4.HashMismatch},
 		{"object without hash", object, func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }, "data", sigv4.Incomplete},
 	}
@@ -200,12 +204,49 @@ func TestErrorsInEachProtocol(t *testing.T) {
 		reason sigv4.Reason
 		codes  map[protocol.Protocol]string
 	}{
-		{sigv4.Missing, map[protocol.Protocol]string{protocol.Query: "403 MissingAuthenticationToken", protocol.RESTJSON: "403 MissingAuthenticationTokenException", protocol.JSON: "400 MissingAuthenticationTokenException", protocol.RESTXML: "403 AccessDenied"}},
-		{sigv4.Incomplete, map[protocol.Protocol]string{protocol.Query: "400 IncompleteSignature", protocol.RESTJSON: "400 IncompleteSignatureException", protocol.RESTXML: "400 AuthorizationHeaderMalformed"}},
-		{sigv4.UnknownKey, map[protocol.Protocol]string{protocol.Query: "403 InvalidClientTokenId", protocol.RESTJSON: "403 UnrecognizedClientException", protocol.JSON: "400 UnrecognizedClientException", protocol.RESTXML: "403 InvalidAccessKeyId"}},
+		{
+			sigv4.Missing,
+			map[protocol.Protocol]string{
+				protocol.Query:    "403 MissingAuthenticationToken",
+				protocol.RESTJSON: "403 MissingAuthenticationTokenException",
+				protocol.JSON:     "400 MissingAuthenticationTokenException",
+				protocol.RESTXML:  "403 AccessDenied",
+			},
+		},
+		{
+			sigv4.Incomplete,
+			map[protocol.Protocol]string{
+				protocol.Query:    "400 IncompleteSignature",
+				protocol.RESTJSON: "400 IncompleteSignatureException",
+				protocol.RESTXML:  "400 AuthorizationHeaderMalformed",
+			},
+		},
+		{
+			sigv4.UnknownKey,
+			map[protocol.Protocol]string{
+				protocol.Query:    "403 InvalidClientTokenId",
+				protocol.RESTJSON: "403 UnrecognizedClientException",
+				protocol.JSON:     "400 UnrecognizedClientException",
+				protocol.RESTXML:  "403 InvalidAccessKeyId",
+			},
+		},
 		{sigv4.BadToken, map[protocol.Protocol]string{protocol.Query: "403 InvalidClientTokenId", protocol.RESTXML: "400 InvalidToken"}},
-		{sigv4.ExpiredToken, map[protocol.Protocol]string{protocol.Query: "403 ExpiredToken", protocol.RESTJSON: "403 ExpiredTokenException", protocol.RESTXML: "400 ExpiredToken"}},
-		{sigv4.Mismatch, map[protocol.Protocol]string{protocol.Query: "403 SignatureDoesNotMatch", protocol.RESTJSON: "403 InvalidSignatureException", protocol.RESTXML: "403 SignatureDoesNotMatch"}},
+		{
+			sigv4.ExpiredToken,
+			map[protocol.Protocol]string{
+				protocol.Query:    "403 ExpiredToken",
+				protocol.RESTJSON: "403 ExpiredTokenException",
+				protocol.RESTXML:  "400 ExpiredToken",
+			},
+		},
+		{
+			sigv4.Mismatch,
+			map[protocol.Protocol]string{
+				protocol.Query:    "403 SignatureDoesNotMatch",
+				protocol.RESTJSON: "403 InvalidSignatureException",
+				protocol.RESTXML:  "403 SignatureDoesNotMatch",
+			},
+		},
 		{sigv4.Skewed, map[protocol.Protocol]string{protocol.Query: "403 SignatureDoesNotMatch", protocol.RESTXML: "403 RequestTimeTooSkewed"}},
 	}
 	for _, tt := range tests {

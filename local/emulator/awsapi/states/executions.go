@@ -3,6 +3,7 @@ package states
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 )
 
 // execution is an execution with what it runs.
@@ -20,8 +23,8 @@ type execution struct {
 	given   string // the input, as it was given
 }
 
-func (s *Server) startExecution(ctx context.Context, in *sfn.StartExecutionInput) (*sfn.StartExecutionOutput, error) {
-	arn, err := s.allowMachine(ctx, "states:StartExecution", in.StateMachineArn)
+func (s *Service) startExecution(r *protocol.Request, in *sfn.StartExecutionInput) (*sfn.StartExecutionOutput, error) {
+	arn, err := allowMachine(r, in.StateMachineArn)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +41,8 @@ func (s *Server) startExecution(ctx context.Context, in *sfn.StartExecutionInput
 	if len(input) > asl.MaxPayload {
 		return nil, fault("ValidationException", "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to %d", asl.MaxPayload)
 	}
-	if !json.Valid([]byte(input)) {
-		return nil, fault("InvalidExecutionInput", "Invalid State Machine Execution Input: '%s'", "the input is not valid JSON")
+	if err := json.Unmarshal([]byte(input), new(any)); err != nil {
+		return nil, fault("InvalidExecutionInput", "Invalid State Machine Execution Input: '%v'", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +55,7 @@ func (s *Server) startExecution(ctx context.Context, in *sfn.StartExecutionInput
 
 // start runs a new execution, or finds the one that is the same. The lock must
 // be held.
-func (s *Server) start(v *version, name, input string) (*sfn.StartExecutionOutput, error) {
+func (s *Service) start(v *version, name, input string) (*sfn.StartExecutionOutput, error) {
 	arn := asl.ExecutionARN(v.machineARN, name)
 	if old := s.executions[arn]; old != nil {
 		if old.Status() == types.ExecutionStatusRunning && old.given == input {
@@ -74,25 +77,25 @@ func (s *Server) start(v *version, name, input string) (*sfn.StartExecutionOutpu
 }
 
 // add makes an execution known. The lock must be held.
-func (s *Server) add(e *execution) {
+func (s *Service) add(e *execution) {
 	s.executions[e.ARN] = e
 	s.order = append(s.order, e)
 }
 
 // ExecutionStarting makes a Map's child known. The runner calls it.
-func (s *Server) ExecutionStarting(child *asl.Execution) {
+func (s *Service) ExecutionStarting(child *asl.Execution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	parent := s.executions[child.MapRun.Execution.ARN]
 	s.add(&execution{Execution: child, version: parent.version, given: string(child.Input)})
 }
 
-// execution finds an execution and checks that the caller may do action on it.
-func (s *Server) execution(ctx context.Context, action string, arn *string) (*execution, error) {
+// execution finds an execution and checks that the caller may do the operation on it.
+func (s *Service) execution(r *protocol.Request, arn *string) (*execution, error) {
 	if err := checkARN(aws.ToString(arn), "execution"); err != nil {
 		return nil, err
 	}
-	if err := s.allow(ctx, action, *arn); err != nil {
+	if err := r.Authorize(iam.Request{Resource: *arn}); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -103,22 +106,37 @@ func (s *Server) execution(ctx context.Context, action string, arn *string) (*ex
 	return nil, fault("ExecutionDoesNotExist", "Execution Does Not Exist: '%s'", *arn)
 }
 
-func (s *Server) stopExecution(ctx context.Context, in *sfn.StopExecutionInput) (*sfn.StopExecutionOutput, error) {
-	e, err := s.execution(ctx, "states:StopExecution", in.ExecutionArn)
+func (s *Service) stopExecution(r *protocol.Request, in *sfn.StopExecutionInput) (*sfn.StopExecutionOutput, error) {
+	e, err := s.execution(r, in.ExecutionArn)
 	if err != nil {
 		return nil, err
 	}
 	e.Stop(aws.ToString(in.Error), aws.ToString(in.Cause))
-	select {
-	case <-e.Done():
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := s.Wait(r.Context(), e.ARN); err != nil {
+		return nil, err
 	}
 	return &sfn.StopExecutionOutput{StopDate: aws.Time(e.End().StopDate)}, nil
 }
 
-func (s *Server) describeExecution(ctx context.Context, in *sfn.DescribeExecutionInput) (*sfn.DescribeExecutionOutput, error) {
-	e, err := s.execution(ctx, "states:DescribeExecution", in.ExecutionArn)
+// Wait returns when an execution has ended, or with the error of ctx. An ARN that
+// is not known is an error.
+func (s *Service) Wait(ctx context.Context, arn string) error {
+	s.mu.Lock()
+	e := s.executions[arn]
+	s.mu.Unlock()
+	if e == nil {
+		return fault("ExecutionDoesNotExist", "Execution Does Not Exist: '%s'", arn)
+	}
+	select {
+	case <-e.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for %s: %w", arn, context.Cause(ctx))
+	}
+}
+
+func (s *Service) describeExecution(r *protocol.Request, in *sfn.DescribeExecutionInput) (*sfn.DescribeExecutionOutput, error) {
+	e, err := s.execution(r, in.ExecutionArn)
 	if err != nil {
 		return nil, err
 	}
@@ -149,8 +167,8 @@ func ended(t time.Time) *time.Time {
 	return &t
 }
 
-func (s *Server) describeStateMachineForExecution(ctx context.Context, in *sfn.DescribeStateMachineForExecutionInput) (*sfn.DescribeStateMachineForExecutionOutput, error) {
-	e, err := s.execution(ctx, "states:DescribeStateMachineForExecution", in.ExecutionArn)
+func (s *Service) describeStateMachineForExecution(r *protocol.Request, in *sfn.DescribeStateMachineForExecutionInput) (*sfn.DescribeStateMachineForExecutionOutput, error) {
+	e, err := s.execution(r, in.ExecutionArn)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +183,8 @@ func (s *Server) describeStateMachineForExecution(ctx context.Context, in *sfn.D
 	return out, nil
 }
 
-func (s *Server) listExecutions(ctx context.Context, in *sfn.ListExecutionsInput) (*sfn.ListExecutionsOutput, error) {
-	belongs, err := s.listed(ctx, in)
+func (s *Service) listExecutions(r *protocol.Request, in *sfn.ListExecutionsInput) (*sfn.ListExecutionsOutput, error) {
+	belongs, err := s.listed(r, in)
 	if err != nil {
 		return nil, err
 	}
@@ -205,15 +223,15 @@ func (s *Server) listExecutions(ctx context.Context, in *sfn.ListExecutionsInput
 }
 
 // listed says which executions a ListExecutions is about.
-func (s *Server) listed(ctx context.Context, in *sfn.ListExecutionsInput) (func(*execution) bool, error) {
+func (s *Service) listed(r *protocol.Request, in *sfn.ListExecutionsInput) (func(*execution) bool, error) {
 	switch {
 	case (in.StateMachineArn == nil) == (in.MapRunArn == nil):
 		return nil, fault("ValidationException", "Exactly one of stateMachineArn and mapRunArn must be given")
 	case in.MapRunArn != nil:
-		run, err := s.mapRun(ctx, "states:ListExecutions", in.MapRunArn)
+		run, err := s.mapRun(r, in.MapRunArn)
 		return func(e *execution) bool { return e.MapRun == run }, err
 	}
-	arn, err := s.allowMachine(ctx, "states:ListExecutions", in.StateMachineArn)
+	arn, err := allowMachine(r, in.StateMachineArn)
 	if err != nil {
 		return nil, err
 	}
@@ -235,8 +253,8 @@ func listItem(e *execution, end asl.End) types.ExecutionListItem {
 	return item
 }
 
-func (s *Server) getExecutionHistory(ctx context.Context, in *sfn.GetExecutionHistoryInput) (*sfn.GetExecutionHistoryOutput, error) {
-	e, err := s.execution(ctx, "states:GetExecutionHistory", in.ExecutionArn)
+func (s *Service) getExecutionHistory(r *protocol.Request, in *sfn.GetExecutionHistoryInput) (*sfn.GetExecutionHistoryOutput, error) {
+	e, err := s.execution(r, in.ExecutionArn)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -23,48 +24,69 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 )
+
+// principal is who assumes the roles of state machines.
+const principal = "states.amazonaws.com"
 
 // integrations do the work of states through the SDK, as the machine's role.
 type integrations struct {
-	access Access
+	directory *iam.Directory
+	endpoint  func() string
 
 	mu      sync.Mutex
-	clients map[string]*clients // by role
+	clients map[identity]*clients
 }
+
+// identity is as whom the work of a state is done.
+type identity struct{ roleARN, machineARN string }
 
 type clients struct {
 	lambda *lambda.Client
 	s3     *s3.Client
 }
 
-// as returns the clients of a role. They are kept: their credentials renew
-// themselves.
-func (x *integrations) as(ctx context.Context, roleARN string) (*clients, error) {
-	x.mu.Lock()
-	c := x.clients[roleARN]
-	x.mu.Unlock()
-	if c != nil {
-		return c, nil
-	}
-	cfg, err := x.access.Config(ctx, roleARN)
-	if err != nil {
-		return nil, fmt.Errorf("Step Functions cannot assume the role %s: %w", roleARN, err) //nolint:staticcheck // a name
-	}
-	c = &clients{
-		// Step Functions makes one call for each attempt; Retry is the state's.
-		lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }),
-		s3:     s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }),
-	}
+// as returns the clients of a machine's role. They are kept: their credentials
+// renew themselves.
+func (x *integrations) as(roleARN, machineARN string) (*clients, error) {
+	machineARN, _, _ = strings.Cut(machineARN, "/") // a Map's children act as its machine
+	who := identity{roleARN, machineARN}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.clients[roleARN] = c
+	if c := x.clients[who]; c != nil {
+		return c, nil
+	}
+	if err := x.directory.CheckTrust(principal, roleARN, machineARN); err != nil {
+		return nil, fmt.Errorf("Step Functions cannot assume the role %s: %w", roleARN, err) //nolint:staticcheck // a name
+	}
+	cfg := aws.Config{
+		Region: strings.Split(machineARN, ":")[3], BaseEndpoint: aws.String(x.endpoint()),
+		Credentials: aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return x.assume(who) })),
+	}
+	c := &clients{
+		// Step Functions makes one call for each attempt; Retry is the state's.
+		lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }),
+		s3:     s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
+	}
+	x.clients[who] = c
 	return c, nil
+}
+
+func (x *integrations) assume(who identity) (aws.Credentials, error) {
+	session, err := x.directory.AssumeRoleForService(principal, who.roleARN, "local", who.machineARN)
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("assume role for %s: %w", principal, err)
+	}
+	return aws.Credentials{
+		AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey, SessionToken: session.SessionToken,
+		CanExpire: true, Expires: session.Expires.Add(-time.Minute),
+	}, nil
 }
 
 // Run invokes the Lambda function of a Task state.
 func (x *integrations) Run(ctx context.Context, task asl.Task) (json.RawMessage, error) {
-	c, err := x.as(ctx, task.RoleARN)
+	c, err := x.as(task.RoleARN, task.MachineARN)
 	if err != nil {
 		return nil, &asl.Error{Name: "States.Permissions", Cause: err.Error()}
 	}
@@ -196,8 +218,8 @@ func lambdaError(err error) error {
 }
 
 // Get reads an object for an ItemReader.
-func (x *integrations) Get(ctx context.Context, roleARN, bucket, key string) ([]byte, error) {
-	c, err := x.as(ctx, roleARN)
+func (x *integrations) Get(ctx context.Context, by *asl.Execution, bucket, key string) ([]byte, error) {
+	c, err := x.as(by.RoleARN, by.MachineARN)
 	if err != nil {
 		return nil, err
 	}
@@ -214,8 +236,8 @@ func (x *integrations) Get(ctx context.Context, roleARN, bucket, key string) ([]
 }
 
 // Put writes an object for a ResultWriter.
-func (x *integrations) Put(ctx context.Context, roleARN, bucket, key string, body []byte) error {
-	c, err := x.as(ctx, roleARN)
+func (x *integrations) Put(ctx context.Context, by *asl.Execution, bucket, key string, body []byte) error {
+	c, err := x.as(by.RoleARN, by.MachineARN)
 	if err != nil {
 		return err
 	}

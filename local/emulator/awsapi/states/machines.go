@@ -2,7 +2,6 @@ package states
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 )
 
 // machine is a state machine. The version that new executions run changes
@@ -65,19 +66,19 @@ func checkARN(arn, kind string) error {
 	return nil
 }
 
-func (s *Server) machineARN(ctx context.Context, name string) string {
-	account, region := s.caller(ctx)
+// ownMachine is the ARN of the caller's state machine of that name.
+func ownMachine(r *protocol.Request, name string) string {
 	partition := "aws"
 	switch {
-	case strings.HasPrefix(region, "cn-"):
+	case strings.HasPrefix(r.Region, "cn-"):
 		partition = "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
+	case strings.HasPrefix(r.Region, "us-gov-"):
 		partition = "aws-us-gov"
 	}
-	return fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition, region, account, name)
+	return fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition, r.Region, r.Caller.Account, name)
 }
 
-func (s *Server) parse(definition string) (*asl.Machine, error) {
+func (s *Service) parse(definition string) (*asl.Machine, error) {
 	if definition == "" || len(definition) > maxDefinition {
 		return nil, fault("ValidationException", "1 validation error detected: Value at 'definition' failed to satisfy constraint: Member must have length between 1 and %d", maxDefinition)
 	}
@@ -89,27 +90,28 @@ func (s *Server) parse(definition string) (*asl.Machine, error) {
 }
 
 // checkRole sees that the caller may pass the role, and that Step Functions
-// may assume it.
-func (s *Server) checkRole(ctx context.Context, roleARN string) error {
+// may assume it for the machine.
+func (s *Service) checkRole(r *protocol.Request, roleARN, machineARN string) error {
 	if !strings.HasPrefix(roleARN, "arn:") || !strings.Contains(roleARN, ":role/") {
 		return fault("InvalidArn", "Invalid Role Arn: '%s'", roleARN)
 	}
-	if err := s.allow(ctx, "iam:PassRole", roleARN); err != nil {
+	pass := iam.Request{Action: "iam:PassRole", Resource: roleARN, Conditions: iam.Conditions{"iam:PassedToService": {principal}}}
+	if err := r.Authorize(pass); err != nil {
 		return err
 	}
-	if _, err := s.access.Config(ctx, roleARN); err != nil {
+	if err := s.directory.CheckTrust(principal, roleARN, machineARN); err != nil {
 		return fault("AccessDeniedException", "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the provided role: %v", err)
 	}
 	return nil
 }
 
-func (s *Server) createStateMachine(ctx context.Context, in *sfn.CreateStateMachineInput) (*sfn.CreateStateMachineOutput, error) {
+func (s *Service) createStateMachine(r *protocol.Request, in *sfn.CreateStateMachineInput) (*sfn.CreateStateMachineOutput, error) {
 	name := aws.ToString(in.Name)
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	arn := s.machineARN(ctx, name)
-	if err := s.allow(ctx, "states:CreateStateMachine", arn); err != nil {
+	arn := ownMachine(r, name)
+	if err := r.Authorize(iam.Request{Resource: arn}); err != nil {
 		return nil, err
 	}
 	switch {
@@ -121,7 +123,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *sfn.CreateStateMach
 	if err := checkEncryption(in.EncryptionConfiguration); err != nil {
 		return nil, err
 	}
-	if err := s.checkRole(ctx, aws.ToString(in.RoleArn)); err != nil {
+	if err := s.checkRole(r, aws.ToString(in.RoleArn), arn); err != nil {
 		return nil, err
 	}
 	parsed, err := s.parse(aws.ToString(in.Definition))
@@ -162,7 +164,7 @@ func checkEncryption(c *types.EncryptionConfiguration) error {
 }
 
 // machine finds a state machine. The lock must be held.
-func (s *Server) machine(arn string) (*machine, error) {
+func (s *Service) machine(arn string) (*machine, error) {
 	m := s.machines[arn]
 	if m == nil {
 		return nil, fault("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", arn)
@@ -171,15 +173,15 @@ func (s *Server) machine(arn string) (*machine, error) {
 }
 
 // allowMachine checks the ARN and the caller's permission.
-func (s *Server) allowMachine(ctx context.Context, action string, arn *string) (string, error) {
+func allowMachine(r *protocol.Request, arn *string) (string, error) {
 	if err := checkARN(aws.ToString(arn), "stateMachine"); err != nil {
 		return "", err
 	}
-	return *arn, s.allow(ctx, action, *arn)
+	return *arn, r.Authorize(iam.Request{Resource: *arn})
 }
 
-func (s *Server) updateStateMachine(ctx context.Context, in *sfn.UpdateStateMachineInput) (*sfn.UpdateStateMachineOutput, error) {
-	arn, err := s.allowMachine(ctx, "states:UpdateStateMachine", in.StateMachineArn)
+func (s *Service) updateStateMachine(r *protocol.Request, in *sfn.UpdateStateMachineInput) (*sfn.UpdateStateMachineOutput, error) {
+	arn, err := allowMachine(r, in.StateMachineArn)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +201,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *sfn.UpdateStateMach
 		}
 	}
 	if in.RoleArn != nil {
-		if err := s.checkRole(ctx, *in.RoleArn); err != nil {
+		if err := s.checkRole(r, *in.RoleArn, arn); err != nil {
 			return nil, err
 		}
 	}
@@ -223,8 +225,8 @@ func (s *Server) updateStateMachine(ctx context.Context, in *sfn.UpdateStateMach
 // deleteStateMachine also succeeds where there is none. Executions that run are
 // aborted when they next go on to another state. (On AWS the machine stays,
 // DELETING, until they have ended; here it is gone at once.)
-func (s *Server) deleteStateMachine(ctx context.Context, in *sfn.DeleteStateMachineInput) (*sfn.DeleteStateMachineOutput, error) {
-	arn, err := s.allowMachine(ctx, "states:DeleteStateMachine", in.StateMachineArn)
+func (s *Service) deleteStateMachine(r *protocol.Request, in *sfn.DeleteStateMachineInput) (*sfn.DeleteStateMachineOutput, error) {
+	arn, err := allowMachine(r, in.StateMachineArn)
 	if err != nil {
 		return nil, err
 	}
@@ -239,8 +241,8 @@ func (s *Server) deleteStateMachine(ctx context.Context, in *sfn.DeleteStateMach
 	return &sfn.DeleteStateMachineOutput{}, nil
 }
 
-func (s *Server) describeStateMachine(ctx context.Context, in *sfn.DescribeStateMachineInput) (*sfn.DescribeStateMachineOutput, error) {
-	arn, err := s.allowMachine(ctx, "states:DescribeStateMachine", in.StateMachineArn)
+func (s *Service) describeStateMachine(r *protocol.Request, in *sfn.DescribeStateMachineInput) (*sfn.DescribeStateMachineOutput, error) {
+	arn, err := allowMachine(r, in.StateMachineArn)
 	if err != nil {
 		return nil, err
 	}
@@ -266,11 +268,11 @@ func optional(s string) *string {
 	return &s
 }
 
-func (s *Server) listStateMachines(ctx context.Context, in *sfn.ListStateMachinesInput) (*sfn.ListStateMachinesOutput, error) {
-	if err := s.allow(ctx, "states:ListStateMachines", "*"); err != nil {
+func (s *Service) listStateMachines(r *protocol.Request, in *sfn.ListStateMachinesInput) (*sfn.ListStateMachinesOutput, error) {
+	if err := r.Authorize(iam.Request{Resource: "*"}); err != nil {
 		return nil, err
 	}
-	prefix := s.machineARN(ctx, "")
+	prefix := ownMachine(r, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := []types.StateMachineListItem{}
@@ -285,8 +287,8 @@ func (s *Server) listStateMachines(ctx context.Context, in *sfn.ListStateMachine
 	return &sfn.ListStateMachinesOutput{StateMachines: items, NextToken: next}, err
 }
 
-func (s *Server) validateStateMachineDefinition(ctx context.Context, in *sfn.ValidateStateMachineDefinitionInput) (*sfn.ValidateStateMachineDefinitionOutput, error) {
-	if err := s.allow(ctx, "states:ValidateStateMachineDefinition", "*"); err != nil {
+func (s *Service) validateStateMachineDefinition(r *protocol.Request, in *sfn.ValidateStateMachineDefinitionInput) (*sfn.ValidateStateMachineDefinitionOutput, error) {
+	if err := r.Authorize(iam.Request{Resource: "*"}); err != nil {
 		return nil, err
 	}
 	out := &sfn.ValidateStateMachineDefinitionOutput{
@@ -306,8 +308,8 @@ func (s *Server) validateStateMachineDefinition(ctx context.Context, in *sfn.Val
 	return out, nil
 }
 
-func (s *Server) tagResource(ctx context.Context, in *sfn.TagResourceInput) (*sfn.TagResourceOutput, error) {
-	err := s.changeTags(ctx, "states:TagResource", in.ResourceArn, func(m *machine) {
+func (s *Service) tagResource(r *protocol.Request, in *sfn.TagResourceInput) (*sfn.TagResourceOutput, error) {
+	err := s.changeTags(r, in.ResourceArn, func(m *machine) {
 		for _, tag := range in.Tags {
 			m.tags = append(without(m.tags, aws.ToString(tag.Key)), tag)
 		}
@@ -315,8 +317,8 @@ func (s *Server) tagResource(ctx context.Context, in *sfn.TagResourceInput) (*sf
 	return &sfn.TagResourceOutput{}, err
 }
 
-func (s *Server) untagResource(ctx context.Context, in *sfn.UntagResourceInput) (*sfn.UntagResourceOutput, error) {
-	err := s.changeTags(ctx, "states:UntagResource", in.ResourceArn, func(m *machine) {
+func (s *Service) untagResource(r *protocol.Request, in *sfn.UntagResourceInput) (*sfn.UntagResourceOutput, error) {
+	err := s.changeTags(r, in.ResourceArn, func(m *machine) {
 		m.tags = without(m.tags, in.TagKeys...)
 	})
 	return &sfn.UntagResourceOutput{}, err
@@ -326,24 +328,24 @@ func without(tags []types.Tag, keys ...string) []types.Tag {
 	return slices.DeleteFunc(slices.Clone(tags), func(t types.Tag) bool { return slices.Contains(keys, aws.ToString(t.Key)) })
 }
 
-func (s *Server) listTagsForResource(ctx context.Context, in *sfn.ListTagsForResourceInput) (*sfn.ListTagsForResourceOutput, error) {
+func (s *Service) listTagsForResource(r *protocol.Request, in *sfn.ListTagsForResourceInput) (*sfn.ListTagsForResourceOutput, error) {
 	out := &sfn.ListTagsForResourceOutput{}
-	err := s.changeTags(ctx, "states:ListTagsForResource", in.ResourceArn, func(m *machine) {
+	err := s.changeTags(r, in.ResourceArn, func(m *machine) {
 		out.Tags = append([]types.Tag{}, m.tags...)
 	})
 	return out, err
 }
 
-func (s *Server) changeTags(ctx context.Context, action string, arn *string, change func(*machine)) error {
-	if _, err := s.allowMachine(ctx, action, arn); err != nil {
+func (s *Service) changeTags(r *protocol.Request, arn *string, change func(*machine)) error {
+	if _, err := allowMachine(r, arn); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.machine(*arn)
-	var missing *apiError
+	var missing *protocol.Error
 	if errors.As(err, &missing) {
-		return fault("ResourceNotFound", "%s", missing.message)
+		return fault("ResourceNotFound", "%s", missing.Message)
 	}
 	change(m)
 	return nil

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 )
 
 // errStepFunctions is the name of errors of Step Functions itself that its API
@@ -17,11 +19,15 @@ const errStepFunctions = "StepFunctions.AWSStepFunctionsException"
 // MapRunStarting checks that the machine's role may start the children: each
 // is an execution of the machine. The runner calls it.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-func (s *Server) MapRunStarting(ctx context.Context, run *asl.MapRun) error {
+func (s *Service) MapRunStarting(_ context.Context, run *asl.MapRun) error {
 	s.mu.Lock()
 	v := s.executions[run.Execution.ARN].version
 	s.mu.Unlock()
-	if err := s.access.AllowRole(ctx, v.roleARN, "states:StartExecution", v.machineARN); err != nil {
+	role, err := s.directory.RoleCaller(v.roleARN)
+	if err == nil {
+		err = s.directory.Authorize(iam.Request{Caller: role, Action: "states:StartExecution", Resource: v.machineARN})
+	}
+	if err != nil {
 		return &asl.Error{Name: errStepFunctions, Cause: err.Error()}
 	}
 	s.mu.Lock()
@@ -30,11 +36,11 @@ func (s *Server) MapRunStarting(ctx context.Context, run *asl.MapRun) error {
 	return nil
 }
 
-func (s *Server) mapRun(ctx context.Context, action string, arn *string) (*asl.MapRun, error) {
+func (s *Service) mapRun(r *protocol.Request, arn *string) (*asl.MapRun, error) {
 	if err := checkARN(aws.ToString(arn), "mapRun"); err != nil {
 		return nil, err
 	}
-	if err := s.allow(ctx, action, *arn); err != nil {
+	if err := r.Authorize(iam.Request{Resource: *arn}); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -45,8 +51,8 @@ func (s *Server) mapRun(ctx context.Context, action string, arn *string) (*asl.M
 	return nil, fault("ResourceNotFound", "Resource not found: '%s'", *arn)
 }
 
-func (s *Server) describeMapRun(ctx context.Context, in *sfn.DescribeMapRunInput) (*sfn.DescribeMapRunOutput, error) {
-	run, err := s.mapRun(ctx, "states:DescribeMapRun", in.MapRunArn)
+func (s *Service) describeMapRun(r *protocol.Request, in *sfn.DescribeMapRunInput) (*sfn.DescribeMapRunOutput, error) {
+	run, err := s.mapRun(r, in.MapRunArn)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +68,8 @@ func (s *Server) describeMapRun(ctx context.Context, in *sfn.DescribeMapRunInput
 	}, nil
 }
 
-func (s *Server) listMapRuns(ctx context.Context, in *sfn.ListMapRunsInput) (*sfn.ListMapRunsOutput, error) {
-	e, err := s.execution(ctx, "states:ListMapRuns", in.ExecutionArn)
+func (s *Service) listMapRuns(r *protocol.Request, in *sfn.ListMapRunsInput) (*sfn.ListMapRunsOutput, error) {
+	e, err := s.execution(r, in.ExecutionArn)
 	if err != nil {
 		return nil, err
 	}

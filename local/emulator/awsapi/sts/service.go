@@ -1,7 +1,6 @@
 package sts
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 
 const apiVersion = "2011-06-15"
 
-// Service is the STS endpoint. It expects the caller in the request's context.
+// Service is the STS endpoint.
 type Service struct {
 	directory *iam.Directory
 }
@@ -28,73 +27,67 @@ type Service struct {
 // New returns an endpoint over the directory.
 func New(directory *iam.Directory) *Service { return &Service{directory} }
 
-// Operation names the API operation that the request means.
-func (s *Service) Operation(r *http.Request) string {
+// Name implements [protocol.Service].
+func (s *Service) Name() string { return "sts" }
+
+// Protocol implements [protocol.Service].
+func (s *Service) Protocol() protocol.Protocol { return protocol.Query }
+
+// Operation implements [protocol.Service].
+func (s *Service) Operation(r *http.Request) protocol.Operation {
 	if err := r.ParseForm(); err != nil {
-		return ""
+		return protocol.Operation{Serve: refuse("MalformedQueryString", "The query string cannot be read: %v", err)}
 	}
-	return r.Form.Get("Action")
+	op := protocol.Operation{Name: r.Form.Get("Action")}
+	switch version := r.Form.Get("Version"); {
+	case op.Name == "":
+		op.Serve = refuse("MissingAction", "The request must contain the parameter Action.")
+	case version != apiVersion:
+		op.Serve = refuse("InvalidAction", "Could not find operation %s for version %s", op.Name, version)
+	case op.Name == "GetCallerIdentity":
+		op.Serve = getCallerIdentity
+	case op.Name == "AssumeRole":
+		op.Serve = s.assumeRole
+	}
+	return op
 }
 
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	result, err := s.serve(r)
+func refuse(code, format string, args ...any) func(http.ResponseWriter, *protocol.Request) error {
+	return func(http.ResponseWriter, *protocol.Request) error {
+		return protocol.Errorf(http.StatusBadRequest, code, format, args...)
+	}
+}
+
+// getCallerIdentity needs no permission:
+// docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+func getCallerIdentity(w http.ResponseWriter, r *protocol.Request) error {
+	identity := callerIdentity{Account: r.Caller.Account, Arn: r.Caller.ARN, UserID: r.Caller.UserID}
+	return write(w, r, getCallerIdentityResponse{Result: identity, Metadata: metadataOf(r)})
+}
+
+func (s *Service) assumeRole(w http.ResponseWriter, r *protocol.Request) error {
+	in, err := assumeRoleInput(r.Form)
 	if err != nil {
-		protocol.Query.WriteError(w, r, err)
-		return
+		return err
 	}
-	write(w, r, result)
-}
-
-func (s *Service) serve(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, protocol.Errorf(http.StatusBadRequest, "MalformedQueryString", "The query string cannot be read: %v", err)
-	}
-	origin, ok := iam.FromContext(r.Context())
-	if !ok {
-		return nil, errors.New("request without a caller")
-	}
-	action, version := r.Form.Get("Action"), r.Form.Get("Version")
-	if action == "" {
-		return nil, protocol.Errorf(http.StatusBadRequest, "MissingAction", "The request must contain the parameter Action.")
-	}
-	if version != apiVersion {
-		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", action, version)
-	}
-	switch action {
-	case "GetCallerIdentity":
-		// It needs no permission: docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-		return getCallerIdentityResponse{Result: callerIdentity{
-			Account: origin.Caller.Account, Arn: origin.Caller.ARN, UserID: origin.Caller.UserID,
-		}}, nil
-	case "AssumeRole":
-		return s.assumeRole(origin.Caller, r.Form)
-	}
-	return nil, protocol.Errorf(http.StatusBadRequest, "InvalidAction", "The operation %s of sts is not supported by this endpoint", action)
-}
-
-func (s *Service) assumeRole(caller iam.Caller, form url.Values) (any, error) {
-	in, err := assumeRoleInput(form)
-	if err != nil {
-		return nil, err
-	}
-	session, err := s.directory.AssumeRole(caller, in)
+	session, err := s.directory.AssumeRole(r.Caller, in)
 	var denied *iam.AccessDeniedError
 	var invalid *iam.ValidationError
 	switch {
 	case errors.As(err, &denied):
-		return nil, protocol.Errorf(http.StatusForbidden, "AccessDenied", "%v", denied)
+		return s.Protocol().AccessDenied(denied)
 	case errors.As(err, &invalid):
-		return nil, protocol.Errorf(http.StatusBadRequest, "ValidationError", "%v", invalid)
+		return protocol.Errorf(http.StatusBadRequest, "ValidationError", "%v", invalid)
 	case err != nil:
-		return nil, err
+		return err
 	}
-	return assumeRoleResponse{Result: assumeRoleResult{
+	return write(w, r, assumeRoleResponse{Metadata: metadataOf(r), Result: assumeRoleResult{
 		AssumedRoleUser: assumedRoleUser{Arn: session.Caller.ARN, AssumedRoleID: session.AssumedRoleID},
 		Credentials: credentials{
 			AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey,
 			SessionToken: session.SessionToken, Expiration: timestamp(session.Expires),
 		},
-	}}, nil
+	}})
 }
 
 // The constraints of docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -208,29 +201,19 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, time.Time(t).Unix(), 10), nil
 }
 
-func write(w http.ResponseWriter, r *http.Request, result any) {
-	id := protocol.RequestID()
-	var name string
-	switch v := result.(type) {
-	case getCallerIdentityResponse:
-		v.Metadata.RequestID = id
-		name, result = "GetCallerIdentityResponse", v
-	case assumeRoleResponse:
-		v.Metadata.RequestID = id
-		name, result = "AssumeRoleResponse", v
+func metadataOf(r *protocol.Request) metadata { return metadata{RequestID: r.ID.String()} }
+
+// write answers in XML, or in JSON where the client asked for it.
+func write(w http.ResponseWriter, r *protocol.Request, response any) error {
+	if protocol.WantsJSON(r.Request) {
+		protocol.WriteJSON(w, map[string]any{r.Operation.Name + "Response": response})
+		return nil
 	}
-	contentType := "text/xml"
-	encode := func() ([]byte, error) { return xml.Marshal(result) }
-	if protocol.WantsJSON(r) {
-		contentType = "application/json"
-		encode = func() ([]byte, error) { return json.Marshal(map[string]any{name: result}) }
-	}
-	body, err := encode()
+	body, err := xml.Marshal(response)
 	if err != nil {
-		protocol.Query.WriteError(w, r, fmt.Errorf("encode %s: %w", name, err))
-		return
+		return fmt.Errorf("encode the response of %s: %w", r.Operation.Name, err)
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Amzn-Requestid", id)
+	w.Header().Set("Content-Type", "text/xml")
 	_, _ = w.Write(body) // the client is gone; nobody is left to tell
+	return nil
 }

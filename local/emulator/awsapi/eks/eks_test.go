@@ -1,4 +1,4 @@
-package awsapi_test
+package eks_test
 
 import (
 	"context"
@@ -9,13 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awseks "github.com/aws/aws-sdk-go-v2/service/eks"
 
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 )
 
 func TestDescribeCluster(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	out, err := awseks.NewFromConfig(configOf(s, guest())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("payments")})
+	out, err := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Guest())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("payments")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func TestDescribeCluster(t *testing.T) {
 }
 
 func TestClusterBeforeItIsActive(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	client := awseks.NewFromConfig(configOf(s, outsider()))
+	client := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Outsider()))
 	in := &awseks.DescribeClusterInput{Name: aws.String("young")}
 	out, err := client.DescribeCluster(ctx, in)
 	if err != nil {
@@ -41,45 +42,45 @@ func TestClusterBeforeItIsActive(t *testing.T) {
 	if out.Cluster.Status != "CREATING" || out.Cluster.Endpoint != nil || out.Cluster.CertificateAuthority != nil {
 		t.Errorf("a cluster in creation: %+v", out.Cluster)
 	}
-	s.EKS.Put(eks.Cluster{Account: target, Region: region, Name: "young", Endpoint: "https://127.0.0.1:1", CA: []byte("PEM")})
+	s.EKS.Put(eks.Cluster{Account: awsapitest.Target, Region: awsapitest.Region, Name: "young", Endpoint: "https://127.0.0.1:1", CA: []byte("PEM")})
 	if out, err = client.DescribeCluster(ctx, in); err != nil || *out.Cluster.Endpoint != "https://127.0.0.1:1" {
 		t.Errorf("after its creation: %+v, %v", out, err)
 	}
 	s.EKS.Delete(*out.Cluster.Arn)
 	_, err = client.DescribeCluster(ctx, in)
-	checkCode(t, err, "ResourceNotFoundException", 404)
+	awsapitest.CheckCode(t, err, "ResourceNotFoundException", 404)
 }
 
 func TestEKSRefusals(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	limited := awseks.NewFromConfig(configOf(s, guest()))
+	limited := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Guest()))
 	_, err := limited.DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("orders")})
-	checkCode(t, err, "AccessDeniedException", 403)
+	awsapitest.CheckCode(t, err, "AccessDeniedException", 403)
 	_, err = limited.ListClusters(ctx, nil)
-	checkCode(t, err, "AccessDeniedException", 403)
-	_, err = awseks.NewFromConfig(configOf(s, admin())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("orders")})
-	checkCode(t, err, "ResourceNotFoundException", 404) // it is in the other account
-	_, err = awseks.NewFromConfig(configOf(s, admin())).ListAddons(ctx, &awseks.ListAddonsInput{ClusterName: aws.String("payments")})
-	checkCode(t, err, "UnknownOperationException", 404)
+	awsapitest.CheckCode(t, err, "AccessDeniedException", 403)
+	_, err = awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Admin())).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("orders")})
+	awsapitest.CheckCode(t, err, "ResourceNotFoundException", 404) // it is in the other account
+	_, err = awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Admin())).ListAddons(ctx, &awseks.ListAddonsInput{ClusterName: aws.String("payments")})
+	awsapitest.CheckCode(t, err, "UnknownOperationException", 404)
 
-	elsewhere := configOf(s, admin())
+	elsewhere := awsapitest.ConfigOf(s, awsapitest.Admin())
 	elsewhere.Region = "us-east-1"
 	_, err = awseks.NewFromConfig(elsewhere).DescribeCluster(ctx, &awseks.DescribeClusterInput{Name: aws.String("payments")})
-	checkCode(t, err, "ResourceNotFoundException", 404)
+	awsapitest.CheckCode(t, err, "ResourceNotFoundException", 404)
 
-	wrong := admin()
+	wrong := awsapitest.Admin()
 	wrong.SecretAccessKey = "guess"
-	_, err = awseks.NewFromConfig(configOf(s, wrong)).ListClusters(ctx, nil)
-	checkCode(t, err, "InvalidSignatureException", 403)
+	_, err = awseks.NewFromConfig(awsapitest.ConfigOf(s, wrong)).ListClusters(ctx, nil)
+	awsapitest.CheckCode(t, err, "InvalidSignatureException", 403)
 }
 
 func TestListClustersInPages(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	for _, name := range []string{"a", "b", "c", "d"} {
-		s.EKS.Put(eks.Cluster{Account: hub, Region: region, Name: name})
+		s.EKS.Put(eks.Cluster{Account: awsapitest.Hub, Region: awsapitest.Region, Name: name})
 	}
-	client := awseks.NewFromConfig(configOf(s, admin()))
+	client := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Admin()))
 	pages := awseks.NewListClustersPaginator(client, &awseks.ListClustersInput{MaxResults: aws.Int32(2)})
 	var names []string
 	count := 0

@@ -85,13 +85,12 @@ func handle(ctx context.Context, e event, count int) (*answer, error) {
 			return nil, err
 		}
 		time.Sleep(d)
-	case "await": // until a file is there
-		for {
-			if _, err := os.Stat(e.Text); err == nil {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
+	case "get": // a URL
+		response, err := http.Get(e.Text)
+		if err != nil {
+			return nil, err
 		}
+		_ = response.Body.Close()
 	case "large":
 		a.Text = strings.Repeat("x", 7<<20)
 	case "environment":

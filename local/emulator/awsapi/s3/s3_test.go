@@ -1,4 +1,4 @@
-package awsapi_test
+package s3_test
 
 import (
 	"bytes"
@@ -14,16 +14,19 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 )
 
-func s3Client(s *awsapi.Server, u iam.User) *awss3.Client { return awss3.NewFromConfig(configOf(s, u)) }
+func s3Client(s *awsapi.Server, u iam.User) *awss3.Client {
+	return awss3.NewFromConfig(awsapitest.ConfigOf(s, u))
+}
 
 func put(t *testing.T, c *awss3.Client, bucket, key, body string) {
 	t.Helper()
@@ -34,9 +37,9 @@ func put(t *testing.T, c *awss3.Client, bucket, key, body string) {
 }
 
 func TestObjects(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	c := s3Client(s, admin())
+	c := s3Client(s, awsapitest.Admin())
 	key := "open/a b+c/é=&.json"
 	_, err := c.PutObject(ctx, &awss3.PutObjectInput{
 		Bucket: aws.String("runs"), Key: &key, Body: strings.NewReader(`{"a":1}`),
@@ -66,32 +69,44 @@ func TestObjects(t *testing.T) {
 		t.Errorf("head %+v, %v", head, err)
 	}
 	_, err = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key, IfMatch: aws.String(`"0"`)})
-	checkCode(t, err, "PreconditionFailed", 412)
+	awsapitest.CheckCode(t, err, "PreconditionFailed", 412)
 
-	if _, err = c.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: aws.String("runs"), Key: aws.String("copy"), CopySource: aws.String("runs/open/a%20b%2Bc/%C3%A9%3D%26.json")}); err != nil {
+	_, err = c.CopyObject(ctx, &awss3.CopyObjectInput{
+		Bucket: aws.String("runs"), Key: aws.String("copy"), CopySource: aws.String("runs/open/a%20b%2Bc/%C3%A9%3D%26.json"),
+	})
+	if err != nil {
 		t.Error(err)
 	}
-	if _, err = c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: aws.String("runs"), Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &key}}}}); err != nil {
+	_, err = c.DeleteObjects(ctx, &awss3.DeleteObjectsInput{
+		Bucket: aws.String("runs"), Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &key}}},
+	})
+	if err != nil {
 		t.Error(err)
 	}
 	_, err = c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: &key})
-	checkCode(t, err, "NoSuchKey", 404)
+	awsapitest.CheckCode(t, err, "NoSuchKey", 404)
 }
 
 // A PUT's session token and signature must not come back as metadata.
 func TestObjectsKeepNothingOfTheSignature(t *testing.T) {
-	s := newServer(t)
-	config, err := s.StatesAccess(region).Config(context.Background(), machineRole().ARN())
+	s := awsapitest.Start(t, func(c *awsapi.Config) {
+		role := awsapitest.FunctionRole()
+		role.Policies = []string{awsapitest.Allow("s3:*", "arn:aws:s3:::runs*")}
+		c.Roles = append(c.Roles, role)
+	})
+	session, err := s.IAM.AssumeRoleForService("lambda.amazonaws.com", awsapitest.FunctionRole().ARN(), "f", "arn:aws:lambda:eu-west-1:111111111111:function:f")
 	if err != nil {
 		t.Fatal(err)
 	}
+	config := awsapitest.ConfigOf(s, awsapitest.Admin())
+	config.Credentials = credentials.NewStaticCredentialsProvider(session.AccessKeyID, session.SecretAccessKey, session.SessionToken)
 	c := awss3.NewFromConfig(config)
 	put(t, c, "runs", "k", "x")
 	presigned, err := awss3.NewPresignClient(c).PresignGetObject(context.Background(), &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("k")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	response := get(t, presigned.URL, presigned.SignedHeader)
+	response := awsapitest.Get(t, presigned.URL, presigned.SignedHeader)
 	if response.StatusCode != http.StatusOK {
 		t.Fatal(response.Status)
 	}
@@ -104,8 +119,8 @@ func TestObjectsKeepNothingOfTheSignature(t *testing.T) {
 }
 
 func TestListObjectsInPages(t *testing.T) {
-	s := newServer(t)
-	c := s3Client(s, admin())
+	s := awsapitest.Start(t)
+	c := s3Client(s, awsapitest.Admin())
 	var want []string
 	for i := range 7 {
 		key := fmt.Sprintf("open/run-%d", i)
@@ -113,7 +128,9 @@ func TestListObjectsInPages(t *testing.T) {
 		want = append(want, key)
 	}
 	put(t, c, "runs", "closed/x", "x")
-	pages := awss3.NewListObjectsV2Paginator(s3Client(s, guest()), &awss3.ListObjectsV2Input{Bucket: aws.String("runs"), Prefix: aws.String("open/"), MaxKeys: aws.Int32(3)})
+	pages := awss3.NewListObjectsV2Paginator(s3Client(s, awsapitest.Guest()), &awss3.ListObjectsV2Input{
+		Bucket: aws.String("runs"), Prefix: aws.String("open/"), MaxKeys: aws.Int32(3),
+	})
 	var keys []string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
@@ -130,8 +147,8 @@ func TestListObjectsInPages(t *testing.T) {
 }
 
 func TestConditionalWrite(t *testing.T) {
-	s := newServer(t)
-	c := s3Client(s, admin())
+	s := awsapitest.Start(t)
+	c := s3Client(s, awsapitest.Admin())
 	var won, lost atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -144,7 +161,7 @@ func TestConditionalWrite(t *testing.T) {
 				return
 			}
 			lost.Add(1)
-			checkCode(t, err, "PreconditionFailed", 412)
+			awsapitest.CheckCode(t, err, "PreconditionFailed", 412)
 		})
 	}
 	wg.Wait()
@@ -154,15 +171,15 @@ func TestConditionalWrite(t *testing.T) {
 }
 
 func TestS3Refusals(t *testing.T) {
-	s := newServer(t, func(c *awsapi.Config) {
-		c.Buckets = append(c.Buckets, s3.Bucket{Name: "shared", Account: target, Policy: `{"Version":"2012-10-17","Statement":[
+	s := awsapitest.Start(t, func(c *awsapi.Config) {
+		c.Buckets = append(c.Buckets, s3.Bucket{Name: "shared", Account: awsapitest.Target, Policy: `{"Version":"2012-10-17","Statement":[
 			{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}]}`})
 	})
 	ctx := context.Background()
-	all, some := s3Client(s, admin()), s3Client(s, guest())
+	all, some := s3Client(s, awsapitest.Admin()), s3Client(s, awsapitest.Guest())
 	put(t, all, "runs", "open/x", "x")
 	put(t, all, "runs", "closed/x", "x")
-	put(t, s3Client(s, outsider()), "shared", "x", "x")
+	put(t, s3Client(s, awsapitest.Outsider()), "shared", "x", "x")
 
 	read := func(c *awss3.Client, bucket, key string) error {
 		_, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
@@ -181,30 +198,30 @@ func TestS3Refusals(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	checkCode(t, read(some, "runs", "closed/x"), "AccessDenied", 403)
-	checkCode(t, list(some, "runs", "closed/"), "AccessDenied", 403)
-	checkCode(t, list(some, "runs", ""), "AccessDenied", 403)
-	checkCode(t, read(some, "shared", "x"), "AccessDenied", 403)
-	checkCode(t, read(all, "other", "x"), "AccessDenied", 403)
-	checkCode(t, read(all, "none", "x"), "NoSuchBucket", 404)
+	awsapitest.CheckCode(t, read(some, "runs", "closed/x"), "AccessDenied", 403)
+	awsapitest.CheckCode(t, list(some, "runs", "closed/"), "AccessDenied", 403)
+	awsapitest.CheckCode(t, list(some, "runs", ""), "AccessDenied", 403)
+	awsapitest.CheckCode(t, read(some, "shared", "x"), "AccessDenied", 403)
+	awsapitest.CheckCode(t, read(all, "other", "x"), "AccessDenied", 403)
+	awsapitest.CheckCode(t, read(all, "none", "x"), "NoSuchBucket", 404)
 	// Whether a key exists is told only to who may list it.
-	checkCode(t, read(all, "runs", "none"), "NoSuchKey", 404)
-	checkCode(t, read(some, "runs", "open/none"), "AccessDenied", 403)
+	awsapitest.CheckCode(t, read(all, "runs", "none"), "NoSuchKey", 404)
+	awsapitest.CheckCode(t, read(some, "runs", "open/none"), "AccessDenied", 403)
 
 	_, err := some.PutObject(ctx, &awss3.PutObjectInput{Bucket: aws.String("runs"), Key: aws.String("closed/y"), Body: strings.NewReader("x")})
-	checkCode(t, err, "AccessDenied", 403)
+	awsapitest.CheckCode(t, err, "AccessDenied", 403)
 	_, err = all.GetBucketPolicy(ctx, &awss3.GetBucketPolicyInput{Bucket: aws.String("runs")})
-	checkCode(t, err, "NotImplemented", 501)
+	awsapitest.CheckCode(t, err, "NotImplemented", 501)
 	_, err = all.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("more")})
-	checkCode(t, err, "NotImplemented", 501)
+	awsapitest.CheckCode(t, err, "NotImplemented", 501)
 
-	elsewhere := configOf(s, admin())
+	elsewhere := awsapitest.ConfigOf(s, awsapitest.Admin())
 	elsewhere.Region = "us-east-1"
-	checkCode(t, read(awss3.NewFromConfig(elsewhere), "runs", "open/x"), "AuthorizationHeaderMalformed", 400)
+	awsapitest.CheckCode(t, read(awss3.NewFromConfig(elsewhere), "runs", "open/x"), "AuthorizationHeaderMalformed", 400)
 
-	wrong := admin()
+	wrong := awsapitest.Admin()
 	wrong.SecretAccessKey = "guess"
-	checkCode(t, read(s3Client(s, wrong), "runs", "open/x"), "SignatureDoesNotMatch", 403)
+	awsapitest.CheckCode(t, read(s3Client(s, wrong), "runs", "open/x"), "SignatureDoesNotMatch", 403)
 
 	buckets, err := all.ListBuckets(ctx, nil)
 	if err != nil || len(buckets.Buckets) != 1 || *buckets.Buckets[0].Name != "runs" {
@@ -213,16 +230,16 @@ func TestS3Refusals(t *testing.T) {
 }
 
 func TestPresignedObjects(t *testing.T) {
-	clock := &testClock{}
-	s := newServer(t, func(c *awsapi.Config) { c.Now = clock.now })
-	c := s3Client(s, admin())
+	clock := &awsapitest.Clock{}
+	s := awsapitest.Start(t, func(c *awsapi.Config) { c.Now = clock.Now })
+	c := s3Client(s, awsapitest.Admin())
 	put(t, c, "runs", "open/x", "content")
 	presigned, err := awss3.NewPresignClient(c).PresignGetObject(context.Background(),
 		&awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("open/x")}, awss3.WithPresignExpires(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := io.ReadAll(get(t, presigned.URL, presigned.SignedHeader).Body)
+	body, err := io.ReadAll(awsapitest.Get(t, presigned.URL, presigned.SignedHeader).Body)
 	if err != nil || string(body) != "content" {
 		t.Errorf("presigned: %q, %v", body, err)
 	}
@@ -230,21 +247,21 @@ func TestPresignedObjects(t *testing.T) {
 		"other key":     strings.Replace(presigned.URL, "open/x", "open/y", 1),
 		"longer":        strings.Replace(presigned.URL, "X-Amz-Expires=60", "X-Amz-Expires=600", 1),
 		"no signature":  strings.SplitN(presigned.URL, "?", 2)[0],
-		"other account": strings.Replace(presigned.URL, admin().AccessKeyID, guest().AccessKeyID, 1),
+		"other account": strings.Replace(presigned.URL, awsapitest.Admin().AccessKeyID, awsapitest.Guest().AccessKeyID, 1),
 	} {
-		if response := get(t, url, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
+		if response := awsapitest.Get(t, url, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %s", name, response.Status)
 		}
 	}
-	clock.advance(2 * time.Minute)
-	if response := get(t, presigned.URL, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
+	clock.Advance(2 * time.Minute)
+	if response := awsapitest.Get(t, presigned.URL, presigned.SignedHeader); response.StatusCode != http.StatusForbidden {
 		t.Errorf("after its time: %s", response.Status)
 	}
 }
 
 // Over TLS the SDKs upload in aws-chunked with a checksum behind the payload.
 func TestChunkedUpload(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	upload := func(key, body string, length int) *http.Response {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, s.URL()+"/runs/"+key, strings.NewReader(body))
 		if err != nil {
@@ -254,23 +271,13 @@ func TestChunkedUpload(t *testing.T) {
 		r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 		r.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(length))
 		r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
-		signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-		keys := aws.Credentials{AccessKeyID: admin().AccessKeyID, SecretAccessKey: admin().SecretAccessKey}
-		if err := signer.SignHTTP(context.Background(), keys, r, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "s3", region, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { response.Body.Close() })
-		return response
+		return awsapitest.Send(t, r, awsapitest.Admin(), "s3", time.Now())
 	}
 	const body = "5\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n"
 	if response := upload("good", fmt.Sprintf(body, "DUoRhQ=="), 11); response.StatusCode != http.StatusOK {
 		t.Fatal(response.Status)
 	}
-	out, err := s3Client(s, admin()).GetObject(context.Background(), &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("good")})
+	out, err := s3Client(s, awsapitest.Admin()).GetObject(context.Background(), &awss3.GetObjectInput{Bucket: aws.String("runs"), Key: aws.String("good")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,9 +293,9 @@ func TestChunkedUpload(t *testing.T) {
 }
 
 func TestMultipartUpload(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	c := s3Client(s, admin())
+	c := s3Client(s, awsapitest.Admin())
 	created, err := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: aws.String("runs"), Key: aws.String("big")})
 	if err != nil {
 		t.Fatal(err)
@@ -296,13 +303,19 @@ func TestMultipartUpload(t *testing.T) {
 	var parts []types.CompletedPart
 	for i, content := range [][]byte{bytes.Repeat([]byte("a"), 5<<20), []byte("end")} {
 		number := aws.Int32(int32(i + 1))
-		part, err := c.UploadPart(ctx, &awss3.UploadPartInput{Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId, PartNumber: number, Body: bytes.NewReader(content)})
+		part, err := c.UploadPart(ctx, &awss3.UploadPartInput{
+			Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId,
+			PartNumber: number, Body: bytes.NewReader(content),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		parts = append(parts, types.CompletedPart{ETag: part.ETag, PartNumber: number})
 	}
-	_, err = c.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	_, err = c.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{
+		Bucket: aws.String("runs"), Key: aws.String("big"), UploadId: created.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

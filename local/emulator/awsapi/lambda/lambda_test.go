@@ -1,4 +1,4 @@
-package awsapi_test
+package lambda_test
 
 import (
 	"context"
@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 )
@@ -39,13 +40,72 @@ type answer struct {
 	Caller      string
 }
 
+// binaries is where the test function is built; TestMain removes it.
+var binaries string
+
+func TestMain(m *testing.M) {
+	if binary := os.Getenv(worldProcess); binary != "" {
+		fmt.Fprintln(os.Stderr, runWorld(binary, os.Getenv(worldGate)))
+		os.Exit(1)
+	}
+	var err error
+	if binaries, err = os.MkdirTemp("", "lambda-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(code)
+}
+
+// functionBinary builds the test function once per test run.
+var functionBinary = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(binaries, "bootstrap")
+	command := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/function")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the test function: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+func withFunctions(t *testing.T, functions ...lambda.Function) func(*awsapi.Config) {
+	t.Helper()
+	binary, err := functionBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *awsapi.Config) {
+		for _, f := range functions {
+			f.Account, f.RoleARN = awsapitest.Hub, awsapitest.FunctionRole().ARN()
+			if f.Binary == "" {
+				f.Binary = binary
+			}
+			c.Functions = append(c.Functions, f)
+		}
+	}
+}
+
+// follow returns the lines with a prefix, and the change that has a server print
+// them there.
+func follow(prefix string) (<-chan string, func(*awsapi.Config)) {
+	printed := make(chan string, 100)
+	return printed, func(c *awsapi.Config) {
+		c.FollowLogs = func(line lambda.Line) {
+			if strings.HasPrefix(line.Text, prefix) {
+				printed <- line.Text
+			}
+		}
+	}
+}
+
 func event(do, text string) []byte {
 	payload, _ := json.Marshal(map[string]string{"do": do, "text": text}) // strings never fail
 	return payload
 }
 
 func lambdaClient(s *awsapi.Server, u iam.User) *awslambda.Client {
-	return awslambda.NewFromConfig(configOf(s, u))
+	return awslambda.NewFromConfig(awsapitest.ConfigOf(s, u))
 }
 
 func invoke(t *testing.T, c *awslambda.Client, function, do, text string) (*awslambda.InvokeOutput, answer) {
@@ -64,8 +124,8 @@ func invoke(t *testing.T, c *awslambda.Client, function, do, text string) (*awsl
 }
 
 func TestInvoke(t *testing.T) {
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine", Environment: map[string]string{"COLOUR": "blue"}, Timeout: 10 * time.Second, MemoryMB: 256}))
-	c := lambdaClient(s, guest())
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine", Environment: map[string]string{"COLOUR": "blue"}, Timeout: 10 * time.Second, MemoryMB: 256}))
+	c := lambdaClient(s, awsapitest.Guest())
 	out, first := invoke(t, c, "mine", "print", "one")
 	if out.StatusCode != 200 || *out.ExecutedVersion != "$LATEST" || out.FunctionError != nil || first.Text != "one" || first.RequestID == "" {
 		t.Errorf("invocation %+v, %+v", out, first)
@@ -77,7 +137,12 @@ func TestInvoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"START RequestId: " + first.RequestID + " Version: $LATEST\n", "line of one\n", "END RequestId: " + first.RequestID + "\n", "Memory Size: 256 MB\tInit Duration: "} {
+	for _, want := range []string{
+		"START RequestId: " + first.RequestID + " Version: $LATEST\n",
+		"line of one\n",
+		"END RequestId: " + first.RequestID + "\n",
+		"Memory Size: 256 MB\tInit Duration: ",
+	} {
 		if !strings.Contains(string(tail), want) {
 			t.Errorf("no %q in the log tail:\n%s", want, tail)
 		}
@@ -86,7 +151,7 @@ func TestInvoke(t *testing.T) {
 	for i, name := range []string{"mine:$LATEST", "arn:aws:lambda:eu-west-1:111111111111:function:mine", "111111111111:function:mine"} {
 		// The guest may invoke the function itself, not a version of it.
 		if i == 0 {
-			c = lambdaClient(s, admin())
+			c = lambdaClient(s, awsapitest.Admin())
 		}
 		_, again := invoke(t, c, name, "", "")
 		if again.PID != first.PID || again.Count != i+2 {
@@ -104,15 +169,15 @@ func TestInvoke(t *testing.T) {
 
 func TestSandboxEnvironment(t *testing.T) {
 	t.Setenv("SHELL_SECRET", "of the developer")
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine", Environment: map[string]string{"COLOUR": "blue"}}))
-	_, a := invoke(t, lambdaClient(s, guest()), "mine", "environment", "")
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine", Environment: map[string]string{"COLOUR": "blue"}}))
+	_, a := invoke(t, lambdaClient(s, awsapitest.Guest()), "mine", "environment", "")
 	variables := map[string]string{}
 	for _, variable := range a.Environment {
 		name, value, _ := strings.Cut(variable, "=")
 		variables[name] = value
 	}
 	for name, want := range map[string]string{
-		"COLOUR": "blue", "AWS_REGION": region, "AWS_LAMBDA_FUNCTION_NAME": "mine", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+		"COLOUR": "blue", "AWS_REGION": awsapitest.Region, "AWS_LAMBDA_FUNCTION_NAME": "mine", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_ENDPOINT_URL": s.URL(), "SHELL_SECRET": "", "HOME": "",
 	} {
 		if variables[name] != want {
@@ -124,21 +189,21 @@ func TestSandboxEnvironment(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	_, a = invoke(t, lambdaClient(s, guest()), "mine", "whoami", "")
+	_, a = invoke(t, lambdaClient(s, awsapitest.Guest()), "mine", "whoami", "")
 	if want := "arn:aws:sts::111111111111:assumed-role/function/mine"; a.Caller != want {
 		t.Errorf("the function is %s, want %s", a.Caller, want)
 	}
 }
 
 func TestFunctionErrors(t *testing.T) {
-	s := newServer(t, withFunctions(t,
+	s := awsapitest.Start(t, withFunctions(t,
 		lambda.Function{Name: "mine", Timeout: 5 * time.Second},
 		lambda.Function{Name: "slow", Timeout: time.Second},
 		lambda.Function{Name: "broken", Environment: map[string]string{"FAIL_INIT": "exit"}},
 		lambda.Function{Name: "unready", Environment: map[string]string{"FAIL_INIT": "report"}},
 		lambda.Function{Name: "missing", Binary: "/nowhere/bootstrap"},
 	))
-	c := lambdaClient(s, admin())
+	c := lambdaClient(s, awsapitest.Admin())
 	tests := []struct {
 		function, do, text string
 		errorType, message string
@@ -188,20 +253,24 @@ func TestFunctionErrors(t *testing.T) {
 
 func TestConcurrency(t *testing.T) {
 	two := 2
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: 20 * time.Second, ReservedConcurrency: &two}))
-	c := lambdaClient(s, admin())
-	release := filepath.Join(t.TempDir(), "release")
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: 20 * time.Second, ReservedConcurrency: &two}))
+	c := lambdaClient(s, awsapitest.Admin())
+	arrived, release := make(chan struct{}), make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer gate.Close()
 	var wg sync.WaitGroup
 	answers := make([]answer, 2)
 	for i := range answers {
-		wg.Go(func() { _, answers[i] = invoke(t, c, "mine", "await", release) })
+		wg.Go(func() { _, answers[i] = invoke(t, c, "mine", "get", gate.URL) })
 	}
-	waitFor(t, func() bool { return len(startLines(s)) == 2 })
+	<-arrived
+	<-arrived
 	_, err := c.Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine")})
-	checkCode(t, err, "TooManyRequestsException", 429)
-	if err := os.WriteFile(release, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	awsapitest.CheckCode(t, err, "TooManyRequestsException", 429)
+	close(release)
 	wg.Wait()
 	if answers[0].PID == answers[1].PID {
 		t.Error("two invocations at a time ran in one process")
@@ -212,84 +281,67 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-func startLines(s *awsapi.Server) (starts []lambda.Line) {
-	for _, line := range s.Lambda.Logs().Lines("") {
-		if strings.HasPrefix(line.Text, "START ") {
-			starts = append(starts, line)
-		}
-	}
-	return starts
-}
-
-// waitFor waits for what other processes do, in real time.
-func waitFor(t *testing.T, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain")
-		}
-	}
-}
-
 func TestEventInvocation(t *testing.T) {
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine"}))
-	out, err := lambdaClient(s, guest()).Invoke(context.Background(), &awslambda.InvokeInput{
+	printed, following := follow("line of later")
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine"}), following)
+	out, err := lambdaClient(s, awsapitest.Guest()).Invoke(context.Background(), &awslambda.InvokeInput{
 		FunctionName: aws.String("mine"), InvocationType: types.InvocationTypeEvent, Payload: event("print", "later"),
 	})
 	if err != nil || out.StatusCode != 202 {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	waitFor(t, func() bool { return len(s.Lambda.Invocations()) == 1 })
-	out, err = lambdaClient(s, guest()).Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine"), InvocationType: types.InvocationTypeDryRun})
+	<-printed
+	out, err = lambdaClient(s, awsapitest.Guest()).Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine"), InvocationType: types.InvocationTypeDryRun})
 	if err != nil || out.StatusCode != 204 {
 		t.Errorf("dry run: %+v, %v", out, err)
 	}
 }
 
 func TestLambdaRefusals(t *testing.T) {
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine"}, lambda.Function{Name: "other"}))
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine"}, lambda.Function{Name: "other"}))
 	ctx := context.Background()
 	try := func(u iam.User, function string, payload []byte) error {
 		_, err := lambdaClient(s, u).Invoke(ctx, &awslambda.InvokeInput{FunctionName: &function, Payload: payload})
 		return err
 	}
-	checkCode(t, try(guest(), "other", nil), "AccessDeniedException", 403)
-	checkCode(t, try(guest(), "none", nil), "AccessDeniedException", 403)
-	checkCode(t, try(admin(), "none", nil), "ResourceNotFoundException", 404)
-	checkCode(t, try(admin(), "mine:7", nil), "ResourceNotFoundException", 404)
-	checkCode(t, try(outsider(), "arn:aws:lambda:eu-west-1:111111111111:function:mine", nil), "AccessDeniedException", 403)
-	checkCode(t, try(admin(), "mine", []byte("{nonsense")), "InvalidRequestContentException", 400)
-	checkCode(t, try(admin(), "mine", fmt.Appendf(nil, "%q", strings.Repeat("x", 6<<20))), "RequestTooLargeException", 413)
-	_, err := lambdaClient(s, admin()).DeleteFunction(ctx, &awslambda.DeleteFunctionInput{FunctionName: aws.String("mine")})
-	checkCode(t, err, "UnknownOperationException", 404)
+	awsapitest.CheckCode(t, try(awsapitest.Guest(), "other", nil), "AccessDeniedException", 403)
+	awsapitest.CheckCode(t, try(awsapitest.Guest(), "none", nil), "AccessDeniedException", 403)
+	awsapitest.CheckCode(t, try(awsapitest.Admin(), "none", nil), "ResourceNotFoundException", 404)
+	awsapitest.CheckCode(t, try(awsapitest.Admin(), "mine:7", nil), "ResourceNotFoundException", 404)
+	awsapitest.CheckCode(t, try(awsapitest.Outsider(), "arn:aws:lambda:eu-west-1:111111111111:function:mine", nil), "AccessDeniedException", 403)
+	awsapitest.CheckCode(t, try(awsapitest.Admin(), "mine", []byte("{nonsense")), "InvalidRequestContentException", 400)
+	awsapitest.CheckCode(t, try(awsapitest.Admin(), "mine", fmt.Appendf(nil, "%q", strings.Repeat("x", 6<<20))), "RequestTooLargeException", 413)
+	_, err := lambdaClient(s, awsapitest.Admin()).DeleteFunction(ctx, &awslambda.DeleteFunctionInput{FunctionName: aws.String("mine")})
+	awsapitest.CheckCode(t, err, "UnknownOperationException", 404)
 
 	// The role's trust is checked again when a process starts.
-	untrusted := functionRole()
-	untrusted.Trust = trust(`{"Service":"states.amazonaws.com"}`, "")
+	untrusted := awsapitest.FunctionRole()
+	untrusted.Trust = awsapitest.Trust(`{"Service":"states.amazonaws.com"}`, "")
 	if err := s.IAM.PutRole(untrusted); err != nil {
 		t.Fatal(err)
 	}
-	checkCode(t, try(admin(), "mine", nil), "AccessDeniedException", 403)
-	if err := s.Lambda.Put(lambda.Function{Account: hub, Region: region, Name: "new", RoleARN: untrusted.ARN()}); err == nil {
+	awsapitest.CheckCode(t, try(awsapitest.Admin(), "mine", nil), "AccessDeniedException", 403)
+	if err := s.Lambda.Put(lambda.Function{Account: awsapitest.Hub, Region: awsapitest.Region, Name: "new", RoleARN: untrusted.ARN()}); err == nil {
 		t.Error("a function was accepted whose role does not trust Lambda")
 	}
-	if err := s.Lambda.Put(lambda.Function{Account: hub, Region: region, Name: "new", Environment: map[string]string{"AWS_REGION": "x"}}); err == nil {
+	if err := s.Lambda.Put(lambda.Function{Account: awsapitest.Hub, Region: awsapitest.Region, Name: "new", Environment: map[string]string{"AWS_REGION": "x"}}); err == nil {
 		t.Error("a reserved environment variable was accepted")
 	}
 
-	list, err := lambdaClient(s, admin()).ListFunctions(ctx, nil)
+	list, err := lambdaClient(s, awsapitest.Admin()).ListFunctions(ctx, nil)
 	if err != nil || len(list.Functions) != 2 || *list.Functions[0].FunctionName != "mine" {
 		t.Errorf("functions %+v, %v", list, err)
 	}
-	one, err := lambdaClient(s, admin()).GetFunction(ctx, &awslambda.GetFunctionInput{FunctionName: aws.String("mine")})
+	one, err := lambdaClient(s, awsapitest.Admin()).GetFunction(ctx, &awslambda.GetFunctionInput{FunctionName: aws.String("mine")})
 	if err != nil || one.Configuration.Runtime != types.RuntimeProvidedal2023 {
 		t.Errorf("function %+v, %v", one, err)
 	}
 }
 
 func TestCloseLeavesNoProcess(t *testing.T) {
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: time.Minute}))
-	c := lambdaClient(s, admin())
+	started, following := follow("START ")
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: time.Minute}), following)
+	c := lambdaClient(s, awsapitest.Admin())
 	_, idle := invoke(t, c, "mine", "", "")
 	if err := syscall.Kill(idle.PID, 0); err != nil {
 		t.Fatalf("the warm process is gone: %v", err)
@@ -299,7 +351,8 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 		_, err := c.Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine"), Payload: event("sleep", "1h")})
 		ended <- err
 	}()
-	waitFor(t, func() bool { return len(startLines(s)) == 2 })
+	<-started
+	<-started
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -312,17 +365,17 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 // A process gets its credentials once, when it starts: one that would outlive
 // them is replaced.
 func TestSandboxesEndBeforeTheirCredentials(t *testing.T) {
-	clock := &testClock{}
-	s := newServer(t, withFunctions(t, lambda.Function{Name: "mine"}), func(c *awsapi.Config) { c.Now = clock.now })
-	credential, _ := s.IAM.Credential(admin().AccessKeyID)
+	clock := &awsapitest.Clock{}
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine"}), func(c *awsapi.Config) { c.Now = clock.Now })
 	pid := func() int {
-		// Past the signature, which the SDK would make with the real time.
-		r := httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/mine/invocations", strings.NewReader("{}"))
-		r = r.WithContext(iam.NewContext(r.Context(), iam.Origin{Caller: credential.Caller, Region: region}))
-		w := httptest.NewRecorder()
-		s.Lambda.ServeHTTP(w, r)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/2015-03-31/functions/mine/invocations", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The SDK would sign with the real time.
+		response := awsapitest.Send(t, r, awsapitest.Admin(), "lambda", clock.Now())
 		var a answer
-		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
 			t.Fatal(err)
 		}
 		return a.PID
@@ -331,14 +384,18 @@ func TestSandboxesEndBeforeTheirCredentials(t *testing.T) {
 	if again := pid(); again != first {
 		t.Errorf("process %d, want the warm one %d", again, first)
 	}
-	clock.advance(11*time.Hour + 45*time.Minute)
+	clock.Advance(11*time.Hour + 45*time.Minute)
 	if after := pid(); after == first {
 		t.Error("the process is used up to the end of its credentials")
 	}
 }
 
-// worldProcess makes TestMain be a world of its own, for the test below.
-const worldProcess = "AWSAPI_TEST_WORLD"
+// worldProcess and worldGate make TestMain be a world of its own, whose function
+// gets a URL: for the test below, which kills it.
+const (
+	worldProcess = "LAMBDA_TEST_WORLD"
+	worldGate    = "LAMBDA_TEST_GATE"
+)
 
 func TestSandboxesEndWithTheServersProcess(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -348,59 +405,47 @@ func TestSandboxesEndWithTheServersProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	world := exec.Command(os.Args[0])
+	arrived, gone := make(chan struct{}), make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-r.Context().Done() // the function's connection is closed with its process
+		close(gone)
+	}))
+	defer gate.Close()
+	server := exec.Command(os.Args[0])
 	// It cannot tidy up, so its temporary files belong to this test.
-	world.Env = append(os.Environ(), worldProcess+"="+binary, "TMPDIR="+t.TempDir())
-	out, err := world.StdoutPipe()
-	if err != nil {
+	server.Env = append(os.Environ(), worldProcess+"="+binary, worldGate+"="+gate.URL, "TMPDIR="+t.TempDir())
+	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := world.Start(); err != nil {
+	<-arrived
+	if err := server.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	var pid int
-	if _, err := fmt.Fscan(out, &pid); err != nil {
-		t.Fatal(err)
+	_ = server.Wait() // it was killed
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Error("the function's process outlives the server's")
 	}
-	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("the function's process is not there: %v", err)
-	}
-	if err := world.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = world.Wait() // it was killed
-	waitFor(t, func() bool { return !running(pid) })
 }
 
-// running reports whether a process is there and not only waits to be reaped,
-// which takes an orphan's new parent a while.
-func running(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(state, "Z")
-}
-
-// runWorld starts a server, has a function say its process id, and waits to be
-// killed.
-func runWorld(binary string) error {
+// runWorld starts a server and has a function get a URL, until it is killed.
+func runWorld(binary, url string) error {
 	s, err := awsapi.Start(awsapi.Config{
-		Region: region, Accounts: []iam.Account{{ID: hub}}, Users: []iam.User{admin()}, Roles: []iam.Role{functionRole()},
-		Functions: []lambda.Function{{Account: hub, Name: "mine", Binary: binary, RoleARN: functionRole().ARN()}},
+		Region: awsapitest.Region, Accounts: []iam.Account{{ID: awsapitest.Hub}},
+		Users: []iam.User{awsapitest.Admin()}, Roles: []iam.Role{awsapitest.FunctionRole()},
+		Functions: []lambda.Function{{
+			Account: awsapitest.Hub, Name: "mine", Binary: binary, RoleARN: awsapitest.FunctionRole().ARN(), Timeout: time.Minute,
+		}},
 	})
 	if err != nil {
 		return err
 	}
-	out, err := lambdaClient(s, admin()).Invoke(context.Background(), &awslambda.InvokeInput{FunctionName: aws.String("mine")})
+	out, err := lambdaClient(s, awsapitest.Admin()).Invoke(context.Background(),
+		&awslambda.InvokeInput{FunctionName: aws.String("mine"), Payload: event("get", url)})
 	if err != nil {
 		return err
 	}
-	var a answer
-	if err := json.Unmarshal(out.Payload, &a); err != nil {
-		return err
-	}
-	fmt.Println(a.PID)
-	select {}
+	return fmt.Errorf("the function returned %s", out.Payload)
 }

@@ -1,4 +1,4 @@
-package awsapi_test
+package sts_test
 
 import (
 	"context"
@@ -15,30 +15,31 @@ import (
 	"sigs.k8s.io/aws-iam-authenticator/pkg/token"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 )
 
 func assumeInput() *sts.AssumeRoleInput {
-	return &sts.AssumeRoleInput{RoleArn: aws.String(accessRole().ARN()), RoleSessionName: aws.String("crossapply-run-1"), ExternalId: aws.String("tenant-7")}
+	return &sts.AssumeRoleInput{RoleArn: aws.String(awsapitest.AccessRole().ARN()), RoleSessionName: aws.String("crossapply-run-1"), ExternalId: aws.String("tenant-7")}
 }
 
 func TestGetCallerIdentity(t *testing.T) {
-	s := newServer(t)
-	out, err := sts.NewFromConfig(configOf(s, guest())).GetCallerIdentity(context.Background(), nil)
+	s := awsapitest.Start(t)
+	out, err := sts.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Guest())).GetCallerIdentity(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *out.Arn != "arn:aws:iam::111111111111:user/guest" || *out.Account != hub || !strings.HasPrefix(*out.UserId, "AIDA") {
+	if *out.Arn != "arn:aws:iam::111111111111:user/guest" || *out.Account != awsapitest.Hub || !strings.HasPrefix(*out.UserId, "AIDA") {
 		t.Errorf("identity %s of %s, %s", *out.Arn, *out.Account, *out.UserId)
 	}
-	if got := s.Calls()[awsapi.Call{Account: hub, Service: "sts", Operation: "GetCallerIdentity"}]; got != 1 {
+	if got := s.Calls()[awsapi.Call{Account: awsapitest.Hub, Service: "sts", Operation: "GetCallerIdentity"}]; got != 1 {
 		t.Errorf("counted %d calls", got)
 	}
 }
 
 func TestAssumeRoleAcrossAccounts(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	ctx := context.Background()
-	config := configOf(s, guest())
+	config := awsapitest.ConfigOf(s, awsapitest.Guest())
 	out, err := sts.NewFromConfig(config).AssumeRole(ctx, assumeInput())
 	if err != nil {
 		t.Fatal(err)
@@ -55,13 +56,13 @@ func TestAssumeRoleAcrossAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *identity.Arn != *out.AssumedRoleUser.Arn || *identity.Account != target {
+	if *identity.Arn != *out.AssumedRoleUser.Arn || *identity.Account != awsapitest.Target {
 		t.Errorf("the session is %s of %s", *identity.Arn, *identity.Account)
 	}
 }
 
 func TestAssumeRoleRefusals(t *testing.T) {
-	s := newServer(t)
+	s := awsapitest.Start(t)
 	tests := []struct {
 		name   string
 		change func(*sts.AssumeRoleInput)
@@ -71,7 +72,7 @@ func TestAssumeRoleRefusals(t *testing.T) {
 		{"wrong external id", func(in *sts.AssumeRoleInput) { in.ExternalId = aws.String("tenant-8") }, "AccessDenied", 403},
 		{"no external id", func(in *sts.AssumeRoleInput) { in.ExternalId = nil }, "AccessDenied", 403},
 		{"role that does not exist", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::222222222222:role/none") }, "AccessDenied", 403},
-		{"role that does not trust the caller", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(functionRole().ARN()) }, "AccessDenied", 403},
+		{"role that does not trust the caller", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(awsapitest.FunctionRole().ARN()) }, "AccessDenied", 403},
 		{"no ARN", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("crossapply-access-role") }, "ValidationError", 400},
 		{"session name with a space", func(in *sts.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }, "ValidationError", 400},
 		{"session name too long", func(in *sts.AssumeRoleInput) { in.RoleSessionName = aws.String(strings.Repeat("a", 65)) }, "ValidationError", 400},
@@ -83,45 +84,45 @@ func TestAssumeRoleRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := assumeInput()
 			tt.change(in)
-			_, err := sts.NewFromConfig(configOf(s, guest())).AssumeRole(context.Background(), in)
-			checkCode(t, err, tt.code, tt.status)
+			_, err := sts.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Guest())).AssumeRole(context.Background(), in)
+			awsapitest.CheckCode(t, err, tt.code, tt.status)
 		})
 	}
 }
 
 func TestAuthenticationRefusals(t *testing.T) {
-	clock := &testClock{}
-	s := newServer(t, func(c *awsapi.Config) { c.Now = clock.now })
+	clock := &awsapitest.Clock{}
+	s := awsapitest.Start(t, func(c *awsapi.Config) { c.Now = clock.Now })
 	ctx := context.Background()
 
-	wrong := guest()
+	wrong := awsapitest.Guest()
 	wrong.SecretAccessKey = "guess"
-	_, err := sts.NewFromConfig(configOf(s, wrong)).GetCallerIdentity(ctx, nil)
-	checkCode(t, err, "SignatureDoesNotMatch", 403)
+	_, err := sts.NewFromConfig(awsapitest.ConfigOf(s, wrong)).GetCallerIdentity(ctx, nil)
+	awsapitest.CheckCode(t, err, "SignatureDoesNotMatch", 403)
 
-	nobody := guest()
+	nobody := awsapitest.Guest()
 	nobody.AccessKeyID = "AKIANOBODYNOBODY"
-	_, err = sts.NewFromConfig(configOf(s, nobody)).GetCallerIdentity(ctx, nil)
-	checkCode(t, err, "InvalidClientTokenId", 403)
+	_, err = sts.NewFromConfig(awsapitest.ConfigOf(s, nobody)).GetCallerIdentity(ctx, nil)
+	awsapitest.CheckCode(t, err, "InvalidClientTokenId", 403)
 
-	response := get(t, s.URL()+"/?Action=GetCallerIdentity&Version=2011-06-15", nil)
+	response := awsapitest.Get(t, s.URL()+"/?Action=GetCallerIdentity&Version=2011-06-15", nil)
 	if response.StatusCode != http.StatusForbidden {
 		t.Errorf("an unsigned request: %s", response.Status)
 	}
 
-	_, err = sts.NewFromConfig(configOf(s, guest())).GetSessionToken(ctx, nil)
-	checkCode(t, err, "InvalidAction", 400)
+	_, err = sts.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Guest())).GetSessionToken(ctx, nil)
+	awsapitest.CheckCode(t, err, "InvalidAction", 400)
 
-	config := configOf(s, guest())
+	config := awsapitest.ConfigOf(s, awsapitest.Guest())
 	out, err := sts.NewFromConfig(config).AssumeRole(ctx, assumeInput())
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock.advance(time.Hour + time.Second)
+	clock.Advance(time.Hour + time.Second)
 	c := out.Credentials
 	config.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 	_, err = sts.NewFromConfig(config).GetCallerIdentity(ctx, nil)
-	checkCode(t, err, "ExpiredToken", 403)
+	awsapitest.CheckCode(t, err, "ExpiredToken", 403)
 }
 
 // routeTo sends requests for any host to the server, their Host header kept, as
@@ -162,10 +163,10 @@ func mint(t *testing.T, config aws.Config, cluster string) string {
 }
 
 func TestTheVerifierOfEKS(t *testing.T) {
-	clock := &testClock{}
-	s := newServer(t, func(c *awsapi.Config) { c.Now = clock.now })
+	clock := &awsapitest.Clock{}
+	s := awsapitest.Start(t, func(c *awsapi.Config) { c.Now = clock.Now })
 	ctx := context.Background()
-	config := configOf(s, guest())
+	config := awsapitest.ConfigOf(s, awsapitest.Guest())
 	out, err := sts.NewFromConfig(config).AssumeRole(ctx, assumeInput())
 	if err != nil {
 		t.Fatal(err)
@@ -175,11 +176,11 @@ func TestTheVerifierOfEKS(t *testing.T) {
 	good := mint(t, config, "orders")
 	routeTo(t, s)
 
-	identity, err := token.NewVerifier("orders", "aws", region).Verify(good)
+	identity, err := token.NewVerifier("orders", "aws", awsapitest.Region).Verify(good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if identity.CanonicalARN != accessRole().ARN() || identity.SessionName != "crossapply-run-1" || identity.AccountID != target {
+	if identity.CanonicalARN != awsapitest.AccessRole().ARN() || identity.SessionName != "crossapply-run-1" || identity.AccountID != awsapitest.Target {
 		t.Errorf("identity %+v", identity)
 	}
 
@@ -189,15 +190,18 @@ func TestTheVerifierOfEKS(t *testing.T) {
 	}
 	tampered := strings.Replace(string(raw), "X-Amz-Expires=60", "X-Amz-Expires=900", 1)
 	for name, refused := range map[string]func() error{
-		"another cluster": func() error { _, err := token.NewVerifier("payments", "aws", region).Verify(good); return err },
+		"another cluster": func() error {
+			_, err := token.NewVerifier("payments", "aws", awsapitest.Region).Verify(good)
+			return err
+		},
 		"tampered with": func() error {
-			_, err := token.NewVerifier("orders", "aws", region).Verify("k8s-aws-v1." + base64.RawURLEncoding.EncodeToString([]byte(tampered)))
+			_, err := token.NewVerifier("orders", "aws", awsapitest.Region).Verify("k8s-aws-v1." + base64.RawURLEncoding.EncodeToString([]byte(tampered)))
 			return err
 		},
 		"signed with another secret": func() error {
 			wrong := config
 			wrong.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, "guess", *c.SessionToken)
-			_, err := token.NewVerifier("orders", "aws", region).Verify(mint(t, wrong, "orders"))
+			_, err := token.NewVerifier("orders", "aws", awsapitest.Region).Verify(mint(t, wrong, "orders"))
 			return err
 		},
 	} {
@@ -205,12 +209,12 @@ func TestTheVerifierOfEKS(t *testing.T) {
 			t.Errorf("a token %s was accepted", name)
 		}
 	}
-	clock.advance(14 * time.Minute)
-	if _, err := token.NewVerifier("orders", "aws", region).Verify(good); err != nil {
+	clock.Advance(14 * time.Minute)
+	if _, err := token.NewVerifier("orders", "aws", awsapitest.Region).Verify(good); err != nil {
 		t.Errorf("a token of 14 minutes was refused: %v", err)
 	}
-	clock.advance(2 * time.Minute)
-	if _, err := token.NewVerifier("orders", "aws", region).Verify(good); err == nil {
+	clock.Advance(2 * time.Minute)
+	if _, err := token.NewVerifier("orders", "aws", awsapitest.Region).Verify(good); err == nil {
 		t.Error("a token of 16 minutes was accepted")
 	}
 }

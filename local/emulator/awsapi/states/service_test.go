@@ -1,116 +1,83 @@
 package states_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
+	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
+	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/states"
 )
 
-const (
-	account = "111111111111"
-	region  = "eu-west-1"
-	role    = "arn:aws:iam::111111111111:role/machine"
-)
-
-// world is a Step Functions endpoint with fakes for what lies behind it.
+// world is a Step Functions endpoint on a local AWS where a test plays Lambda.
 type world struct {
+	*states.Service
+	aws    *awsapi.Server
 	client *sfn.Client
-	access *access
-	url    string
 	lambda http.HandlerFunc
-	bucket gofakes3.Backend
 }
 
-// access denies what is listed: an action, or "role <action>".
-type access struct {
-	mu     sync.Mutex
-	denied map[string]bool
-	cfg    aws.Config
-}
+// role is the one of the state machines.
+var role = awsapitest.MachineRole().ARN()
 
-func (a *access) deny(what string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.denied[what] = true
-}
-
-func (a *access) check(what, resource string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.denied[what] {
-		return fmt.Errorf("User: x is not authorized to perform: %s on resource: %s", strings.TrimPrefix(what, "role "), resource)
-	}
-	return nil
-}
-
-func (a *access) Allow(_ context.Context, action, resource string) error {
-	return a.check(action, resource)
-}
-
-func (a *access) AllowRole(_ context.Context, _, action, resource string) error {
-	return a.check("role "+action, resource)
-}
-
-func (a *access) Config(_ context.Context, roleARN string) (aws.Config, error) {
-	if roleARN != role {
-		return aws.Config{}, errors.New("the trust policy does not allow it")
-	}
-	return a.cfg, nil
-}
-
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*states.Config)) *world {
 	t.Helper()
-	w := &world{access: &access{denied: map[string]bool{}}, bucket: s3mem.New()}
-	if err := w.bucket.CreateBucket("runs"); err != nil {
+	w := &world{aws: awsapitest.Start(t)}
+	c := states.Config{Directory: w.aws.IAM, Endpoint: w.aws.URL, Engine: asltest.Engine(t)}
+	for _, f := range change {
+		f(&c)
+	}
+	w.Service = states.New(c)
+	t.Cleanup(w.Close)
+	w.aws.Mount(w.Service)
+	w.aws.Mount(functions{w})
+	w.client = w.as(awsapitest.Admin())
+	return w
+}
+
+func (w *world) as(u iam.User) *sfn.Client { return sfn.NewFromConfig(awsapitest.ConfigOf(w.aws, u)) }
+
+// functions is Lambda, as the test plays it.
+type functions struct{ *world }
+
+func (functions) Name() string { return "lambda" }
+
+func (functions) Protocol() protocol.Protocol { return protocol.RESTJSON }
+
+func (f functions) Operation(*http.Request) protocol.Operation {
+	return protocol.Operation{Name: "Invoke", Serve: func(w http.ResponseWriter, r *protocol.Request) error {
+		f.lambda(w, r.Request)
+		return nil
+	}}
+}
+
+// deny keeps the administrator from an action, beside all that it may do.
+func (w *world) deny(t *testing.T, action string) {
+	t.Helper()
+	u := awsapitest.Admin()
+	u.Policies = append(u.Policies, awsapitest.Deny(action, "*"))
+	if err := w.aws.IAM.PutUser(u); err != nil {
 		t.Fatal(err)
 	}
-	server := states.New(states.Options{
-		Access: w.access, Engine: asltest.Engine(t),
-		Caller: func(context.Context) (string, string) { return account, region },
-	})
-	objects := gofakes3.New(w.bucket).Server()
-	endpoint := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Header.Get("X-Amz-Target") != "":
-			server.ServeHTTP(rw, r)
-		case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/"):
-			w.lambda(rw, r)
-		default:
-			objects.ServeHTTP(rw, r)
-		}
-	}))
-	t.Cleanup(endpoint.Close)
-	t.Cleanup(server.Close)
-	w.url = endpoint.URL
-	w.access.cfg = aws.Config{
-		Region: region, BaseEndpoint: aws.String(endpoint.URL),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-	}
-	// With the SDK's usual retries: it may close a connection whose server
-	// answers before net/http has seen the end of the request's body, and then
-	// repeats the call.
-	w.client = sfn.NewFromConfig(w.access.cfg)
-	return w
 }
 
 func (w *world) create(t *testing.T, name, definition string) string {
@@ -135,20 +102,19 @@ func (w *world) start(t *testing.T, machine, name, input string) string {
 	return *out.ExecutionArn
 }
 
-// wait polls until an execution has ended.
+// wait waits until an execution has ended.
 func (w *world) wait(t *testing.T, arn string) *sfn.DescribeExecutionOutput {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		out, err := w.client.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.Status != types.ExecutionStatusRunning {
-			return out
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.Wait(ctx, arn); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("%s does not end", arn)
-	return nil
+	out, err := w.client.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 const (
@@ -201,22 +167,28 @@ func TestStartDescribeHistory(t *testing.T) {
 	}
 }
 
+// sleeps is real time that tells when somebody waits.
+type sleeps struct {
+	asl.SystemClock
+	begun chan struct{}
+}
+
+func (s sleeps) Sleep(ctx context.Context, d time.Duration) error {
+	s.begun <- struct{}{}
+	return s.SystemClock.Sleep(ctx, d)
+}
+
 // TestReverseHistoryWhileItGrows reads the newest events first while others are
 // added: each page begins where the last one ended.
 func TestReverseHistoryWhileItGrows(t *testing.T) {
-	w := newWorld(t)
+	clock := sleeps{begun: make(chan struct{}, 1)}
+	w := newWorld(t, func(c *states.Config) { c.Clock = clock })
 	arn := w.start(t, w.create(t, "m", forever), "n", `{}`)
-	for {
-		out, err := w.client.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(out.Events) == 2 { // started, and waiting
-			break
-		}
-	}
+	<-clock.begun // now it has two events: started, and waiting
 	var seen []int64
-	pages := sfn.NewGetExecutionHistoryPaginator(w.client, &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn), MaxResults: 1, ReverseOrder: true})
+	pages := sfn.NewGetExecutionHistoryPaginator(w.client, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: aws.String(arn), MaxResults: 1, ReverseOrder: true,
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -328,7 +300,7 @@ func TestStartIsIdempotentWhileOpen(t *testing.T) {
 func TestErrors(t *testing.T) {
 	w := newWorld(t)
 	machine := w.create(t, "m", pass)
-	w.access.deny("states:ListExecutions")
+	w.deny(t, "states:ListExecutions")
 	startWith := func(name, input string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := w.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &machine, Name: &name, Input: &input})
@@ -346,6 +318,7 @@ func TestErrors(t *testing.T) {
 		do               func(context.Context) error
 	}{
 		{"bad input", "InvalidExecutionInput", "JSON", startWith("x", "{")},
+		{"input of a number that no double holds", "InvalidExecutionInput", "1e400", startWith("x", `{"a":[1e400]}`)},
 		{"large input", "ValidationException", "262144", startWith("x", `"`+strings.Repeat("x", 262144)+`"`)},
 		{"bad name", "InvalidName", "a b", startWith("a b", "{}")},
 		{"colon", "InvalidName", "a:b", startWith("a:b", "{}")},
@@ -372,7 +345,7 @@ func TestErrors(t *testing.T) {
 		}},
 		{"not a definition", "InvalidDefinition", "INVALID_JSON_DESCRIPTION", createWith("d", role, "{")},
 		{"JSONPath", "InvalidDefinition", "JSONPath", createWith("d", role, `{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}`)},
-		{"untrusted role", "AccessDeniedException", "trust policy", createWith("d", "arn:aws:iam::111111111111:role/other", pass)},
+		{"untrusted role", "AccessDeniedException", "authorized to assume the provided role", createWith("d", awsapitest.FunctionRole().ARN(), pass)},
 		{"same name", "StateMachineAlreadyExists", "m", createWith("m", role, forever)},
 		{"same name with other logging", "StateMachineAlreadyExists", "m", func(ctx context.Context) error {
 			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("m"), RoleArn: aws.String(role), Definition: aws.String(pass),
@@ -523,8 +496,11 @@ func (w *world) putItems(t *testing.T, n int) {
 	for i := range items {
 		items[i] = i
 	}
-	body, _ := json.Marshal(items)
-	if _, err := w.bucket.PutObject("runs", "items.json", nil, strings.NewReader(string(body)), int64(len(body)), nil); err != nil {
+	body, _ := json.Marshal(items) // numbers never fail
+	_, err := s3.NewFromConfig(awsapitest.ConfigOf(w.aws, awsapitest.Admin())).PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("runs"), Key: aws.String("items.json"), Body: bytes.NewReader(body),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -577,7 +553,11 @@ func TestMapRuns(t *testing.T) {
 func TestMapNeedsStartExecution(t *testing.T) {
 	w := newWorld(t)
 	w.putItems(t, 1)
-	w.access.deny("role states:StartExecution")
+	without := awsapitest.MachineRole()
+	without.Policies = without.Policies[:1]
+	if err := w.aws.IAM.PutRole(without); err != nil {
+		t.Fatal(err)
+	}
 	out := w.wait(t, w.start(t, w.create(t, "fleet", fleet), "x", `{}`))
 	if out.Status != types.ExecutionStatusFailed || !strings.Contains(*out.Cause, "not authorized to perform: states:StartExecution") {
 		t.Errorf("%s %s %s", out.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
@@ -601,18 +581,35 @@ func TestCloseStopsExecutions(t *testing.T) {
 
 func TestUnknownTarget(t *testing.T) {
 	w := newWorld(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.aws.URL(), strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Amz-Target", "SomethingElse.Do")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
+	res := awsapitest.Send(t, req, awsapitest.Admin(), "states", time.Now())
 	body, _ := io.ReadAll(res.Body)
 	if res.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "UnknownOperationException") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
+}
+
+func TestPassRole(t *testing.T) {
+	w := newWorld(t)
+	create := func(name, service string) error {
+		u := iam.User{Account: awsapitest.Hub, Name: name, AccessKeyID: "AKIAPASSER" + strings.ToUpper(name), SecretAccessKey: "s"}
+		u.Policies = []string{
+			awsapitest.Allow("states:*", "*"),
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:PassRole","Resource":"*",
+				"Condition":{"StringEquals":{"iam:PassedToService":"` + service + `"}}}}`,
+		}
+		if err := w.aws.IAM.PutUser(u); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.as(u).CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{Name: &name, RoleArn: &role, Definition: aws.String(pass)})
+		return err
+	}
+	if err := create("deployer", "states.amazonaws.com"); err != nil {
+		t.Error(err)
+	}
+	awsapitest.CheckCode(t, create("builder", "codebuild.amazonaws.com"), "AccessDeniedException", 400)
 }

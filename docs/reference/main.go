@@ -1,0 +1,89 @@
+// Command reference writes the reference pages in docs/: the request, the answer,
+// the configuration and the errors.
+//
+//	go run ./docs/reference
+//
+// A page is a template beside this file. It holds the prose, and asks for the rest
+// by name: the fields of a Go type with their comments, the table of operations,
+// the list of functions, the catalogue of errors, an example. So a field, an
+// operation or an error is documented where it is declared, and nowhere else.
+//
+// A comment begins with the name of what it documents, as is the custom, and may
+// link to a constant, whose value the page shows ([contract.MaxTargets]), and to a
+// type or a field of the same page ([config.Config.Accounts] as [Config.Accounts]).
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/operation"
+)
+
+func main() {
+	if err := write("."); err != nil {
+		fmt.Fprintln(os.Stderr, "reference:", err)
+		os.Exit(1)
+	}
+}
+
+func write(root string) error {
+	pages, err := render(root)
+	if err != nil {
+		return err
+	}
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(root, "docs", name), text, 0o644); err != nil { //nolint:gosec // for everybody to read
+			return err
+		}
+	}
+	return nil
+}
+
+//go:embed *.md.tmpl
+var templates embed.FS
+
+// render returns the pages of the repository at root, by their names in docs/.
+func render(root string) (map[string][]byte, error) {
+	sources, err := load(root, "./shared/contract", "./cdk/config")
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(templates, "*.tmpl")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string][]byte{}
+	for _, name := range names {
+		page := page{sources: sources, anchors: map[string]anchor{}}
+		parsed, err := template.New(name).Funcs(template.FuncMap{
+			"fields": page.fields,
+			"file": func(name string) (string, error) {
+				text, err := os.ReadFile(filepath.Join(root, name)) //nolint:gosec // what the template names
+				return string(text), err
+			},
+			"join":       strings.Join,
+			"operations": operation.All,
+			"functions":  deployment.Functions,
+			"errors":     fault.Catalogue,
+		}).ParseFS(templates, name)
+		if err != nil {
+			return nil, err
+		}
+		var text bytes.Buffer
+		fmt.Fprintf(&text, "<!-- Written by `make docs` from docs/reference/%s and the Go code: change those. -->\n", name)
+		if err := parsed.Execute(&text, nil); err != nil {
+			return nil, err
+		}
+		pages[strings.TrimSuffix(name, ".tmpl")] = text.Bytes()
+	}
+	return pages, nil
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	emulated "github.com/crossapply/crossapply/local/emulator/awsapi/s3"
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+const (
+	hub    = "999999999999"
+	region = "eu-west-1"
+	bucket = "run-bucket"
+)
+
+// world is a run bucket that plan reaches with its own permissions and no others,
+// and executions.
+type world struct {
+	Planner
+	executions *executions
+	// s3 is a person's, who may do everything.
+	s3 *s3.Client
+}
+
+func newWorld(t testing.TB) world {
+	t.Helper()
+	person := iam.User{Account: hub, Name: "person", AccessKeyID: "AKIAPERSONPERSON", SecretAccessKey: "secret-1",
+		Policies: []string{policy([]string{"*"}, "*", "")}}
+	function := iam.User{Account: hub, Name: "plan", AccessKeyID: "AKIAPLANPLANPLAN", SecretAccessKey: "secret-2", Policies: policiesOfPlan()}
+	server, err := awsapi.Start(awsapi.Config{
+		Region: region, Accounts: []iam.Account{{ID: hub}}, Users: []iam.User{person, function},
+		Buckets: []emulated.Bucket{{Name: bucket, Account: hub, Region: region}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	known := &executions{status: map[string]types.ExecutionStatus{}}
+	store := runs.NewBucket(s3.NewFromConfig(server.UserConfig(function, region)), bucket)
+	return world{
+		Planner:    Planner{store: store, executions: known, scope: regions.Scope{Partition: "aws"}},
+		executions: known,
+		s3:         s3.NewFromConfig(server.UserConfig(person, region)),
+	}
+}
+
+// policiesOfPlan are what the deployment lets plan do in the run bucket.
+func policiesOfPlan() []string {
+	var policies []string
+	for _, f := range deployment.Functions() {
+		if f.Name != "plan" {
+			continue
+		}
+		for _, objects := range f.Objects {
+			var actions []string
+			if objects.Read {
+				actions = append(actions, "s3:GetObject")
+			}
+			if objects.Write {
+				actions = append(actions, "s3:PutObject")
+			}
+			policies = append(policies, policy(actions, "arn:aws:s3:::"+bucket+"/"+objects.Keys, ""))
+		}
+		for _, prefix := range f.Lists {
+			policies = append(policies, policy([]string{"s3:ListBucket"}, "arn:aws:s3:::"+bucket, prefix))
+		}
+	}
+	return policies
+}
+
+func policy(actions []string, resource, prefix string) string {
+	statement := map[string]any{"Effect": "Allow", "Action": actions, "Resource": resource}
+	if prefix != "" {
+		statement["Condition"] = map[string]any{"StringLike": map[string]any{"s3:prefix": prefix}}
+	}
+	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
+	if err != nil {
+		panic(err) // of texts and lists
+	}
+	return string(text)
+}
+
+func arn(name string) string {
+	return "arn:aws:states:" + region + ":" + hub + ":execution:crossapply:" + name
+}
+
+// start plans an execution of that name, which runs until it is ended.
+func (w world) start(t testing.TB, name, request string) (contract.PlanOutput, error) {
+	t.Helper()
+	w.executions.set(arn(name), types.ExecutionStatusRunning)
+	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Request: json.RawMessage(request)})
+}
+
+// mustStart is start for an execution that must be planned.
+func (w world) mustStart(t testing.TB, name, request string) contract.PlanOutput {
+	t.Helper()
+	out, err := w.start(t, name, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// report writes how the targets of an execution ended, as the report function does.
+func (w world) report(t testing.TB, name string, results []contract.Result) {
+	t.Helper()
+	text, err := json.Marshal(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(runs.Prefix(name) + runs.Report),
+		Body: strings.NewReader(string(text))})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// objects returns all that lies in the bucket, without the final newlines.
+func (w world) objects(t testing.TB) map[string]string {
+	t.Helper()
+	list, err := w.s3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, object := range list.Contents {
+		got, err := w.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: object.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[*object.Key] = strings.TrimSuffix(string(text), "\n")
+	}
+	return all
+}
+
+// executions is what Step Functions knows of executions.
+type executions struct {
+	mu     sync.Mutex
+	status map[string]types.ExecutionStatus
+}
+
+func (e *executions) set(execution string, status types.ExecutionStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status[execution] = status
+}
+
+func (e *executions) DescribeExecution(_ context.Context, in *sfn.DescribeExecutionInput, _ ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	status, known := e.status[*in.ExecutionArn]
+	if !known {
+		return nil, &types.ExecutionDoesNotExist{Message: aws.String(fmt.Sprintf("Execution Does Not Exist: '%s'", *in.ExecutionArn))}
+	}
+	return &sfn.DescribeExecutionOutput{ExecutionArn: in.ExecutionArn, Status: status}, nil
+}
