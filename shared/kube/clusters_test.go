@@ -1,8 +1,15 @@
 package kube_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +19,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -158,7 +166,11 @@ func TestConnectionsHeldAreBounded(t *testing.T) {
 	}
 	call(used)
 	call(newest)
-	<-oldest.closed
+	select {
+	case <-oldest.closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("too many connections are held")
+	}
 	for _, server := range []*countingServer{used, newest, oldest} {
 		call(server)
 	}
@@ -285,4 +297,28 @@ func TestClientRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.says)
 		}
 	}
+}
+
+// A server that cannot prove to be the cluster is not called.
+func TestTLSIsVerified(t *testing.T) {
+	c := servers.Clusters(t)[0]
+	cluster := contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(otherCA(t))}
+	err := invoke(t, new(kube.Clusters), cluster, servers.Token(t, "jane", deployers))
+	expectFault(t, "the CA of another cluster", err, fault.ClusterUnreachable, "certificate signed by unknown authority")
+}
+
+// otherCA makes the CA certificate of some other cluster.
+func otherCA(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "other"}, IsCA: true,
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

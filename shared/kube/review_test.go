@@ -1,0 +1,29 @@
+package kube_test
+
+import (
+	"testing"
+
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
+)
+
+func TestReview(t *testing.T) {
+	all := []string{"get", "create", "patch", "list", "watch"}
+	if err := clientIn(t, deployers).Review(t.Context(), refTo("orders"), topics, all); err != nil {
+		t.Errorf("one who may do all of it: %v", err)
+	}
+	watcher := clientIn(t, watchers)
+	if err := watcher.Review(t.Context(), refTo("watched"), topics, []string{"list", "watch"}); err != nil {
+		t.Errorf("one who may do it with this name only: %v", err)
+	}
+	err := watcher.Review(t.Context(), refTo("orders"), topics, []string{"list", "watch"})
+	expectFault(t, "another name", err, fault.Forbidden, "to list, watch topics")
+	err = clientIn(t, readers).Review(t.Context(), refTo("orders"), topics, all)
+	expectFault(t, "one who may look only", err, fault.Forbidden,
+		"RBAC does not allow the access role to create, patch topics.messaging.example.com in namespace kafka")
+	namespaces := contract.Mapping{Version: "v1", Plural: "namespaces"}
+	err = clientIn(t, deployers).Review(t.Context(), contract.ResourceRef{APIVersion: "v1", Kind: "Namespace", Name: "x"}, namespaces, all[:1])
+	expectFault(t, "a cluster-scoped kind", err, fault.Forbidden, "to get namespaces cluster-wide")
+	err = clientOf(t, "made-up").Review(t.Context(), refTo("orders"), topics, all)
+	expectFault(t, "a token that the cluster does not know", err, fault.Unauthenticated, "ask what the access role may do")
+}
