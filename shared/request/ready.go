@@ -4,7 +4,6 @@ import (
 	"errors"
 	"regexp"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -63,12 +62,7 @@ func parseReady(options *contract.ReadyOptions, path *field.Path) (contract.Read
 
 // parseRule compiles what judges an object of the resource's kind.
 func parseRule(ready contract.ReadySettings, resource contract.ResourceRef, path *field.Path) (*readiness.Rule, field.ErrorList) {
-	var expressions contract.ReadyExpressions
-	if ready.Expressions != nil {
-		expressions = *ready.Expressions
-	}
-	kind := schema.FromAPIVersionAndKind(resource.APIVersion, resource.Kind).GroupKind()
-	rule, err := readiness.New(expressions, ready.Condition, kind)
+	rule, err := readiness.Of(ready, resource)
 	var wrong *readiness.ExpressionError
 	switch {
 	case errors.As(err, &wrong):
