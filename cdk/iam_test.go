@@ -152,7 +152,11 @@ func (w world) needed() []act {
 		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
 		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/report.json"}}},
 		{role: "plan", action: "states:DescribeExecution", resource: parent},
+		{role: "resolve", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/marks/"}}},
 		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
 		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/7f/manifest.json"},
 		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/report.json"},
 		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/results/"}}},
@@ -162,10 +166,12 @@ func (w world) needed() []act {
 		{role: "workflow", action: "states:StopExecution", resource: child},
 		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
 		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/results/7f/SUCCEEDED_0.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/222222222222/eu-west-1/payments"},
 		{role: "workflow", action: "logs:CreateLogDelivery", resource: "*"},
 		{role: callerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
 		{role: callerRole, action: "states:DescribeExecution", resource: parent},
 		{role: callerRole, action: "states:StopExecution", resource: parent},
+		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 		{role: callerRole, action: "events:PutRule", resource: rule},
 		{role: callerRole, action: "events:PutTargets", resource: rule},
 		{role: callerRole, action: "events:DescribeRule", resource: rule},
@@ -194,6 +200,12 @@ func (w world) forbidden() []act {
 		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/targets.json"},
 		{role: "plan", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
 		{role: "resolve", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "resolve", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: "resolve", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/journal/"}}},
+		{role: "poll", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/222222222222/eu-west-1/payments"},
 		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
 		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/resource.json"},
 		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
@@ -306,19 +318,18 @@ func (w world) withKey() (needed, forbidden []act) {
 	}
 	add(&needed, "schedule", via("sqs"), decrypt, generate)
 	add(&forbidden, "schedule", via("s3"), decrypt, generate)
-	add(&forbidden, callerRole, via("s3"), decrypt, generate)
-	for _, role := range []string{"plan", "report"} {
+	add(&needed, callerRole, via("s3"), generate)
+	add(&forbidden, callerRole, via("s3"), decrypt)
+	for _, role := range []string{"plan", "apply", "report"} {
 		add(&needed, role, via("s3"), decrypt, generate)
 		add(&forbidden, role, via("s3"), encrypt)
 	}
-	add(&needed, "apply", via("s3"), decrypt)
-	add(&forbidden, "apply", via("s3"), encrypt, generate)
+	add(&needed, "poll", via("s3"), decrypt)
+	add(&forbidden, "poll", via("s3"), encrypt, generate)
 	for _, role := range functionsThat(haveEnvironment) {
 		add(&needed, role, via("lambda"), decrypt)
 	}
-	for _, role := range []string{"resolve", "poll"} {
-		add(&forbidden, role, via("s3"), decrypt, encrypt, generate)
-	}
+	add(&forbidden, "resolve", via("s3"), decrypt, encrypt, generate)
 	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole) {
 		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
 	}

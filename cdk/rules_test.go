@@ -20,6 +20,7 @@ var explained = []explanation{
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/WorkflowRole/DefaultPolicy/", "Child executions of the workflow's own Map: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/PlanRole/DefaultPolicy/", "Executions of the workflow, asked whether they still run: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/CallerPolicy/", "Executions of the workflow: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::<Runs", "/CallerPolicy/", "The stop mark of an execution: the names of executions are not known before."},
 	{"AwsSolutions-IAM5[Resource::*]", "Role/DefaultPolicy/", "X-Ray, log delivery and network interfaces: actions that take no resource."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:eks:*:", "/Role", "Discovery asks for all clusters of the account."},
 	{"AwsSolutions-IAM5[Resource::*]", "/Role", "eks:ListClusters takes no resource."},

@@ -300,7 +300,8 @@ func TestOtherNameAndPartition(t *testing.T) {
 			t.Errorf("%s holds no ARN of the partition, or not the name", filepath.Base(file))
 		}
 	}
-	if !strings.Contains(string(read(t, hub)), `"logs.cn-north-1.amazonaws.com.cn"`) {
+	// AWS::URLSuffix is the partition's domain.
+	if principal := regexp.MustCompile(`"logs\.cn-north-1\.",\s*\{\s*"Ref": "AWS::URLSuffix"`); !principal.Match(read(t, hub)) {
 		t.Error("CloudWatch Logs may not use the key: its principal is not the partition's")
 	}
 	var manifest struct {

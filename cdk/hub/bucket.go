@@ -65,13 +65,16 @@ func (h *hubStack) objects(pattern string) string {
 // that encrypts with it: not to decrypt by itself what it got by another way.
 // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 func (h *hubStack) useKey(role awsiam.Role, service string, actions ...string) {
-	if h.key == nil {
-		return
+	if h.key != nil {
+		role.AddToPolicy(h.keyThrough(service, actions...))
 	}
+}
+
+func (h *hubStack) keyThrough(service string, actions ...string) awsiam.PolicyStatement {
 	use := allow(actions, *h.key.KeyArn())
 	// The domain differs from partition to partition.
 	use.AddCondition(jsii.String("StringLike"), map[string]any{"kms:ViaService": service + "." + h.config.Hub.Region + ".*"})
-	role.AddToPolicy(use)
+	return use
 }
 
 // startEncrypted returns what it takes to start and describe executions that

@@ -22,6 +22,9 @@ func (h *hubStack) newCallers(w workflow) {
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),
 	}
 	statements = append(statements, h.startEncrypted(w)...)
+	if h.key != nil {
+		statements = append(statements, h.keyThrough("s3", "kms:GenerateDataKey"))
+	}
 	policy := awsiam.NewManagedPolicy(h.Stack, jsii.String("CallerPolicy"), &awsiam.ManagedPolicyProps{
 		ManagedPolicyName: h.name("caller"),
 		Description:       jsii.String("Start the crossapply workflow and wait for it."),

@@ -38,7 +38,7 @@ func (h *hubStack) environment(name string) string {
 	case awsenv.PollWindow:
 		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
 	case awsenv.AdditionalRegions:
-		return strings.Join(h.config.AdditionalRegions, awsenv.Separator)
+		return strings.Join(h.config.AdditionalRegions, " ")
 	case awsenv.MaxConcurrency:
 		return h.maxConcurrency()
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
@@ -43,7 +44,7 @@ type Applier struct {
 	store    func(bucket string) Store
 	now      func() time.Time
 
-	rules proof.Rules
+	rules readiness.Cache
 	// last is the resource of the execution that this sandbox worked for last:
 	// a sandbox serves one invocation at a time, and many targets of one
 	// execution in turn.
@@ -83,7 +84,7 @@ func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.
 }
 
 // look takes the first look: what is Ready already needs no poll.
-func (a *Applier) look(op operation.Operation, in contract.ApplyInput, rule *readiness.Rule, done operation.Done, out contract.ApplyOutput) (contract.ApplyOutput, error) {
+func (a *Applier) look(op operation.Operation, in contract.ApplyInput, rule health.Rule, done operation.Done, out contract.ApplyOutput) (contract.ApplyOutput, error) {
 	judge := proof.For(in.Item, in.Mapping, done.Applied, rule)
 	now := a.now().UTC()
 	seen, err := op.Look(judge, contract.Seen{}, done.Object, now)
@@ -91,7 +92,7 @@ func (a *Applier) look(op operation.Operation, in contract.ApplyInput, rule *rea
 		return contract.ApplyOutput{}, err
 	}
 	out.Seen = seen
-	if decision := judge.Decide(seen, now); decision.State == readiness.Ready {
+	if decision := judge.Decide(seen, now); decision.State == health.Ready {
 		out.Result = op.Proven(in.Item, done.Applied, rule, decision)
 	}
 	return out, nil

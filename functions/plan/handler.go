@@ -68,7 +68,7 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 		return contract.PlanOutput{}, err
 	}
 	edge.Logger(ctx).Info("planned", "targets", out.Total, "resource", out.Run.Resource.String(),
-		"maxConcurrency", out.MaxConcurrency, "maxFailures", out.Run.MaxFailures)
+		"maxConcurrency", out.MaxConcurrency, "maxFailures", out.Run.MaxFailures, "readyIsJudgedBy", parsed.Rule.String())
 	return out, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/fields"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
@@ -39,7 +40,7 @@ type Poller struct {
 	// random returns a number in [0, 1), for the jitter of the pauses.
 	random func() float64
 
-	rules proof.Rules
+	rules readiness.Cache
 }
 
 // Handle watches the resource until it is Ready or has failed, or the window or
@@ -121,7 +122,7 @@ func (w *wait) watch(ctx context.Context) (proof.Decision, error) {
 	for {
 		now := w.poller.now()
 		decision := w.judge.Decide(w.seen, now)
-		final := decision.State != readiness.Progressing
+		final := decision.State != health.Progressing
 		over := !now.Before(end)
 		if final && looked || over && (looked || now.Before(w.in.Deadline)) {
 			return decision, nil
@@ -158,15 +159,15 @@ func earlier(a, b time.Time) time.Time {
 func (w *wait) conclude(ctx context.Context, decision proof.Decision) (contract.PollOutput, error) {
 	in, log := w.in, edge.Logger(ctx)
 	remaining := in.Deadline.Sub(w.poller.now())
-	failed := decision.State == readiness.Failed ||
-		remaining <= 0 && w.seen.State == string(readiness.Failed) && !w.seen.Leftover
+	failed := decision.State == health.Failed ||
+		remaining <= 0 && w.seen.State == string(health.Failed) && !w.seen.Leftover
 	switch {
-	case decision.State == readiness.Ready && w.seen.Overwritten != "":
+	case decision.State == health.Ready && w.seen.Overwritten != "":
 		return contract.PollOutput{}, fault.New(fault.Overwritten, "%s: %s is Ready, but not as it was applied: somebody else changed %s",
 			in.Target, in.Run.Resource, w.seen.Overwritten)
-	case decision.State == readiness.Ready:
+	case decision.State == health.Ready:
 		log.Info("ready", "generation", in.Applied.Generation, "proof", decision.Proof, "rule", w.judge.Rule.String())
-		return contract.PollOutput{Status: string(readiness.Ready), Seen: w.seen, Window: in.Window + 1,
+		return contract.PollOutput{Status: string(health.Ready), Seen: w.seen, Window: in.Window + 1,
 			Result: w.op.Proven(in.Item, in.Applied, w.judge.Rule, decision)}, nil
 	case failed:
 		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready, by %s: %s",
@@ -181,5 +182,5 @@ func (w *wait) conclude(ctx context.Context, decision proof.Decision) (contract.
 		// What stands becomes a verdict soon: no longer than until then.
 		pause = min(pause, w.poller.pause(in.Window, decision.At.Sub(w.poller.now())))
 	}
-	return contract.PollOutput{Status: string(readiness.Progressing), Seen: w.seen, Window: in.Window + 1, PauseSeconds: max(pause, 0)}, nil
+	return contract.PollOutput{Status: string(health.Progressing), Seen: w.seen, Window: in.Window + 1, PauseSeconds: max(pause, 0)}, nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/crossapply/crossapply/shared/kube"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/proof"
+	"github.com/crossapply/crossapply/shared/readiness"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -165,7 +166,7 @@ func (x *target) apply(content string) {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	rule, err := proof.RuleOf(x.in.Run)
+	rule, err := readiness.Of(x.in.Run.Ready, x.in.Run.Resource)
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -94,7 +95,8 @@ func (r rollout) touched(ctx context.Context, result contract.Result) contract.R
 		return unknown(result, fault.Shorten(fmt.Sprintf("its journal entry says that it is %q", entry.After.Change), maxMessage))
 	}
 	result.Change, result.Fields = entry.After.Change, entry.After.Fields
-	result.GenerationBefore, result.Generation = entry.After.GenerationBefore, entry.After.Generation
+	result.GenerationBefore = cmp.Or(entry.After.GenerationBefore, generation(entry.Before))
+	result.Generation = entry.After.Generation
 	return result
 }
 
@@ -109,8 +111,8 @@ func known(change contract.Change) bool {
 }
 
 // generation returns an object's generation, and 0 where it has none.
-func generation(object map[string]any) int64 {
+func generation(object journal.Object) int64 {
 	metadata, _ := object["metadata"].(map[string]any)
-	value, _ := metadata["generation"].(float64)
-	return int64(value)
+	value, _ := metadata["generation"].(int64)
+	return value
 }

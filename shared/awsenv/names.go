@@ -19,7 +19,7 @@ const (
 	AccessRoleName = "ACCESS_ROLE_NAME"
 	// ExternalID is what the access role's trust policy asks for.
 	ExternalID = "EXTERNAL_ID"
-	// AdditionalRegions are Regions that this release does not know, with [Separator]
+	// AdditionalRegions are Regions that this release does not know, with spaces
 	// between them. Optional.
 	AdditionalRegions = "ADDITIONAL_REGIONS"
 	// MaxConcurrency is how many targets the functions can work on at once.
@@ -29,13 +29,8 @@ const (
 	PollWindow = "POLL_WINDOW"
 )
 
-// Separator stands between the values of a variable that is a list.
-const Separator = ","
-
 // AdditionalRegionsFrom returns the Regions that the environment adds.
-func AdditionalRegionsFrom() []string {
-	return strings.FieldsFunc(os.Getenv(AdditionalRegions), func(r rune) bool { return string(r) == Separator })
-}
+func AdditionalRegionsFrom() []string { return strings.Fields(os.Getenv(AdditionalRegions)) }
 
 // MaxConcurrencyFrom returns the limit that the environment sets, and 0 where it
 // sets none.

@@ -56,12 +56,17 @@ func Key(run contract.Run, target contract.Target) string {
 }
 
 // Begin notes what is there before a target is changed, unless an earlier attempt
-// of the same execution has noted it already. It returns the entry that holds.
+// of the same execution has noted it already. It returns the entry that holds. That
+// an earlier attempt changed nothing is taken back: this one may.
 func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before Object) (Entry, error) {
 	entry := Entry{Before: before}
 	written, err := store.PutJSONOnce(ctx, Key(run, target), entry)
 	if err == nil && !written {
 		entry, err = Read(ctx, store, run, target)
+		if err == nil && entry.After != nil && entry.After.Change == contract.ChangeNone {
+			entry.After = nil
+			err = store.PutJSON(ctx, Key(run, target), entry)
+		}
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s: note what is there before the change: %w", target, err)

@@ -4,12 +4,12 @@ import (
 	"fmt"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/proof"
-	"github.com/crossapply/crossapply/shared/readiness"
 )
 
 // Accepted is the result of a target on which there was nothing to wait for.
-func (o Operation) Accepted(in contract.Item, applied contract.Applied, rule *readiness.Rule) *contract.Result {
+func (o Operation) Accepted(in contract.Item, applied contract.Applied, rule health.Rule) *contract.Result {
 	result := o.result(in, applied, false)
 	result.Message = "the cluster accepted the resource; ready.wait is false"
 	if in.Run.Apply.DryRun {
@@ -19,7 +19,7 @@ func (o Operation) Accepted(in contract.Item, applied contract.Applied, rule *re
 }
 
 // Proven is the result of a target whose wait ended well, by a decision.
-func (o Operation) Proven(in contract.Item, applied contract.Applied, rule *readiness.Rule, decision proof.Decision) *contract.Result {
+func (o Operation) Proven(in contract.Item, applied contract.Applied, rule health.Rule, decision proof.Decision) *contract.Result {
 	result := o.result(in, applied, true)
 	result.Proof = decision.Proof
 	result.Message = fmt.Sprintf("%s (judged by %s; proof: %s)", decision.Message, rule, decision.Proof)

@@ -1,5 +1,5 @@
 // Package proof decides when a status is believed to be about what was applied.
-// [readiness.Rule] says what an object's status says; operators differ in whether
+// A [health.Rule] says what an object's status says; operators differ in whether
 // they say which generation they speak of, a failed status may be left over from
 // before, and a moment's Ready or Failed may pass. So a wait looks at the object
 // as often as it changes ([Judge.Look]), and each look goes on from the one before
@@ -20,7 +20,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/fields"
-	"github.com/crossapply/crossapply/shared/readiness"
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // Judge judges one target's object, from the apply on.
@@ -28,7 +28,7 @@ type Judge struct {
 	// Target and Resource name the object in errors.
 	Target   contract.Target
 	Resource contract.ResourceRef
-	Rule     *readiness.Rule
+	Rule     health.Rule
 	Settings contract.ReadySettings
 	Applied  contract.Applied
 	// Manager is the field manager of the apply.
@@ -43,7 +43,7 @@ type Judge struct {
 
 // For returns the judge of a target's object. Its Taken is not set: before
 // anything can have been taken, none is needed.
-func For(item contract.Item, mapping contract.Mapping, applied contract.Applied, rule *readiness.Rule) Judge {
+func For(item contract.Item, mapping contract.Mapping, applied contract.Applied, rule health.Rule) Judge {
 	return Judge{Target: item.Target, Resource: item.Run.Resource, Rule: rule, Settings: item.Run.Ready, Applied: applied,
 		Manager: item.Run.Apply.FieldManager, HasStatus: mapping.Status}
 }
@@ -71,14 +71,14 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 		Since:           now,
 	}
 	switch verdict.State {
-	case readiness.Ready:
+	case health.Ready:
 		seen.Proof = j.proofOf(object, verdict)
 		if OwnedHash(object, j.Manager) != j.Applied.Owned {
 			if seen.Overwritten, err = j.Taken(object); err != nil {
 				return before, err
 			}
 		}
-	case readiness.Failed:
+	case health.Failed:
 		// What the proofs are for Ready tells here that the operator has spoken since.
 		seen.Leftover = j.proofOf(object, verdict) == ""
 	}
@@ -90,7 +90,7 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 
 // proofOf returns why a status is about what was applied; empty where nothing but
 // time can tell.
-func (j Judge) proofOf(object *unstructured.Unstructured, verdict readiness.Verdict) contract.Proof {
+func (j Judge) proofOf(object *unstructured.Unstructured, verdict health.Verdict) contract.Proof {
 	// A change of labels or annotations leaves the generation as it was, and so says
 	// nothing about whether the operator has seen it.
 	counts := j.Applied.Change != contract.Configured || j.Applied.Generation != j.Applied.GenerationBefore
@@ -110,7 +110,7 @@ func (j Judge) proofOf(object *unstructured.Unstructured, verdict readiness.Verd
 // Decision is what can be said at a moment.
 type Decision struct {
 	// State is Ready or Failed when that is the verdict, and Progressing until then.
-	State readiness.State
+	State health.State
 	// At, with Progressing, is when what was seen becomes the verdict if it stands
 	// until then; zero where time alone changes nothing.
 	At time.Time
@@ -122,9 +122,9 @@ type Decision struct {
 
 // Decide says whether what was seen is a verdict by now.
 func (j Judge) Decide(seen contract.Seen, now time.Time) Decision {
-	waiting := Decision{State: readiness.Progressing, Message: seen.Message}
-	switch readiness.State(seen.State) {
-	case readiness.Ready:
+	waiting := Decision{State: health.Progressing, Message: seen.Message}
+	switch health.State(seen.State) {
+	case health.Ready:
 		proof := seen.Proof
 		if j.Settings.RequireGeneration && proof != contract.ProofGeneration {
 			waiting.Message = fmt.Sprintf("the operator does not say that it speaks of generation %d, which ready.requireGeneration asks for: %s", j.Applied.Generation, seen.Message)
@@ -137,8 +137,8 @@ func (j Judge) Decide(seen contract.Seen, now time.Time) Decision {
 			}
 			proof = contract.ProofSettled
 		}
-		return Decision{State: readiness.Ready, Proof: proof, Message: seen.Message}
-	case readiness.Failed:
+		return Decision{State: health.Ready, Proof: proof, Message: seen.Message}
+	case health.Failed:
 		if seen.Leftover {
 			waiting.Message = "left over from before the apply, since the status has not been written again: " + seen.Message
 			return waiting
@@ -147,7 +147,7 @@ func (j Judge) Decide(seen contract.Seen, now time.Time) Decision {
 			waiting.Message = fmt.Sprintf("it has not stood for %d seconds: %s", j.Settings.FailureGraceSeconds, seen.Message)
 			return waiting
 		}
-		return Decision{State: readiness.Failed, Message: seen.Message}
+		return Decision{State: health.Failed, Message: seen.Message}
 	}
 	return waiting
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/proof"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
@@ -64,34 +65,34 @@ func TestVerdicts(t *testing.T) {
 		looks   []at
 		// decided is when, in seconds after the apply, the verdict is there; -1: never.
 		decided int
-		state   readiness.State
+		state   health.State
 		proof   contract.Proof
 		says    string
 	}{
 		{
 			name: "the operator speaks of the generation", applied: raised,
 			looks:   []at{{0, status{ready: "True", observed: 1}}, {3, status{ready: "True", observed: 2}}},
-			decided: 3, state: readiness.Ready, proof: contract.ProofGeneration,
+			decided: 3, state: health.Ready, proof: contract.ProofGeneration,
 		},
 		{
 			name: "created, and no generation", applied: created,
 			looks:   []at{{0, status{}}, {3, status{ready: "True"}}},
-			decided: 3, state: readiness.Ready, proof: contract.ProofNew,
+			decided: 3, state: health.Ready, proof: contract.ProofNew,
 		},
 		{
 			name: "unchanged", applied: unchanged,
 			looks:   []at{{0, status{ready: "True"}}},
-			decided: 0, state: readiness.Ready, proof: contract.ProofUnchanged,
+			decided: 0, state: health.Ready, proof: contract.ProofUnchanged,
 		},
 		{
 			name: "no generation, and the status is written again", applied: raised,
 			looks:   []at{{0, status{ready: "True"}}, {3, status{ready: "True", message: "again"}}},
-			decided: 3, state: readiness.Ready, proof: contract.ProofStatus,
+			decided: 3, state: health.Ready, proof: contract.ProofStatus,
 		},
 		{
 			name: "no generation, and an old Ready that stands", applied: raised,
 			looks:   []at{{0, status{ready: "True"}}},
-			decided: settle, state: readiness.Ready, proof: contract.ProofSettled,
+			decided: settle, state: health.Ready, proof: contract.ProofSettled,
 		},
 		{
 			name: "no generation, and an old Ready that goes before it is believed", applied: raised,
@@ -101,12 +102,12 @@ func TestVerdicts(t *testing.T) {
 		{
 			name: "only labels changed: the generation says nothing", applied: labels,
 			looks:   []at{{0, status{ready: "True", observed: 1}}},
-			decided: settle, state: readiness.Ready, proof: contract.ProofSettled,
+			decided: settle, state: health.Ready, proof: contract.ProofSettled,
 		},
 		{
 			name: "the generation is required, and given", applied: raised, require: true,
 			looks:   []at{{0, status{ready: "True"}}, {3, status{ready: "True", observed: 2}}},
-			decided: 3, state: readiness.Ready, proof: contract.ProofGeneration,
+			decided: 3, state: health.Ready, proof: contract.ProofGeneration,
 		},
 		{
 			name: "the generation is required, and never given", applied: created, require: true,
@@ -117,23 +118,23 @@ func TestVerdicts(t *testing.T) {
 			name: "flapping", applied: raised,
 			looks: []at{{0, status{ready: "False", observed: 2}}, {1, status{ready: "Unknown", observed: 2}}, {2, status{ready: "False", observed: 2}},
 				{3, status{ready: "True", observed: 2}}},
-			decided: 3, state: readiness.Ready, proof: contract.ProofGeneration,
+			decided: 3, state: health.Ready, proof: contract.ProofGeneration,
 		},
 		{
 			name: "failed for longer than the grace", applied: raised,
 			looks:   []at{{0, status{}}, {3, status{stalled: "True", observed: 2}}},
-			decided: 3 + grace, state: readiness.Failed, says: "Stalled=True",
+			decided: 3 + grace, state: health.Failed, says: "Stalled=True",
 		},
 		{
 			name: "a failure that passes within the grace", applied: raised,
 			looks:   []at{{0, status{}}, {3, status{stalled: "True", observed: 2}}, {grace, status{ready: "True", observed: 2}}},
-			decided: grace, state: readiness.Ready, proof: contract.ProofGeneration,
+			decided: grace, state: health.Ready, proof: contract.ProofGeneration,
 		},
 		{
 			name: "a failure that comes back gets its grace again", applied: raised,
 			looks: []at{{0, status{}}, {3, status{stalled: "True", observed: 2}}, {20, status{ready: "False", observed: 2}},
 				{25, status{stalled: "True", observed: 2}}},
-			decided: 25 + grace, state: readiness.Failed, says: "Stalled=True",
+			decided: 25 + grace, state: health.Failed, says: "Stalled=True",
 		},
 		{
 			name: "a failure left over from before the apply", applied: raised,
@@ -143,7 +144,7 @@ func TestVerdicts(t *testing.T) {
 		{
 			name: "a failure left over, then written again", applied: raised,
 			looks:   []at{{0, status{stalled: "True"}}, {60, status{stalled: "True", message: "again"}}},
-			decided: 60 + grace, state: readiness.Failed, says: "Stalled=True: again",
+			decided: 60 + grace, state: health.Failed, says: "Stalled=True: again",
 		},
 		{
 			name: "a failure left over where only labels changed", applied: labels,
@@ -153,7 +154,7 @@ func TestVerdicts(t *testing.T) {
 		{
 			name: "the failure of an object that the apply did not change", applied: unchanged,
 			looks:   []at{{0, status{stalled: "True"}}},
-			decided: grace, state: readiness.Failed, says: "Stalled=True",
+			decided: grace, state: health.Failed, says: "Stalled=True",
 		},
 	}
 	for _, test := range tests {
@@ -172,11 +173,11 @@ func TestVerdicts(t *testing.T) {
 					looks = looks[1:]
 				}
 				decision := judge.Decide(seen, now)
-				if decision.State == readiness.Progressing {
+				if decision.State == health.Progressing {
 					if second == 120 && (test.decided != -1 || !strings.Contains(decision.Message, test.says)) {
 						t.Errorf("no verdict: %+v, want one after %d s, or %q", decision, test.decided, test.says)
 					}
-					if due := test.decided == settle || test.decided >= grace; due && len(looks) == 0 && second < test.decided && test.state == readiness.Failed &&
+					if due := test.decided == settle || test.decided >= grace; due && len(looks) == 0 && second < test.decided && test.state == health.Failed &&
 						!decision.At.Equal(noon.Add(time.Duration(test.decided)*time.Second)) {
 						t.Fatalf("after %d s the verdict is due at %s", second, decision.At)
 					}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/argoproj/argo-cd/v3/resource_customizations"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // silentByDesign are the checks that may be believed when they call an object
@@ -74,17 +76,17 @@ func (c check) rule() (*Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	look := func(object map[string]any) (Verdict, error) {
-		health, message, err := script.run(object)
+	look := func(object map[string]any) (health.Verdict, error) {
+		word, message, err := script.run(object)
 		if err != nil {
-			return Verdict{}, fmt.Errorf("%s: %w", name, err)
+			return health.Verdict{}, fmt.Errorf("%s: %w", name, err)
 		}
-		return verdictOfHealth(health, message), nil
+		return verdictOfHealth(word, message), nil
 	}
 	return &Rule{
 		name:  name,
 		judge: ofGeneration(look),
-		judgeSilent: func(object map[string]any, hasStatus bool) (Verdict, error) {
+		judgeSilent: func(object map[string]any, hasStatus bool) (health.Verdict, error) {
 			if hasStatus && !silentByDesign[string(c)] {
 				return waitForStatus(object, hasStatus)
 			}
@@ -96,18 +98,18 @@ func (c check) rule() (*Rule, error) {
 // verdictOfHealth translates Argo CD's words. Suspended waits for somebody to go
 // on, and Missing and Unknown for something to come: they may all become Ready. A
 // word that Argo CD does not have it takes for Unknown, and so does this.
-func verdictOfHealth(health, message string) Verdict {
-	verdict := Verdict{State: Progressing, Message: health}
-	switch health {
+func verdictOfHealth(word, message string) health.Verdict {
+	verdict := health.Verdict{State: health.Progressing, Message: word}
+	switch word {
 	case "Healthy":
-		verdict.State = Ready
+		verdict.State = health.Ready
 	case "Degraded":
-		verdict.State = Failed
+		verdict.State = health.Failed
 	case "Progressing", "Suspended", "Missing", "Unknown":
 	case "":
 		verdict.Message = "Unknown"
 	default:
-		verdict.Message = fmt.Sprintf("Unknown (%s)", health)
+		verdict.Message = fmt.Sprintf("Unknown (%s)", word)
 	}
 	if message != "" {
 		verdict.Message += ": " + message

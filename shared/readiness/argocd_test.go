@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
@@ -62,7 +63,7 @@ func decode(t testing.TB, file string, into any) {
 	}
 }
 
-func judge(t testing.TB, object *unstructured.Unstructured, hasStatus bool) readiness.Verdict {
+func judge(t testing.TB, object *unstructured.Unstructured, hasStatus bool) health.Verdict {
 	t.Helper()
 	rule, err := readiness.New(contract.ReadyExpressions{}, "", object.GroupVersionKind().GroupKind())
 	if err != nil {
@@ -81,7 +82,7 @@ func judge(t testing.TB, object *unstructured.Unstructured, hasStatus bool) read
 func TestArgoCDsOwnExamples(t *testing.T) {
 	type cell struct {
 		health string
-		state  readiness.State
+		state  health.State
 	}
 	counts, reasons := map[cell]int{}, map[string]int{}
 	for _, e := range examples(t) {
@@ -92,19 +93,19 @@ func TestArgoCDsOwnExamples(t *testing.T) {
 		}
 		reason := reasonToDiffer(e.object)
 		reasons[reason]++
-		if reason == "" || verdict.State != readiness.Progressing {
+		if reason == "" || verdict.State != health.Progressing {
 			t.Errorf("%s: Argo CD says %s; %s: %s", e.file, e.health, verdict.State, verdict.Message)
 		}
 	}
 	wantCounts := map[cell]int{
-		{"Healthy", readiness.Ready}:           329,
-		{"Healthy", readiness.Progressing}:     3,
-		{"Degraded", readiness.Failed}:         327,
-		{"Degraded", readiness.Progressing}:    5,
-		{"Progressing", readiness.Progressing}: 373,
-		{"Suspended", readiness.Progressing}:   58,
-		{"Unknown", readiness.Progressing}:     26,
-		{"Missing", readiness.Progressing}:     6,
+		{"Healthy", health.Ready}:           329,
+		{"Healthy", health.Progressing}:     3,
+		{"Degraded", health.Failed}:         327,
+		{"Degraded", health.Progressing}:    5,
+		{"Progressing", health.Progressing}: 373,
+		{"Suspended", health.Progressing}:   58,
+		{"Unknown", health.Progressing}:     26,
+		{"Missing", health.Progressing}:     6,
 	}
 	if !maps.Equal(counts, wantCounts) {
 		t.Errorf("got  %v\nwant %v", counts, wantCounts)
@@ -114,15 +115,15 @@ func TestArgoCDsOwnExamples(t *testing.T) {
 	}
 }
 
-func stateOf(health string) readiness.State {
-	switch health {
+func stateOf(word string) health.State {
+	switch word {
 	case "Healthy":
-		return readiness.Ready
+		return health.Ready
 	case "Degraded":
-		return readiness.Failed
+		return health.Failed
 	}
 	// Suspended and Unknown among them: somebody or something is waited for.
-	return readiness.Progressing
+	return health.Progressing
 }
 
 // reasonToDiffer says why an object cannot be Ready, or have failed, whatever the
@@ -151,13 +152,13 @@ func TestArgoCDsChecksOfObjectsWithoutStatus(t *testing.T) {
 		}
 		// Without a status subresource the check alone decides. (Some cannot: they
 		// look into the status without asking whether there is one.)
-		if verdict, err := rule.Judge(e.object, 1, false); err != nil || verdict.State != readiness.Ready {
+		if verdict, err := rule.Judge(e.object, 1, false); err != nil || verdict.State != health.Ready {
 			continue
 		}
 		switch verdict, err := rule.Judge(e.object, 1, true); {
 		case err != nil:
 			t.Errorf("%s: %v", e.file, err)
-		case verdict.State == readiness.Ready:
+		case verdict.State == health.Ready:
 			believed[e.check] = true
 		default:
 			denied[e.check] = true

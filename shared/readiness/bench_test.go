@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 

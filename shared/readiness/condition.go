@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // failing are the condition types by which operators say "this will not work":
@@ -14,11 +16,11 @@ var failing = []string{"Stalled", "Failed", "Degraded", "ACK.Terminal"}
 // conditionRule waits for a condition to be True: the first of those wanted that
 // an object has. It goes by the conditions convention of the Kubernetes API:
 // https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
-func conditionRule(judgeSilent func(map[string]any, bool) (Verdict, error), wanted ...string) *Rule {
+func conditionRule(judgeSilent func(map[string]any, bool) (health.Verdict, error), wanted ...string) *Rule {
 	return &Rule{
 		name:        "condition " + strings.Join(wanted, " or "),
 		judgeSilent: judgeSilent,
-		judge: func(object map[string]any, generation int64) (Verdict, error) {
+		judge: func(object map[string]any, generation int64) (health.Verdict, error) {
 			return judgeConditions(object, generation, wanted), nil
 		},
 	}
@@ -26,7 +28,7 @@ func conditionRule(judgeSilent func(map[string]any, bool) (Verdict, error), want
 
 // judgeConditions tells by each condition's own generation, or else by the
 // status's, whether it is of the generation applied, as kubectl wait does.
-func judgeConditions(object map[string]any, generation int64, wanted []string) Verdict {
+func judgeConditions(object map[string]any, generation int64, wanted []string) health.Verdict {
 	conditions := conditionsOf(object)
 	for _, kind := range failing {
 		// Whoever waits for Degraded=True means it.
@@ -34,7 +36,7 @@ func judgeConditions(object map[string]any, generation int64, wanted []string) V
 			continue
 		}
 		if c, ok := conditions[kind]; ok && c.status == "True" && !c.stale(generation) {
-			return c.verdict(Failed)
+			return c.verdict(health.Failed)
 		}
 	}
 	if len(conditions) == 0 {
@@ -48,14 +50,14 @@ func judgeConditions(object map[string]any, generation int64, wanted []string) V
 	return progressing(fmt.Sprintf("status has no condition %s yet", strings.Join(wanted, " or ")))
 }
 
-func (c condition) judge(generation int64) Verdict {
+func (c condition) judge(generation int64) health.Verdict {
 	switch {
 	case c.stale(generation):
 		return outdated(generation, c.String(), c.observed)
 	case c.status != "True":
-		return c.verdict(Progressing)
+		return c.verdict(health.Progressing)
 	}
-	return c.verdict(Ready)
+	return c.verdict(health.Ready)
 }
 
 // condition is one entry of status.conditions.
@@ -71,8 +73,8 @@ func (c condition) stale(wanted int64) bool {
 	return c.observed != nil && *c.observed < wanted
 }
 
-func (c condition) verdict(state State) Verdict {
-	return Verdict{State: state, Message: c.String(), Observed: c.observed}
+func (c condition) verdict(state health.State) health.Verdict {
+	return health.Verdict{State: state, Message: c.String(), Observed: c.observed}
 }
 
 func (c condition) String() string { return sentence(c.kind+"="+c.status, c.reason, c.message) }

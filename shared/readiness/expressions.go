@@ -14,6 +14,7 @@ import (
 	"github.com/google/cel-go/ext"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // ExpressionError is returned when an expression of the request does not compile.
@@ -30,7 +31,7 @@ func (e *ExpressionError) Error() string { return fmt.Sprintf("expression %s: %s
 type expression struct {
 	name, source string
 	// holds is the state of an object for which the expression is true.
-	holds   State
+	holds   health.State
 	program cel.Program
 	// readsStatus is set where the expression speaks of the status.
 	readsStatus bool
@@ -56,9 +57,9 @@ func expressionsRule(sources contract.ReadyExpressions) (*Rule, error) {
 	}
 	var all []*expression
 	for _, e := range []*expression{
-		{name: "inProgress", source: sources.InProgress, holds: Progressing},
-		{name: "failed", source: sources.Failed, holds: Failed},
-		{name: "current", source: sources.Current, holds: Ready},
+		{name: "inProgress", source: sources.InProgress, holds: health.Progressing},
+		{name: "failed", source: sources.Failed, holds: health.Failed},
+		{name: "current", source: sources.Current, holds: health.Ready},
 	} {
 		if e.source == "" {
 			continue
@@ -68,16 +69,16 @@ func expressionsRule(sources contract.ReadyExpressions) (*Rule, error) {
 		}
 		all = append(all, e)
 	}
-	look := func(object map[string]any) (Verdict, error) { return evaluate(all, object) }
+	look := func(object map[string]any) (health.Verdict, error) { return evaluate(all, object) }
 	return &Rule{
 		name:  "the request's expressions",
 		judge: ofGeneration(look),
 		// Expressions that do not read the status need none.
-		judgeSilent: func(object map[string]any, _ bool) (Verdict, error) { return look(object) },
+		judgeSilent: func(object map[string]any, _ bool) (health.Verdict, error) { return look(object) },
 	}, nil
 }
 
-func evaluate(all []*expression, object map[string]any) (Verdict, error) {
+func evaluate(all []*expression, object map[string]any) (health.Verdict, error) {
 	variables := maps.Clone(object)
 	variables["self"] = object
 	silent := statusOf(object) == nil
@@ -90,9 +91,9 @@ func evaluate(all []*expression, object map[string]any) (Verdict, error) {
 		case isMissing(err):
 			return progressing(fmt.Sprintf("expression %s reads what is not there yet: %v", e.name, err)), nil
 		case err != nil:
-			return Verdict{}, fmt.Errorf("expression %s: %w", e.name, err)
+			return health.Verdict{}, fmt.Errorf("expression %s: %w", e.name, err)
 		case isTrue:
-			return Verdict{State: e.holds, Message: fmt.Sprintf("expression %s is true: %s", e.name, strings.Join(strings.Fields(e.source), " "))}, nil
+			return health.Verdict{State: e.holds, Message: fmt.Sprintf("expression %s is true: %s", e.name, strings.Join(strings.Fields(e.source), " "))}, nil
 		}
 	}
 	return progressing("none of the request's expressions is true yet"), nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // ofGeneration makes a judge of what looks at an object without a thought for
@@ -11,8 +13,8 @@ import (
 // not listened to, and a verdict counts only if it is the same without the
 // conditions that speak of an earlier one. (Leaving those out at once would not
 // do: where a condition is missing, some checks see a failure.)
-func ofGeneration(look func(object map[string]any) (Verdict, error)) judge {
-	return func(object map[string]any, generation int64) (Verdict, error) {
+func ofGeneration(look func(object map[string]any) (health.Verdict, error)) judge {
+	return func(object map[string]any, generation int64) (health.Verdict, error) {
 		status := statusOf(object)
 		observed := generationIn(status)
 		if observed != nil && *observed < generation {
@@ -20,13 +22,13 @@ func ofGeneration(look func(object map[string]any) (Verdict, error)) judge {
 		}
 		verdict, err := look(object)
 		if err != nil {
-			return Verdict{}, err
+			return health.Verdict{}, err
 		}
 		current, stale := splitByGeneration(status, generation)
-		if verdict.State != Progressing && stale != nil {
+		if verdict.State != health.Progressing && stale != nil {
 			again, err := look(withConditions(object, current))
 			if err != nil {
-				return Verdict{}, err
+				return health.Verdict{}, err
 			}
 			if again.State != verdict.State {
 				return outdated(generation, stale.String(), stale.observed), nil
@@ -41,9 +43,9 @@ func ofGeneration(look func(object map[string]any) (Verdict, error)) judge {
 	}
 }
 
-func outdated(generation int64, what string, observed *int64) Verdict {
-	return Verdict{
-		State:    Progressing,
+func outdated(generation int64, what string, observed *int64) health.Verdict {
+	return health.Verdict{
+		State:    health.Progressing,
 		Message:  fmt.Sprintf("the operator has not looked at generation %d yet: %s is for generation %d", generation, what, *observed),
 		Observed: observed,
 	}

@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/crossapply/crossapply/shared/health"
 )
 
 // conditionsFor returns the conditions that matter of a kind where they are not
@@ -34,7 +36,7 @@ func conditionsFor(kind schema.GroupKind) []string {
 // https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go
 // The rules of kstatus would add as much as the typed Kubernetes API weighs, and
 // call a Job Ready that has only started, and a Pod that has failed.
-var kinds = map[schema.GroupKind]func(object map[string]any) Verdict{
+var kinds = map[schema.GroupKind]func(object map[string]any) health.Verdict{
 	{Group: "apps", Kind: "Deployment"}:                     observed(deployment),
 	{Group: "apps", Kind: "StatefulSet"}:                    observed(statefulSet),
 	{Group: "apps", Kind: "DaemonSet"}:                      observed(daemonSet),
@@ -52,10 +54,10 @@ var kinds = map[schema.GroupKind]func(object map[string]any) Verdict{
 	{Group: "argoproj.io", Kind: "Workflow"}:                                   phases([]string{"Succeeded"}, []string{"Failed", "Error"}),
 }
 
-func kindRule(kind schema.GroupKind, of func(object map[string]any) Verdict) *Rule {
+func kindRule(kind schema.GroupKind, of func(object map[string]any) health.Verdict) *Rule {
 	return &Rule{
 		name:        "crossapply's rule for " + nameOf(kind),
-		judge:       ofGeneration(func(object map[string]any) (Verdict, error) { return of(object), nil }),
+		judge:       ofGeneration(func(object map[string]any) (health.Verdict, error) { return of(object), nil }),
 		judgeSilent: waitForStatus,
 	}
 }
@@ -63,8 +65,8 @@ func kindRule(kind schema.GroupKind, of func(object map[string]any) Verdict) *Ru
 // observed is for kinds whose controllers always say of which generation they
 // speak. A status without that is the API server's, which writes the zeros that
 // an empty status of these kinds consists of: no pod wanted, and none there.
-func observed(of func(object map[string]any) Verdict) func(object map[string]any) Verdict {
-	return func(object map[string]any) Verdict {
+func observed(of func(object map[string]any) health.Verdict) func(object map[string]any) health.Verdict {
+	return func(object map[string]any) health.Verdict {
 		if generationIn(statusOf(object)) == nil {
 			return progressing("the controller has not looked at it yet")
 		}
@@ -72,13 +74,13 @@ func observed(of func(object map[string]any) Verdict) func(object map[string]any
 	}
 }
 
-func deployment(object map[string]any) Verdict {
+func deployment(object map[string]any) health.Verdict {
 	wanted := wantedReplicas(object)
 	total, updated, available := count(object, "replicas"), count(object, "updatedReplicas"), count(object, "availableReplicas")
 	paused, _, _ := unstructured.NestedBool(object, "spec", "paused")
 	switch c := conditionsOf(object)["Progressing"]; {
 	case c.reason == "ProgressDeadlineExceeded":
-		return Verdict{State: Failed, Message: c.String()}
+		return health.Verdict{State: health.Failed, Message: c.String()}
 	case paused:
 		return progressing("the rollout is paused")
 	case updated < wanted:
@@ -88,17 +90,17 @@ func deployment(object map[string]any) Verdict {
 	case available < updated:
 		return progressing(fmt.Sprintf("%d of %d updated replicas are available", available, updated))
 	}
-	return Verdict{State: Ready, Message: fmt.Sprintf("all %d replicas are updated and available", wanted)}
+	return health.Verdict{State: health.Ready, Message: fmt.Sprintf("all %d replicas are updated and available", wanted)}
 }
 
-func statefulSet(object map[string]any) Verdict {
+func statefulSet(object map[string]any) health.Verdict {
 	wanted := wantedReplicas(object)
 	ready, updated := count(object, "readyReplicas"), count(object, "updatedReplicas")
 	if ready < wanted {
 		return progressing(fmt.Sprintf("%d of %d replicas are ready", ready, wanted))
 	}
 	if stringAt(object, "spec", "updateStrategy", "type") == "OnDelete" {
-		return Verdict{State: Ready, Message: fmt.Sprintf("all %d replicas are ready; they are updated when somebody deletes them", wanted)}
+		return health.Verdict{State: health.Ready, Message: fmt.Sprintf("all %d replicas are ready; they are updated when somebody deletes them", wanted)}
 	}
 	// The replicas below the partition keep their old revision.
 	partition, _ := numberAt(object, "spec", "updateStrategy", "rollingUpdate", "partition")
@@ -109,10 +111,10 @@ func statefulSet(object map[string]any) Verdict {
 	if partition == 0 && current != update {
 		return progressing(fmt.Sprintf("revision %s is not current yet", update))
 	}
-	return Verdict{State: Ready, Message: fmt.Sprintf("all %d replicas are ready, %d of them updated", wanted, updated)}
+	return health.Verdict{State: health.Ready, Message: fmt.Sprintf("all %d replicas are ready, %d of them updated", wanted, updated)}
 }
 
-func daemonSet(object map[string]any) Verdict {
+func daemonSet(object map[string]any) health.Verdict {
 	wanted := count(object, "desiredNumberScheduled")
 	updated, available := count(object, "updatedNumberScheduled"), count(object, "numberAvailable")
 	onDelete := stringAt(object, "spec", "updateStrategy", "type") == "OnDelete"
@@ -122,38 +124,38 @@ func daemonSet(object map[string]any) Verdict {
 	case available < wanted:
 		return progressing(fmt.Sprintf("%d of %d pods are available", available, wanted))
 	}
-	return Verdict{State: Ready, Message: fmt.Sprintf("all %d pods are available, %d of them updated", wanted, updated)}
+	return health.Verdict{State: health.Ready, Message: fmt.Sprintf("all %d pods are available, %d of them updated", wanted, updated)}
 }
 
-func replicaSet(object map[string]any) Verdict {
+func replicaSet(object map[string]any) health.Verdict {
 	wanted := wantedReplicas(object)
 	total, available := count(object, "replicas"), count(object, "availableReplicas")
 	switch c := conditionsOf(object)["ReplicaFailure"]; {
 	case c.status == "True":
-		return Verdict{State: Failed, Message: c.String()}
+		return health.Verdict{State: health.Failed, Message: c.String()}
 	case total > wanted:
 		return progressing(fmt.Sprintf("%d replicas are not terminated yet", total-wanted))
 	case available < wanted:
 		return progressing(fmt.Sprintf("%d of %d replicas are available", available, wanted))
 	}
-	return Verdict{State: Ready, Message: fmt.Sprintf("all %d replicas are available", wanted)}
+	return health.Verdict{State: health.Ready, Message: fmt.Sprintf("all %d replicas are available", wanted)}
 }
 
 // pod is Ready when it is ready or has succeeded. One that cannot be scheduled is
 // progressing, since a cluster autoscaler takes just that for its order.
-func pod(object map[string]any) Verdict {
+func pod(object map[string]any) health.Verdict {
 	conditions := conditionsOf(object)
 	switch phase := stringAt(object, "status", "phase"); phase {
 	case "Succeeded":
-		return Verdict{State: Ready, Message: "the pod has succeeded"}
+		return health.Verdict{State: health.Ready, Message: "the pod has succeeded"}
 	case "Failed":
-		return Verdict{State: Failed, Message: sentence("the pod has failed", stringAt(object, "status", "reason"), stringAt(object, "status", "message"))}
+		return health.Verdict{State: health.Failed, Message: sentence("the pod has failed", stringAt(object, "status", "reason"), stringAt(object, "status", "message"))}
 	default:
 		if ready := conditions["Ready"]; ready.status == "True" {
-			return Verdict{State: Ready, Message: ready.String()}
+			return health.Verdict{State: health.Ready, Message: ready.String()}
 		}
 		if why := stuckContainer(object); why != "" {
-			return Verdict{State: Failed, Message: why}
+			return health.Verdict{State: health.Failed, Message: why}
 		}
 		if scheduled := conditions["PodScheduled"]; scheduled.status == "False" {
 			return progressing(scheduled.String())
@@ -178,23 +180,23 @@ func stuckContainer(object map[string]any) string {
 	return ""
 }
 
-func service(object map[string]any) Verdict {
+func service(object map[string]any) health.Verdict {
 	if stringAt(object, "spec", "type") == "LoadBalancer" {
 		return loadBalancer(object)
 	}
-	return Verdict{State: Ready, Message: "the service needs no load balancer"}
+	return health.Verdict{State: health.Ready, Message: "the service needs no load balancer"}
 }
 
-func loadBalancer(object map[string]any) Verdict {
+func loadBalancer(object map[string]any) health.Verdict {
 	if addresses, _, _ := unstructured.NestedSlice(object, "status", "loadBalancer", "ingress"); len(addresses) == 0 {
 		return progressing("the load balancer has no address yet")
 	}
-	return Verdict{State: Ready, Message: "the load balancer has an address"}
+	return health.Verdict{State: health.Ready, Message: "the load balancer has an address"}
 }
 
 // autoscaler is Ready when it scales, or would if its target were not scaled to
 // zero. Metrics that are not there yet are progress.
-func autoscaler(object map[string]any) Verdict {
+func autoscaler(object map[string]any) health.Verdict {
 	conditions := conditionsOf(object)
 	// In autoscaling/v1 they are in an annotation.
 	var entries []any
@@ -210,47 +212,47 @@ func autoscaler(object map[string]any) Verdict {
 	case active.status != "True" && active.reason != "ScalingDisabled":
 		return progressing(active.String())
 	}
-	return Verdict{State: Ready, Message: active.String()}
+	return health.Verdict{State: health.Ready, Message: active.String()}
 }
 
-func resourceQuota(object map[string]any) Verdict {
+func resourceQuota(object map[string]any) health.Verdict {
 	asked, _, _ := unstructured.NestedMap(object, "spec", "hard")
 	counted, _, _ := unstructured.NestedMap(object, "status", "hard")
 	if !reflect.DeepEqual(asked, counted) {
 		return progressing("the quota is not in force yet")
 	}
-	return Verdict{State: Ready, Message: "the quota is in force"}
+	return health.Verdict{State: health.Ready, Message: "the quota is in force"}
 }
 
-func validatingAdmissionPolicy(object map[string]any) Verdict {
+func validatingAdmissionPolicy(object map[string]any) health.Verdict {
 	if warnings, _, _ := unstructured.NestedSlice(object, "status", "typeChecking", "expressionWarnings"); len(warnings) > 0 {
-		return Verdict{State: Ready, Message: fmt.Sprintf("the policy is checked, with %d warnings in status.typeChecking", len(warnings))}
+		return health.Verdict{State: health.Ready, Message: fmt.Sprintf("the policy is checked, with %d warnings in status.typeChecking", len(warnings))}
 	}
-	return Verdict{State: Ready, Message: "the policy is checked"}
+	return health.Verdict{State: health.Ready, Message: "the policy is checked"}
 }
 
 // application is Ready as argocd app wait sees it: healthy and synced. (Argo CD
 // itself takes the first alone, where one asks for it: an application may be
 // healthy in the version before.)
-func application(object map[string]any) Verdict {
-	health, synced := stringAt(object, "status", "health", "status"), stringAt(object, "status", "sync", "status")
-	verdict := verdictOfHealth(health, stringAt(object, "status", "health", "message"))
-	if verdict.State == Ready && synced != "" && synced != "Synced" {
+func application(object map[string]any) health.Verdict {
+	word, synced := stringAt(object, "status", "health", "status"), stringAt(object, "status", "sync", "status")
+	verdict := verdictOfHealth(word, stringAt(object, "status", "health", "message"))
+	if verdict.State == health.Ready && synced != "" && synced != "Synced" {
 		return progressing("the application is healthy, and " + synced)
 	}
 	return verdict
 }
 
 // phases judges by status.phase. Any other phase is progress.
-func phases(ready, failed []string) func(object map[string]any) Verdict {
-	return func(object map[string]any) Verdict {
+func phases(ready, failed []string) func(object map[string]any) health.Verdict {
+	return func(object map[string]any) health.Verdict {
 		phase := stringAt(object, "status", "phase")
-		verdict := Verdict{State: Progressing, Message: sentence("phase "+phase, "", stringAt(object, "status", "message"))}
+		verdict := health.Verdict{State: health.Progressing, Message: sentence("phase "+phase, "", stringAt(object, "status", "message"))}
 		switch {
 		case slices.Contains(ready, phase):
-			verdict.State = Ready
+			verdict.State = health.Ready
 		case slices.Contains(failed, phase):
-			verdict.State = Failed
+			verdict.State = health.Failed
 		case phase == "":
 			verdict.Message = "status has no phase yet"
 		}

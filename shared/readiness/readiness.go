@@ -5,32 +5,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 )
 
-// State is what an object says of itself.
-type State string
-
-// The states.
-const (
-	// Ready: it is in the state that was asked for.
-	Ready State = "Ready"
-	// Progressing: it may still become Ready.
-	Progressing State = "Progressing"
-	// Failed: it says that it will not become Ready.
-	Failed State = "Failed"
-)
-
-// Verdict is the state of an object, and why.
-type Verdict struct {
-	State State
-	// Message is one sentence for a person.
-	Message string
-	// Observed is the generation that the judged status says it speaks of; nil
-	// where it does not say.
-	Observed *int64
+func progressing(message string) health.Verdict {
+	return health.Verdict{State: health.Progressing, Message: message}
 }
-
-func progressing(message string) Verdict { return Verdict{State: Progressing, Message: message} }
 
 // Rule is how objects of one kind are judged. It may be used by several
 // goroutines at once.
@@ -40,11 +20,11 @@ type Rule struct {
 	judge judge
 	// judgeSilent judges an object that has none; hasStatus says whether the kind
 	// has a status subresource.
-	judgeSilent func(object map[string]any, hasStatus bool) (Verdict, error)
+	judgeSilent func(object map[string]any, hasStatus bool) (health.Verdict, error)
 }
 
 // judge says what an object says of itself, given the generation that was applied.
-type judge func(object map[string]any, generation int64) (Verdict, error)
+type judge func(object map[string]any, generation int64) (health.Verdict, error)
 
 // New compiles the rule for a kind. expressions are the request's CEL expressions
 // (the zero value: none) and condition the type of the condition that the request
@@ -77,7 +57,7 @@ func (r *Rule) String() string { return r.name }
 // has a status subresource. The error says that the rule itself failed, which
 // another look at the object would not mend: a script or an expression that
 // cannot be evaluated.
-func (r *Rule) Judge(object *unstructured.Unstructured, generation int64, hasStatus bool) (Verdict, error) {
+func (r *Rule) Judge(object *unstructured.Unstructured, generation int64, hasStatus bool) (health.Verdict, error) {
 	if deleted, _, _ := unstructured.NestedString(object.Object, "metadata", "deletionTimestamp"); deleted != "" {
 		return progressing("the object is being deleted, since " + deleted), nil
 	}
@@ -104,17 +84,17 @@ func statusOf(object map[string]any) map[string]any {
 // waitForStatus is for rules that can say nothing of an object without a status.
 // Whoever names a condition says that the kind has one, so it waits also where the
 // kind has no status subresource.
-func waitForStatus(map[string]any, bool) (Verdict, error) {
+func waitForStatus(map[string]any, bool) (health.Verdict, error) {
 	return progressing("the operator has not written a status yet"), nil
 }
 
 // readyWhereNoStatusComes is for kinds of which no more is known than whether they
 // have a status subresource.
-func readyWhereNoStatusComes(object map[string]any, hasStatus bool) (Verdict, error) {
+func readyWhereNoStatusComes(object map[string]any, hasStatus bool) (health.Verdict, error) {
 	if hasStatus {
 		return waitForStatus(object, hasStatus)
 	}
-	return Verdict{State: Ready, Message: "the kind has no status"}, nil
+	return health.Verdict{State: health.Ready, Message: "the kind has no status"}, nil
 }
 
 // nameOf returns "group/Kind", or "Kind" for the core group.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
@@ -31,7 +32,7 @@ type cases []struct {
 	// noSubresource: the kind has no status subresource.
 	noSubresource bool
 
-	state readiness.State
+	state health.State
 	// message is how the verdict's message begins.
 	message string
 	// observed is the verdict's generation; "" where it has none.
@@ -80,9 +81,9 @@ func (all cases) run(t *testing.T) {
 }
 
 const (
-	ready       = readiness.Ready
-	progressing = readiness.Progressing
-	failed      = readiness.Failed
+	ready       = health.Ready
+	progressing = health.Progressing
+	failed      = health.Failed
 )
 
 func TestConditions(t *testing.T) {

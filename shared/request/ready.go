@@ -1,11 +1,14 @@
 package request
 
 import (
+	"errors"
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/readiness"
 )
 
 const (
@@ -55,6 +58,19 @@ func parseReady(options *contract.ReadyOptions, path *field.Path) (contract.Read
 		problems = append(problems, checkExpressions(*options.Expressions, path.Child("expressions"))...)
 	}
 	return settings, problems
+}
+
+// parseRule compiles what judges an object of the resource's kind.
+func parseRule(ready contract.ReadySettings, resource contract.ResourceRef, path *field.Path) (*readiness.Rule, field.ErrorList) {
+	rule, err := readiness.Of(ready, resource)
+	var wrong *readiness.ExpressionError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, field.ErrorList{field.Invalid(path.Child("expressions", wrong.Name), field.OmitValueType{}, fault.Shorten(wrong.Message, 500))}
+	case err != nil:
+		return nil, field.ErrorList{field.InternalError(path, err)}
+	}
+	return rule, nil
 }
 
 func checkExpressions(expressions contract.ReadyExpressions, path *field.Path) field.ErrorList {

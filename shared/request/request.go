@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/readiness"
 	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
@@ -22,7 +23,9 @@ type Parsed struct {
 	Targets     []contract.Target
 	Apply       contract.ApplySettings
 	Ready       contract.ReadySettings
-	Rollout     Rollout
+	// Rule is what judges whether the resource is Ready.
+	Rule    *readiness.Rule
+	Rollout Rollout
 	// IdempotencyKey is empty where the request has none.
 	IdempotencyKey string
 }
@@ -53,6 +56,9 @@ func Parse(raw json.RawMessage, scope regions.Scope, path *field.Path) (Parsed, 
 	parsed.Apply, more = parseApply(given.Apply, path.Child("apply"))
 	add(more)
 	parsed.Ready, more = parseReady(given.Ready, path.Child("ready"))
+	if len(more) == 0 {
+		parsed.Rule, more = parseRule(parsed.Ready, parsed.ResourceRef, path.Child("ready"))
+	}
 	add(more)
 	parsed.Rollout, more = parseRollout(given.Rollout, len(parsed.Targets), path.Child("rollout"))
 	add(more)

@@ -150,6 +150,8 @@ func TestRefusedFields(t *testing.T) {
 		{"no expression for Ready", "ready", `{"expressions": {"failed": "true"}}`, "ready.expressions.current: Required value"},
 		{"no expression", "ready", `{"expressions": {}}`, "ready.expressions.current: Required value"},
 		{"expressions and a condition", "ready", `{"condition": "Ready", "expressions": {"current": "true"}}`, "ready.condition: Forbidden: ready.expressions judge already"},
+		{"an expression that is none", "ready", `{"expressions": {"current": "true", "failed": "status.phase == 'Failed"}}`, "ready.expressions.failed: Invalid value: line 1, column"},
+		{"an expression that yields no boolean", "ready", `{"expressions": {"current": "'yes'"}}`, "ready.expressions.current: Invalid value"},
 		{"a long expression", "ready", `{"expressions": {"current": "true", "inProgress": "` + strings.Repeat(" ", contract.MaxExpressionBytes) + `!"}}`, "ready.expressions.inProgress: Too long"},
 		{"no concurrency", "rollout", `{"maxConcurrency": 0}`, "rollout.maxConcurrency: Invalid value: 0: must be between 1 and 1000"},
 		{"a negative budget", "rollout", `{"maxFailures": -1}`, "rollout.maxFailures: Invalid value"},
@@ -214,7 +216,7 @@ func TestDefaults(t *testing.T) {
 		Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 900, FailureGraceSeconds: 30, SettleSeconds: 10},
 		Rollout:   request.Rollout{MaxConcurrency: 50, Exclusive: true},
 	}
-	got.Resource, got.ResourceRef, got.Targets = nil, contract.ResourceRef{}, nil
+	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the defaults are %+v\nwant %+v", got, want)
 	}
@@ -241,9 +243,28 @@ func TestOptions(t *testing.T) {
 		Rollout:        request.Rollout{MaxConcurrency: 7, MaxFailures: 1},
 		IdempotencyKey: "k",
 	}
-	got.Resource, got.ResourceRef, got.Targets = nil, contract.ResourceRef{}, nil
+	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// What judges is known before anything starts.
+func TestRule(t *testing.T) {
+	rollout := `{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "a", "namespace": "b"}}`
+	for _, test := range []struct{ resource, ready, want string }{
+		{rollout, `{}`, "Argo CD's health check for argoproj.io/Rollout"},
+		{rollout, `{"condition": "Available"}`, "condition Available"},
+		{rollout, `{"expressions": {"current": "status.phase == 'Healthy'"}}`, "the request's expressions"},
+		{topic, `{}`, "condition Ready"},
+	} {
+		text := fmt.Sprintf(`{"resource": %s, "targets": [%s], "ready": %s}`, test.resource, payments, test.ready)
+		got, problems := request.Parse(json.RawMessage(text), scope, nil)
+		if len(problems) > 0 {
+			t.Error(problems)
+		} else if got.Rule.String() != test.want {
+			t.Errorf("%s is judged by %s, want %s", test.ready, got.Rule, test.want)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ var executionName = regexp.MustCompile("^[^\\s<>{}\\[\\]?*\"#%\\\\^|~`$&,;:/]{1,
 func RetryOf(raw json.RawMessage, execution string) (*Retry, field.ErrorList) {
 	fields, err := decode(raw)
 	if err != nil || fields["retry"] == nil {
-		return nil, nil //nolint:nilerr // Parse says what is wrong with it
+		return nil, nil // Parse says what is wrong with it
 	}
 	var given contract.Request
 	if problems := strictjson.Unmarshal(raw, &given, nil, "request"); len(problems) > 0 {
@@ -86,7 +86,7 @@ func (r Retry) Request(earlier json.RawMessage, left []contract.Target) (json.Ra
 	for _, name := range incidental {
 		delete(merged, name)
 	}
-	mergePatch(merged, r.fields)
+	merged = mergePatch(merged, r.fields).(map[string]any)
 	merged["targets"] = left
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
