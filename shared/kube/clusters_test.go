@@ -80,7 +80,7 @@ func invoke(t *testing.T, clusters *kube.Clusters, cluster contract.Cluster, tok
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Discover(t.Context(), orders)
+	_, err = client.Discover(t.Context(), refTo("orders"))
 	return err
 }
 
@@ -270,7 +270,7 @@ func TestConnectionThatEndedUnnoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Review(t.Context(), orders, topics, []string{"get"}); fault.NameOf(err) != fault.ClusterUnreachable {
+	if err := client.Review(t.Context(), refTo("orders"), topics, []string{"get"}); fault.NameOf(err) != fault.ClusterUnreachable {
 		t.Errorf("a write: %v, want %s", err, fault.ClusterUnreachable)
 	}
 	if got := len(server.authorizations()); got != 2 {

@@ -16,8 +16,8 @@ func TestDiscover(t *testing.T) {
 	}{
 		{"messaging.example.com/v1", "Topic", "kafka", topics},
 		{"v1", "ConfigMap", "kafka", contract.Mapping{Version: "v1", Plural: "configmaps", Namespaced: true}},
-		{"apps/v1", "Deployment", "kafka", contract.Mapping{Group: "apps", Version: "v1", Plural: "deployments", Namespaced: true}},
-		{"v1", "Namespace", "", contract.Mapping{Version: "v1", Plural: "namespaces"}},
+		{"apps/v1", "Deployment", "kafka", contract.Mapping{Group: "apps", Version: "v1", Plural: "deployments", Namespaced: true, Status: true}},
+		{"v1", "Namespace", "", contract.Mapping{Version: "v1", Plural: "namespaces", Status: true}},
 	}
 	for _, test := range tests {
 		ref := contract.ResourceRef{APIVersion: test.apiVersion, Kind: test.kind, Namespace: test.namespace, Name: "x"}

@@ -63,7 +63,7 @@ const (
 
 var (
 	target = contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
-	topics = contract.Mapping{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true}
+	topics = contract.Mapping{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true, Status: true}
 )
 
 func refTo(name string) contract.ResourceRef {

@@ -13,11 +13,11 @@ func TestReview(t *testing.T) {
 		t.Errorf("one who may do all of it: %v", err)
 	}
 	watcher := clientIn(t, watchers)
-	if err := watcher.Review(t.Context(), refTo("watched"), topics, []string{"list", "watch"}); err != nil {
+	if err := watcher.Review(t.Context(), refTo("watched"), topics, []string{"get", "watch"}); err != nil {
 		t.Errorf("one who may do it with this name only: %v", err)
 	}
-	err := watcher.Review(t.Context(), refTo("orders"), topics, []string{"list", "watch"})
-	expectFault(t, "another name", err, fault.Forbidden, "to list, watch topics")
+	err := watcher.Review(t.Context(), refTo("orders"), topics, []string{"get", "watch"})
+	expectFault(t, "another name", err, fault.Forbidden, "to get, watch topics")
 	err = clientIn(t, readers).Review(t.Context(), refTo("orders"), topics, all)
 	expectFault(t, "one who may look only", err, fault.Forbidden,
 		"RBAC does not allow the access role to create, patch topics.messaging.example.com in namespace kafka")
