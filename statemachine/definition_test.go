@@ -2,6 +2,7 @@ package statemachine_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/runs"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -17,6 +19,7 @@ type handler struct {
 	where  string
 	field  string
 	errors []string
+	next   any
 }
 
 // handlers returns all Retry and Catch entries, at any depth.
@@ -32,7 +35,7 @@ func handlers(t *testing.T, where string, value any) []handler {
 					for _, name := range entry.(map[string]any)["ErrorEquals"].([]any) {
 						names = append(names, name.(string))
 					}
-					found = append(found, handler{where: where, field: key, errors: names})
+					found = append(found, handler{where: where, field: key, errors: names, next: entry.(map[string]any)["Next"]})
 				}
 				continue
 			}
@@ -55,13 +58,29 @@ func definition(t *testing.T) map[string]any {
 	return parsed
 }
 
-// The Lambda service's own errors that AWS advises to retry.
-// https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
-var lambdaErrors = []string{"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"}
+// The Lambda service's own errors that pass.
+var lambdaErrors = []string{
+	// Those that AWS advises to retry.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+	"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
+	"Lambda.TooManyRequestsException",
+	// A function that died or ran out of time. Each of them may be called again.
+	"Runtime.ExitError", "Sandbox.Timedout", "Lambda.Unknown", "States.Timeout",
+}
+
+// Those of a function in a VPC whose network comes back after weeks without a call.
+// https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+var networkErrors = []string{
+	"Lambda.ResourceNotReadyException", "Lambda.ENINotReadyException", "Lambda.EC2ThrottledException", "Lambda.EC2UnexpectedException",
+	"Lambda.SubnetIPAddressLimitReachedException",
+}
+
+// The states that call AWS themselves: what they do may be repeated after any error.
+var calls = []string{"Mark the failure", "Look at the first execution"}
 
 func TestErrorNamesAreKnown(t *testing.T) {
 	all := handlers(t, "", definition(t))
-	if len(all) < 10 {
+	if len(all) < 30 {
 		t.Fatalf("found only %d Retry and Catch entries: does this test still look at them all?", len(all))
 	}
 	catalogue := fault.Catalogue()
@@ -73,8 +92,9 @@ func TestErrorNamesAreKnown(t *testing.T) {
 				t.Errorf("%s retries %s, which a retry does not help", h.where, name)
 			case ours && h.field == "Retry" && entry.Retry == fault.OnceProven && !strings.HasSuffix(h.where, "/Poll resource"):
 				t.Errorf("%s retries %s before access was proven", h.where, name)
-			case ours, slices.Contains(lambdaErrors, name), name == "Lambda.TooManyRequestsException":
+			case ours, slices.Contains(lambdaErrors, name), slices.Contains(networkErrors, name):
 			case name == "States.ALL" && h.field == "Catch":
+			case name == "States.ALL" && slices.Contains(calls, filepath.Base(h.where)):
 			default:
 				t.Errorf("%s: %s names %s, which is neither in the list of errors nor one of the Lambda service's", h.where, h.field, name)
 			}
@@ -87,6 +107,8 @@ type task struct {
 	placeholder string
 	timeout     float64
 	retried     []string
+	// waitedOut are the errors after which the state is entered again later.
+	waitedOut []string
 }
 
 // tasks returns the states that invoke functions, at any depth.
@@ -100,6 +122,11 @@ func tasks(t *testing.T, value any) []task {
 			state.timeout, _ = value["TimeoutSeconds"].(float64)
 			for _, h := range handlers(t, "", map[string]any{"Retry": value["Retry"]}) {
 				state.retried = append(state.retried, h.errors...)
+			}
+			for _, h := range handlers(t, "", map[string]any{"Catch": value["Catch"]}) {
+				if value["Next"] == h.next {
+					state.waitedOut = append(state.waitedOut, h.errors...)
+				}
 			}
 			found = append(found, state)
 		}
@@ -116,8 +143,9 @@ func tasks(t *testing.T, value any) []task {
 
 // The definition invokes every function of the deployment, in one state each. It
 // waits a little longer than the function may run, so that the function ends first
-// and says why; and it retries what a retry helps: the Lambda service's own errors,
-// and of ours those that the function can meet.
+// and says why; and it retries what passes: the Lambda service's own errors, and of
+// ours those that the function can meet. A wait goes on after all of these until its
+// deadline.
 func TestTasks(t *testing.T) {
 	const shortest, longest = 30, 60 // seconds that the state waits longer
 	var cluster, proven []string
@@ -141,16 +169,18 @@ func TestTasks(t *testing.T) {
 		if spare := state.timeout - float64(f.TimeoutSeconds); spare < shortest || spare > longest {
 			t.Errorf("%s may run %d s, and its state gives up after %v s", f.Name, f.TimeoutSeconds, state.timeout)
 		}
-		retried := append([]string{"Lambda.TooManyRequestsException", string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors...)
+		passing := slices.Concat([]string{string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors, networkErrors)
 		if f.ReachesTargets {
-			retried = append(retried, cluster...)
+			passing = append(passing, cluster...)
 		}
-		if slices.Contains(f.Environment, awsenv.PollWindow) { // access was proven before
-			retried = append(retried, proven...)
+		survives := state.retried
+		if slices.Contains(f.Environment, awsenv.PollWindow) {
+			// It waits until a deadline, and access was proven before.
+			passing, survives = append(passing, proven...), state.waitedOut
 		}
-		for _, name := range retried {
-			if !slices.Contains(state.retried, name) {
-				t.Errorf("%s is not retried after %s", f.Name, name)
+		for _, name := range passing {
+			if !slices.Contains(survives, name) {
+				t.Errorf("%s does not survive %s", f.Name, name)
 			}
 		}
 	}
@@ -163,6 +193,14 @@ func TestTasks(t *testing.T) {
 func TestNamesOfTheDefinition(t *testing.T) {
 	if !strings.Contains(statemachine.Definition, `"Label": "`+deployment.MapLabel+`"`) {
 		t.Errorf("the Map's Label is not %q", deployment.MapLabel)
+	}
+	if !strings.Contains(statemachine.Definition, `$item.run.prefix & '`+runs.Failed+`' &`) {
+		t.Errorf("a target that failed is not marked below %s", runs.Failed)
+	}
+	for _, name := range []fault.Name{fault.RolloutStopped, fault.ReadyTimeout, fault.RolloutFailed, fault.FirstExecutionStopped} {
+		if !strings.Contains(statemachine.Definition, string(name)) {
+			t.Errorf("the definition does not name %s", name)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func TestLintFindsMistakes(t *testing.T) {
 		{"an unknown field", `"Assign": { "window"`, `"Assigns": { "window"`, "Field is not supported"},
 		{"an unknown field of a Retry", `"MaxAttempts": 12`, `"Attempts": 12`, "Field is not supported"},
 		{"an unknown value", `"Transformation": "NONE"`, `"Transformation": "ALL"`, "Value is not accepted"},
-		{"a state that nothing leads to", `"Next": "Already started"`, `"Next": "Rolled out"`, "The state cannot be reached"},
+		{"a state that nothing leads to", `"Next": "Rolled out before"`, `"Next": "Rolled out"`, "The state cannot be reached"},
 		{"a field of JSONPath", `"Seconds": "{% $states.input.pauseSeconds %}"`, `"SecondsPath": "$.pauseSeconds"`, "SCHEMA_VALIDATION_FAILED"},
 		{"an expression that is no JSONata", `$states.input.pauseSeconds`, `$states.input.`, "SCHEMA_VALIDATION_FAILED"},
 		{"a name that the Map repeats", `"Rolled out"`, `"Pause"`, "DUPLICATE_STATE_NAMES"},

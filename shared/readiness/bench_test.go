@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 

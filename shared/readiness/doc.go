@@ -35,7 +35,7 @@
 // # Limits
 //
 // Where neither the status nor its conditions carry observedGeneration, a stale
-// status cannot be told from a fresh one: [Verdict.Observed] is nil then.
+// status cannot be told from a fresh one: [health.Verdict.Observed] is nil then.
 // Generations anywhere else in a status, such as those of Gateway API's parents,
 // are left to the rule of the kind.
 package readiness

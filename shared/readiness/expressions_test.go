@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/readiness"
 )
 
@@ -22,14 +21,14 @@ func current(source string) contract.ReadyExpressions {
 func TestExpressions(t *testing.T) {
 	flags := contract.ReadyExpressions{Current: "data.current", Failed: "data.failed", InProgress: "data.inProgress"}
 	conditions := contract.ReadyExpressions{
-		InProgress:    "has(status.observedGeneration) && metadata.generation != status.observedGeneration",
-		Failed: "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'False')",
-		Current:       "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')",
+		InProgress: "has(status.observedGeneration) && metadata.generation != status.observedGeneration",
+		Failed:     "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'False')",
+		Current:    "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')",
 	}
 	certificate := contract.ReadyExpressions{
-		InProgress:    "status.conditions.filter(e, e.type == 'Issuing').exists(e, e.observedGeneration == metadata.generation && e.status == 'True')",
-		Failed: "status.conditions.filter(e, e.type == 'Ready').all(e, e.observedGeneration == metadata.generation && e.status == 'False')",
-		Current:       "status.conditions.filter(e, e.type == 'Ready').all(e, e.observedGeneration == metadata.generation && e.status == 'True')",
+		InProgress: "status.conditions.filter(e, e.type == 'Issuing').exists(e, e.observedGeneration == metadata.generation && e.status == 'True')",
+		Failed:     "status.conditions.filter(e, e.type == 'Ready').all(e, e.observedGeneration == metadata.generation && e.status == 'False')",
+		Current:    "status.conditions.filter(e, e.type == 'Ready').all(e, e.observedGeneration == metadata.generation && e.status == 'True')",
 	}
 	cases{
 		{name: "none is true", expressions: flags, object: `{data: {current: false, inProgress: false, failed: false}}`, state: progressing, message: "none of the request's expressions is true yet"},
