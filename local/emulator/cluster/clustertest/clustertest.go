@@ -1,5 +1,5 @@
 // Package clustertest gives the tests of a package real Kubernetes API servers,
-// without an AWS beside them.
+// by default without an AWS beside them.
 //
 // They start at the first test that asks for them, once for the whole test
 // binary, and end with it:
@@ -37,6 +37,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"sync"
 	"testing"
@@ -56,6 +57,11 @@ type Config struct {
 	// Objects, if not nil, returns what every API server holds from its start, in the
 	// order of their creation.
 	Objects func() ([]*unstructured.Unstructured, error)
+	// STS, if not nil, is the endpoint that verifies tokens as on EKS, in place of
+	// [Servers.Token], and AccessEntries are the IAM principals that every server
+	// lets in. It must serve until [Servers.Run] returns.
+	STS           *url.URL
+	AccessEntries []cluster.AccessEntry
 }
 
 // Servers are the API servers of a test binary.
@@ -107,10 +113,14 @@ func (s *Servers) run(ctx context.Context) (*cluster.ControlPlane, error) {
 			return nil, err
 		}
 	}
-	config := cluster.Config{Binaries: binaries, Authenticate: s.authenticate}
+	config := cluster.Config{Binaries: binaries, STS: s.config.STS}
+	if config.STS == nil {
+		config.Authenticate = s.authenticate
+	}
 	for i := range max(s.config.Clusters, 1) {
 		config.Clusters = append(config.Clusters, cluster.Spec{
 			Name: fmt.Sprintf("test-%d", i), Account: "111111111111", Region: "eu-west-1", Objects: objects,
+			AccessEntries: s.config.AccessEntries,
 		})
 	}
 	return cluster.Start(ctx, config)
