@@ -33,7 +33,9 @@ func waiting(window, pause int) asltest.Reply {
 }
 
 // cause is the cause of a function's error.
-func cause(message string) string { return fmt.Sprintf(`{"errorMessage": %q, "errorType": "X"}`, message) }
+func cause(message string) string {
+	return fmt.Sprintf(`{"errorMessage": %q, "errorType": "X"}`, message)
+}
 
 // script is what the functions, and the services that the definition calls itself,
 // reply; one that is nil succeeds.

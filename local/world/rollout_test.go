@@ -106,7 +106,7 @@ func TestReadiness(t *testing.T) {
 	}{
 		{
 			name: "never", behavior: operator.Silent, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout,
-			says: "was not Ready within 4 seconds: the operator has not written a status yet",
+			says: "was not Ready within 4 seconds, by condition Ready: the operator has not written a status yet",
 		},
 		{name: "stalled", behavior: operator.Stalled, outcome: contract.OutcomeFailed, err: fault.ResourceFailed, says: "Stalled=True"},
 		{name: "late", behavior: operator.Late, twice: true, outcome: contract.OutcomeReady},
@@ -129,7 +129,7 @@ func TestReadiness(t *testing.T) {
 			_, results := rollout(t, r)
 			got := results[analytics]
 			if got.Outcome != test.outcome || got.Error != string(test.err) || !strings.Contains(got.Message, test.says) {
-				t.Errorf("%+v", got)
+				t.Errorf("%s %s by %s: %s", got.Outcome, got.Error, got.Proof, got.Message)
 			}
 			if test.outcome == contract.OutcomeReady {
 				if got.Generation != 2 {
