@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,52 +20,54 @@ import (
 // route through its states. How the functions behave is tested beside them.
 
 const (
-	planned  = `{"run": {"name": "run", "bucket": "runs"}, "targetsKey": "targets.json", "resultsPrefix": "results", "total": 1, "maxConcurrency": 2, "maxFailures": %d}`
+	planned  = `{"run": {"name": "run", "bucket": "runs", "prefix": "runs/run/", "ready": {"timeoutSeconds": 900}}, "targetsKey": "targets.json", "resultsPrefix": "results", "total": 1, "maxConcurrency": 2}`
 	resolved = `{"cluster": {"endpoint": "https://c"}, "mapping": {"plural": "topics"}}`
-	applied  = `{"applied": {"change": "created", "uid": "u", "generation": 1}, "deadline": "2026-01-01T00:15:00Z"}`
-	ready    = `{"status": "Ready", "window": 1, "pauseSeconds": 0, "result": {"cluster": "c", "outcome": "Ready"}}`
+	applied  = `{"applied": {"change": "created", "uid": "u", "generation": 1}, "seen": {"state": "Progressing"}, "deadline": "2099-01-01T00:15:00Z"}`
+	ready    = `{"status": "Ready", "seen": {"state": "Ready"}, "window": 1, "pauseSeconds": 0, "result": {"cluster": "c", "outcome": "Ready"}}`
 	reported = `{"status": "Succeeded", "total": 1}`
+	target   = `{"account": "1", "region": "r", "cluster": "c"}`
 )
 
 func waiting(window, pause int) asltest.Reply {
-	return asltest.Output(fmt.Sprintf(`{"status": "Progressing", "message": "not yet", "window": %d, "pauseSeconds": %d}`, window, pause))
+	return asltest.Output(fmt.Sprintf(`{"status": "Progressing", "seen": {"state": "Progressing", "message": "window %d"}, "window": %[1]d, "pauseSeconds": %d}`, window, pause))
 }
 
-// script is what the functions reply; one that is nil succeeds.
+// cause is the cause of a function's error.
+func cause(message string) string { return fmt.Sprintf(`{"errorMessage": %q, "errorType": "X"}`, message) }
+
+// script is what the functions, and the services that the definition calls itself,
+// reply; one that is nil succeeds.
 type script struct {
 	plan, resolve, apply, poll, report asltest.Function
-	targets                            []string
-	maxFailures                        int
+	mark, describe                     asltest.Function
+	targets                            string // JSON
 }
 
 func (s script) run(t *testing.T) asltest.Outcome {
 	t.Helper()
 	values, functions := map[string]string{}, asltest.Functions{}
 	add := func(name string, scripted asltest.Function, success string) {
-		values[name+"FunctionArn"] = name
 		if scripted == nil {
 			scripted = asltest.Replies(asltest.Output(success))
 		}
 		functions[name] = scripted
 	}
-	add("Plan", s.plan, fmt.Sprintf(planned, s.maxFailures))
+	for _, name := range []string{"Plan", "Resolve", "Apply", "Poll", "Report"} {
+		values[name+"FunctionArn"] = name
+	}
+	add("Plan", s.plan, planned)
 	add("Resolve", s.resolve, resolved)
 	add("Apply", s.apply, applied)
 	add("Poll", s.poll, ready)
 	add("Report", s.report, reported)
+	add("aws-sdk:s3:putObject", s.mark, `{}`)
+	add("aws-sdk:sfn:describeExecution", s.describe, `{}`)
 	definition, err := statemachine.Substitute(values)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.targets == nil {
-		s.targets = []string{"c"}
-	}
-	targets, err := json.Marshal(s.targets)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions,
-		Objects: asltest.Objects{"runs/targets.json": string(targets)}})
+		Objects: asltest.Objects{"runs/targets.json": cmp.Or(s.targets, "["+target+"]")}})
 }
 
 func expectRoute(t *testing.T, what string, got, want []string) {
@@ -75,7 +78,7 @@ func expectRoute(t *testing.T, what string, got, want []string) {
 }
 
 var (
-	succeededRoute = []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rolled out"}
+	succeededRoute = []string{"Plan", "Started before?", "Roll out to targets", "Report", "Succeeded?", "Rolled out"}
 	readyRoute     = []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Poll resource", "Ready?", "Target done"}
 )
 
@@ -92,7 +95,7 @@ func TestReadyAtOnce(t *testing.T) {
 }
 
 func TestNothingToWaitFor(t *testing.T) {
-	out := script{apply: asltest.Replies(asltest.Output(`{"applied": {}, "deadline": "x", "result": {"outcome": "Applied"}}`))}.run(t)
+	out := script{apply: asltest.Replies(asltest.Output(`{"applied": {}, "seen": {}, "deadline": "x", "result": {"outcome": "Applied"}}`))}.run(t)
 	expectRoute(t, "the target", out.Children[0].Route, []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Target done"})
 }
 
@@ -106,13 +109,15 @@ func TestWindows(t *testing.T) {
 			Applied  struct{ UID string }
 			Cluster  struct{ Endpoint string }
 			Mapping  struct{ Plural string }
-			Target   string
+			Seen     struct{ Message string }
+			Target   struct{ Cluster string }
 			Run      struct{ Bucket string }
 		}
 		if err := json.Unmarshal(call.Payload, &in); err != nil {
 			return asltest.Fail("Test", err.Error())
 		}
-		if in.Deadline == "" || in.Applied.UID != "u" || in.Cluster.Endpoint != "https://c" || in.Mapping.Plural != "topics" || in.Target != "c" || in.Run.Bucket != "runs" {
+		if in.Deadline == "" || in.Applied.UID != "u" || in.Cluster.Endpoint != "https://c" || in.Mapping.Plural != "topics" || in.Target.Cluster != "c" || in.Run.Bucket != "runs" ||
+			in.Window > 0 && in.Seen.Message != fmt.Sprintf("window %d", in.Window) {
 			return asltest.Fail("Test", "poll was called with "+string(call.Payload))
 		}
 		windows = append(windows, in.Window)
@@ -131,8 +136,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// What a retry helps is retried, with the same payload; what it does not help
-// ends the target at once.
+// What may pass is retried before the apply, with the same payload; what does not
+// ends the target at once, with its own error, and leaves a mark.
 func TestRetries(t *testing.T) {
 	tests := []struct {
 		err     string
@@ -142,23 +147,37 @@ func TestRetries(t *testing.T) {
 		{"CrossApply.ClusterError", true},
 		{"CrossApply.Throttled", true},
 		{"CrossApply.AWSUnavailable", true},
+		{"CrossApply.Unauthenticated", true},
 		{"Lambda.TooManyRequestsException", true},
 		{"Lambda.ServiceException", true},
 		{"Lambda.SdkClientException", true},
+		{"Lambda.ResourceNotReadyException", true},
+		{"Runtime.ExitError", true},
+		{"Sandbox.Timedout", true},
 		{"CrossApply.AssumeRoleDenied", false},
 		{"CrossApply.Forbidden", false},
 		{"CrossApply.ClusterNotFound", false},
 		{"CrossApply.Internal", false},
-		{"Sandbox.Timedout", false},
 	}
 	for _, test := range tests {
 		t.Run(test.err, func(t *testing.T) {
-			out := script{resolve: asltest.Replies(asltest.Fail(test.err, "once"), asltest.Fail(test.err, "twice"), asltest.Output(resolved))}.run(t)
-			if got := out.Status == types.ExecutionStatusSucceeded && len(out.Children) == 1 && out.Children[0].Status == types.ExecutionStatusSucceeded; got != test.retried {
-				t.Errorf("retried: %t, want %t (the target is %s)", got, test.retried, out.Children[0].Status)
-			}
-			if !test.retried && out.Children[0].Error != test.err {
-				t.Errorf("the target ended with %s", out.Children[0].Error)
+			for _, step := range []string{"Resolve", "Apply"} {
+				s, success := script{}, resolved
+				fails := &s.resolve
+				if step == "Apply" {
+					fails, success = &s.apply, applied
+				}
+				*fails = asltest.Replies(asltest.Fail(test.err, "once"), asltest.Fail(test.err, "twice"), asltest.Output(success))
+				out := s.run(t)
+				child := out.Children[0]
+				if test.retried {
+					expectRoute(t, "the target", child.Route, readyRoute)
+					continue
+				}
+				if last := child.Route[len(child.Route)-2:]; child.Error != test.err || child.Cause != "once" || !slices.Equal(last, []string{"Mark the failure", "Target failed"}) {
+					t.Errorf("%s: the target ended with %s: %s by %q", step, child.Error, child.Cause, child.Route)
+				}
+				expectRoute(t, "the execution", out.Route, succeededRoute)
 			}
 		})
 	}
@@ -172,73 +191,193 @@ func TestRetriesEnd(t *testing.T) {
 			calls++
 		}
 	}
-	if calls != 5 || out.Children[0].Error != "CrossApply.ClusterUnreachable" {
+	if calls != 6 || out.Children[0].Error != "CrossApply.ClusterUnreachable" {
 		t.Errorf("%d calls, then %s", calls, out.Children[0].Error)
 	}
 }
 
-// Access was proven before poll: a refusal there may be an API server that
-// restarts.
-func TestPollRetriesRefusals(t *testing.T) {
-	for _, name := range []string{"CrossApply.Unauthenticated", "CrossApply.Forbidden"} {
-		out := script{poll: asltest.Replies(asltest.Fail(name, "not yet"), asltest.Output(ready))}.run(t)
-		expectRoute(t, "the target after "+name, out.Children[0].Route, readyRoute)
+// While a target waits, nothing but a verdict ends it before its deadline.
+func TestWhatPassesIsWaitedOut(t *testing.T) {
+	for _, name := range []string{
+		"CrossApply.ClusterUnreachable", "CrossApply.ClusterError", "CrossApply.Unauthenticated", "CrossApply.Forbidden", "CrossApply.Throttled",
+		"CrossApply.AWSUnavailable", "Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.ResourceNotReadyException",
+		"Runtime.ExitError", "Sandbox.Timedout", "Lambda.Unknown",
+	} {
+		t.Run(name, func(t *testing.T) {
+			failures := 0
+			out := script{poll: func(_ context.Context, call asltest.Call) asltest.Reply {
+				var in struct{ Seen struct{ State string } }
+				if err := json.Unmarshal(call.Payload, &in); err != nil || in.Seen.State != "Progressing" {
+					return asltest.Fail("Test", "poll was called with "+string(call.Payload))
+				}
+				if failures++; failures <= 40 {
+					return asltest.Fail(name, cause("not now"))
+				}
+				return asltest.Output(ready)
+			}}.run(t)
+			child := out.Children[0]
+			if child.Status != types.ExecutionStatusSucceeded || child.Route[len(child.Route)-1] != "Target done" {
+				t.Errorf("%s with %s: %s", child.Status, child.Error, child.Cause)
+			}
+			if out.Duration < 5*time.Minute {
+				t.Errorf("40 failures were over after %s", out.Duration)
+			}
+		})
 	}
 }
 
-// A Map that fails is caught, so that the caller always gets the report, and the
-// execution fails with the answer as its cause.
-func TestBeyondTheBudget(t *testing.T) {
-	answer := `{"status":"Failed","total":3,"failed":[{"cluster":"a"}]}`
-	var reportedError struct {
-		RolloutError struct{ Error string }
+// Where the poll function cannot even be called, the definition itself ends the
+// wait, and names the last trouble.
+func TestDeadlineOfAFunctionThatCannotBeCalled(t *testing.T) {
+	// The clock of the tests starts at the turn of the millennium.
+	late := strings.Replace(applied, "2099-01-01T00:15:00Z", "2000-01-01T00:15:00Z", 1)
+	out := script{apply: asltest.Replies(asltest.Output(late)), poll: asltest.Replies(asltest.Fail("Lambda.TooManyRequestsException", "Rate Exceeded."))}.run(t)
+	child := out.Children[0]
+	if child.Error != "CrossApply.ReadyTimeout" || !strings.Contains(child.Cause, "not Ready within 900 seconds") || !strings.Contains(child.Cause, "Lambda.TooManyRequestsException: Rate Exceeded.") {
+		t.Errorf("ended with %s: %s", child.Error, child.Cause)
+	}
+	if out.Duration < 15*time.Minute || out.Duration > 17*time.Minute {
+		t.Errorf("it took %s", out.Duration)
+	}
+	expectRoute(t, "the end of the target", child.Route[len(child.Route)-4:], []string{"Poll resource", "Ready?", "Mark the failure", "Target failed"})
+}
+
+// A target that finds the rollout stopped ends in two transitions, untouched.
+func TestGate(t *testing.T) {
+	out := script{resolve: asltest.Replies(asltest.Fail("CrossApply.RolloutStopped", cause("more than 0 targets had failed")))}.run(t)
+	expectRoute(t, "the target", out.Children[0].Route, []string{"Resolve cluster", "Not started"})
+	var result struct{ Cluster, Outcome, Message string }
+	if err := json.Unmarshal([]byte(out.Children[0].Output), &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.Cluster != "c" || result.Outcome != "NotStarted" || result.Message != "more than 0 targets had failed" {
+		t.Errorf("%+v", result)
+	}
+	if slices.Contains(out.Calls, "aws-sdk:s3:putObject") {
+		t.Error("a target that did not start left a mark")
+	}
+}
+
+// The mark is what the gate counts. A target whose mark cannot be written fails
+// with its own error all the same.
+func TestMark(t *testing.T) {
+	var marked struct {
+		Bucket, Key string
+		Body        struct{ Error string }
 	}
 	out := script{
-		targets: []string{"a", "b", "c"},
-		apply:   asltest.Replies(asltest.Fail("CrossApply.Conflict", `{"errorMessage": "owned"}`)),
+		poll: asltest.Replies(asltest.Fail("CrossApply.ResourceFailed", cause("Stalled"))),
+		mark: func(_ context.Context, call asltest.Call) asltest.Reply {
+			if err := json.Unmarshal(call.Payload, &marked); err != nil || call.N == 0 {
+				return asltest.Fail("S3.S3Exception", "Please reduce your request rate.")
+			}
+			return asltest.Output("{}")
+		},
+	}.run(t)
+	if marked.Bucket != "runs" || marked.Key != "runs/run/marks/failed/1/r/c" || marked.Body.Error != "CrossApply.ResourceFailed" {
+		t.Errorf("the mark is %+v", marked)
+	}
+	if child := out.Children[0]; child.Error != "CrossApply.ResourceFailed" || child.Cause != cause("Stalled") {
+		t.Errorf("ended with %s: %s", child.Error, child.Cause)
+	}
+	out = script{apply: asltest.Replies(asltest.Fail("CrossApply.Conflict", cause("owned"))), mark: asltest.Replies(asltest.Fail("S3.S3Exception", "no"))}.run(t)
+	if child := out.Children[0]; child.Error != "CrossApply.Conflict" {
+		t.Errorf("ended with %s: %s", child.Error, child.Cause)
+	}
+}
+
+// However many targets fail, the Map goes on to the end, and the execution fails
+// with the answer as its cause.
+func TestFailures(t *testing.T) {
+	answer := `{"status":"Failed","total":3,"failed":[{"cluster":"a"}]}`
+	var asked struct {
+		Execution    string
+		RolloutError any
+	}
+	out := script{
+		targets: `[{"cluster": "a"}, {"cluster": "b"}, {"cluster": "c"}]`,
+		apply:   asltest.Replies(asltest.Fail("CrossApply.Conflict", cause("owned"))),
 		report: func(_ context.Context, call asltest.Call) asltest.Reply {
-			if err := json.Unmarshal(call.Payload, &reportedError); err != nil {
+			if err := json.Unmarshal(call.Payload, &asked); err != nil {
 				return asltest.Fail("Test", err.Error())
 			}
 			return asltest.Output(answer)
 		},
 	}.run(t)
-	expectRoute(t, "the execution", out.Route, []string{"Plan", "Anything to do?", "Roll out to targets", "Report", "Within the failure budget?", "Rollout failed"})
-	if reportedError.RolloutError.Error != "States.ExceedToleratedFailureThreshold" {
-		t.Errorf("report was told %q", reportedError.RolloutError.Error)
+	expectRoute(t, "the execution", out.Route, []string{"Plan", "Started before?", "Roll out to targets", "Report", "Succeeded?", "Rollout failed"})
+	if len(out.Children) != 3 || asked.Execution != asltest.ExecutionARN || asked.RolloutError != nil {
+		t.Errorf("%d targets; report was asked for %+v", len(out.Children), asked)
 	}
 	if out.Error != "CrossApply.RolloutFailed" || out.Cause != answer {
 		t.Errorf("failed with %s: %s", out.Error, out.Cause)
 	}
 }
 
-func TestWithinTheBudget(t *testing.T) {
-	out := script{
-		targets: []string{"a", "b", "c"}, maxFailures: 1,
-		resolve: func(_ context.Context, call asltest.Call) asltest.Reply {
-			if strings.Contains(string(call.Payload), `"target":"b"`) {
-				return asltest.Fail("CrossApply.ClusterNotFound", "b")
-			}
-			return asltest.Output(resolved)
-		},
-	}.run(t)
-	expectRoute(t, "the execution", out.Route, succeededRoute)
-	var failed int
-	for _, child := range out.Children {
-		if child.Status == types.ExecutionStatusFailed {
-			failed++
+// A Map that breaks is caught, so that the caller always gets the report.
+func TestBrokenRollout(t *testing.T) {
+	var asked struct{ RolloutError struct{ Error string } }
+	out := script{targets: "no JSON", report: func(_ context.Context, call asltest.Call) asltest.Reply {
+		if err := json.Unmarshal(call.Payload, &asked); err != nil {
+			return asltest.Fail("Test", err.Error())
 		}
-	}
-	if failed != 1 || len(out.Children) != 3 {
-		t.Errorf("%d of %d targets failed, want 1 of 3", failed, len(out.Children))
+		return asltest.Output(reported)
+	}}.run(t)
+	expectRoute(t, "the execution", out.Route, succeededRoute)
+	if asked.RolloutError.Error != "States.ItemReaderFailed" {
+		t.Errorf("report was told %q", asked.RolloutError.Error)
 	}
 }
 
+// A repeat of an idempotency key ends as the first execution does, which it waits
+// for.
 func TestDuplicate(t *testing.T) {
-	out := script{plan: asltest.Replies(asltest.Output(`{"run": {}, "answer": {"status": "Duplicate", "duplicateOf": "arn"}}`))}.run(t)
-	expectRoute(t, "the execution", out.Route, []string{"Plan", "Anything to do?", "Already started"})
-	if out.Status != types.ExecutionStatusSucceeded || out.Output != `{"status":"Duplicate","duplicateOf":"arn"}` {
-		t.Errorf("%s with %s", out.Status, out.Output)
+	const first = "arn:aws:states:eu-west-1:111111111111:execution:test:first"
+	looked := []string{"Plan", "Started before?", "Look at the first execution", "How did it end?"}
+	tests := []struct {
+		name    string
+		replies []string
+		route   []string
+		status  types.ExecutionStatus
+		output  string
+		err     string
+		cause   string
+	}{
+		{
+			name:    "it succeeded",
+			replies: []string{`{"Status": "SUCCEEDED", "Output": "{\"status\": \"Succeeded\", \"total\": 4}"}`},
+			route:   append(slices.Clone(looked), "Rolled out before"), status: types.ExecutionStatusSucceeded, output: `{"status":"Succeeded","total":4}`,
+		},
+		{
+			name:    "it runs, then fails",
+			replies: []string{`{"Status": "RUNNING"}`, `{"Status": "FAILED", "Error": "CrossApply.RolloutFailed", "Cause": "the answer"}`},
+			route:   slices.Concat(looked, []string{"Wait for the first execution"}, looked[2:], []string{"Failed before"}),
+			status:  types.ExecutionStatusFailed, err: "CrossApply.RolloutFailed", cause: "the answer",
+		},
+		{
+			name: "it was stopped", replies: []string{`{"Status": "ABORTED"}`},
+			route: append(slices.Clone(looked), "Stopped before"), status: types.ExecutionStatusFailed, err: "CrossApply.FirstExecutionStopped", cause: first,
+		},
+		{
+			name: "it was stopped without an error", replies: []string{`{"Status": "FAILED"}`},
+			route: append(slices.Clone(looked), "Failed before"), status: types.ExecutionStatusFailed, err: "CrossApply.RolloutFailed", cause: first,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			out := script{
+				plan: asltest.Replies(asltest.Output(`{"run": {}, "duplicateOf": "` + first + `"}`)),
+				describe: func(_ context.Context, call asltest.Call) asltest.Reply {
+					if !strings.Contains(string(call.Payload), first) {
+						return asltest.Fail("Test", string(call.Payload))
+					}
+					return asltest.Output(test.replies[min(call.N, len(test.replies)-1)])
+				},
+			}.run(t)
+			expectRoute(t, "the repeat", out.Route, test.route)
+			if out.Status != test.status || out.Output != test.output || out.Error != test.err || !strings.Contains(out.Cause, test.cause) {
+				t.Errorf("%s with %s %s: %s", out.Status, out.Output, out.Error, out.Cause)
+			}
+		})
 	}
 }
 
@@ -250,11 +389,8 @@ func TestRefusedRequest(t *testing.T) {
 	}
 }
 
-// A function that hangs ends by its state's timeout, and hurts only its target.
+// A function that hangs is called again after its state's timeout.
 func TestHangingFunction(t *testing.T) {
-	out := script{maxFailures: 1, poll: asltest.Replies(asltest.Hang())}.run(t)
-	expectRoute(t, "the execution", out.Route, succeededRoute)
-	if out.Children[0].Error != "States.Timeout" {
-		t.Errorf("the target ended with %s", out.Children[0].Error)
-	}
+	out := script{apply: asltest.Replies(asltest.Hang(), asltest.Output(applied))}.run(t)
+	expectRoute(t, "the target", out.Children[0].Route, readyRoute)
 }

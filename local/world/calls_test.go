@@ -15,11 +15,58 @@ import (
 // What one target costs in calls and state transitions is a promise: a change
 // of these numbers is a change that users pay for.
 func TestCallsPerTarget(t *testing.T) {
-	// The first time warms the functions up; the second changes nothing, so
-	// that one window sees the object Ready.
 	r := topic{name: "counted", targets: []contract.Target{payments}}
-	rollout(t, r)
+	// resolve, apply and poll each assume the role once per account and execution;
+	// GetCallerIdentity is the cluster's, once per token. The functions read: plan
+	// the lock of an earlier execution, apply the resource, report the plan, the
+	// targets, the Map's manifest and one file of results; the Map reads the targets.
+	// They write: plan lock, request, resource, targets and plan, apply the journal
+	// twice, report the report; the Map writes manifest and results. resolve lists
+	// the marks, report the run.
+	t.Run("first apply", func(t *testing.T) {
+		got := count(t, r)
+		expectCounts(t, "AWS", got.aws, map[string]int{
+			"sts:AssumeRole": 3, "sts:GetCallerIdentity": 3, "eks:DescribeCluster": 1,
+			"s3:GetObject": 6, "s3:PutObject": 10, "s3:ListObjects": 2,
+		})
+		expectCounts(t, "Kubernetes", got.kubernetes, map[string]int{
+			"get /apis/messaging.example.com/v1":                   1,
+			"create selfsubjectaccessreviews.authorization.k8s.io": 4,
+			"get topics.messaging.example.com":                     1,
+			"patch topics.messaging.example.com":                   1,
+			"watch topics.messaging.example.com":                   2, // the operator takes two windows
+		})
+		if got.transitions != [2]int{6, 9} {
+			t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 9", got.transitions[0], got.transitions[1])
+		}
+	})
+	t.Run("unchanged", func(t *testing.T) {
+		got := count(t, r)
+		expectCounts(t, "AWS", got.aws, map[string]int{
+			"sts:AssumeRole": 2, "sts:GetCallerIdentity": 2, "eks:DescribeCluster": 1,
+			"s3:GetObject": 7, "s3:PutObject": 11, "s3:ListObjects": 2,
+		})
+		expectCounts(t, "Kubernetes", got.kubernetes, map[string]int{
+			"get /apis/messaging.example.com/v1":                   1,
+			"create selfsubjectaccessreviews.authorization.k8s.io": 4,
+			"get topics.messaging.example.com":                     1,
+			"patch topics.messaging.example.com":                   1,
+		})
+		// With the Map's start of the child, AWS bills one more for the target.
+		if got.transitions != [2]int{6, 4} {
+			t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 4", got.transitions[0], got.transitions[1])
+		}
+	})
+}
 
+// counts are what an execution with one target costs.
+type counts struct {
+	aws, kubernetes map[string]int
+	transitions     [2]int // of the execution, and of its target
+}
+
+func count(t *testing.T, r topic) counts {
+	t.Helper()
 	mark, err := shared.Cluster(payments).Mark()
 	if err != nil {
 		t.Fatal(err)
@@ -28,45 +75,23 @@ func TestCallsPerTarget(t *testing.T) {
 	arn := start(t, r.request(t))
 	wait(t, arn)
 
-	after := shared.AWS.Calls()
-	aws := map[string]int{}
-	for call, n := range after {
+	got := counts{aws: map[string]int{}, kubernetes: map[string]int{}, transitions: transitions(t, arn)}
+	for call, n := range shared.AWS.Calls() {
 		if call.Service == "sts" || call.Service == "eks" || call.Service == "s3" {
-			aws[call.Service+":"+call.Operation] += n - before[awsapi.Call{Account: call.Account, Service: call.Service, Operation: call.Operation}]
+			got.aws[call.Service+":"+call.Operation] += n - before[awsapi.Call{Account: call.Account, Service: call.Service, Operation: call.Operation}]
 		}
 	}
-	maps.DeleteFunc(aws, func(_ string, n int) bool { return n == 0 })
-	// resolve, apply and poll each assume the role once per account and
-	// execution; GetCallerIdentity is the cluster's, once per token.
-	expectCounts(t, "AWS", aws, map[string]int{
-		"sts:AssumeRole": 3, "sts:GetCallerIdentity": 3, "eks:DescribeCluster": 1,
-		// Read: targets by the Map and by report, the resource by apply, the Map's
-		// manifest and one file of results by report. Written: targets and resource
-		// by plan, manifest and results by the Map, the full report.
-		"s3:GetObject": 5, "s3:PutObject": 5, "s3:ListObjects": 1,
-	})
-
-	kubernetes := map[string]int{}
+	maps.DeleteFunc(got.aws, func(_ string, n int) bool { return n == 0 })
 	requests, err := shared.Cluster(payments).Requests(mark)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, request := range requests {
 		if strings.Contains(request.User, "assumed-role/crossapply-access/") {
-			kubernetes[request.Verb+" "+request.Resource]++
+			got.kubernetes[request.Verb+" "+request.Resource]++
 		}
 	}
-	expectCounts(t, "Kubernetes", kubernetes, map[string]int{
-		"get /apis/messaging.example.com/v1":                   1,
-		"create selfsubjectaccessreviews.authorization.k8s.io": 5,
-		"get topics.messaging.example.com":                     1,
-		"patch topics.messaging.example.com":                   1,
-		"list topics.messaging.example.com":                    1,
-	})
-
-	if got := transitions(t, arn); got != [2]int{6, 6} {
-		t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 6", got[0], got[1])
-	}
+	return got
 }
 
 func expectCounts(t *testing.T, what string, got, want map[string]int) {

@@ -2,6 +2,7 @@ package world_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestTroubledTargets(t *testing.T) {
 		name fault.Name
 		says string
 	}{
-		noRBAC:   {fault.Forbidden, "RBAC does not allow the access role to get, create, patch, list, watch topics.messaging.example.com in namespace kafka"},
+		noRBAC:   {fault.Forbidden, "RBAC does not allow the access role to get, create, patch, watch topics.messaging.example.com in namespace kafka"},
 		unmapped: {fault.Unauthenticated, ""},
 		noCRD:    {fault.KindNotServed, "does not serve messaging.example.com/v1 Topic"},
 		creating: {fault.ClusterNotActive, "is CREATING, not ACTIVE"},
@@ -105,7 +106,7 @@ func TestReadiness(t *testing.T) {
 	}{
 		{
 			name: "never", behavior: operator.Silent, outcome: contract.OutcomeTimedOut, err: fault.ReadyTimeout,
-			says: "was not Ready within 4 seconds: the operator has not written any status conditions yet",
+			says: "was not Ready within 4 seconds: the operator has not written a status yet",
 		},
 		{name: "stalled", behavior: operator.Stalled, outcome: contract.OutcomeFailed, err: fault.ResourceFailed, says: "Stalled=True"},
 		{name: "late", behavior: operator.Late, twice: true, outcome: contract.OutcomeReady},
@@ -229,18 +230,19 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// Beyond the budget no new target is started, and the execution fails with the
-// same answer as its cause.
+// Once more targets have failed than may, none starts, and the execution fails with
+// the same answer as its cause.
 func TestFailureBudget(t *testing.T) {
 	answer, results := rollout(t, topic{name: "budget", targets: []contract.Target{missing, payments, analytics}, concurrency: 1})
-	if answer.Status != contract.StatusFailed || answer.RolloutError == nil || answer.RolloutError.Error != "States.ExceedToleratedFailureThreshold" {
+	if answer.Status != contract.StatusFailed || answer.RolloutError != nil || answer.Counts[contract.OutcomeNotStarted] != 2 {
 		t.Errorf("%+v", answer)
 	}
-	if results[missing].Error != string(fault.ClusterNotFound) || results[payments].Outcome != contract.OutcomeNotStarted || results[analytics].Outcome != contract.OutcomeNotStarted {
+	if results[missing].Error != string(fault.ClusterNotFound) || results[missing].Change != contract.ChangeNone ||
+		results[payments].Outcome != contract.OutcomeNotStarted || results[analytics].Outcome != contract.OutcomeNotStarted {
 		t.Errorf("%+v", results)
 	}
 	if _, err := topics(t, payments).Get(t.Context(), "budget", metav1.GetOptions{}); err == nil {
-		t.Error("a target was touched after the budget was used up")
+		t.Error("a target was touched after the budget was spent")
 	}
 }
 
@@ -264,31 +266,41 @@ func TestBadInput(t *testing.T) {
 }
 
 // Of executions with one idempotency key, however close together, one does the
-// work, and the others name it.
+// work, and the others end as it does, with its answer.
 func TestIdempotencyKey(t *testing.T) {
 	request := strings.Replace(topic{name: "once", targets: []contract.Target{payments}}.request(t), "{", `{"idempotencyKey": "nightly/1",`, 1)
 	var arns []string
 	for range 3 {
 		arns = append(arns, start(t, request))
 	}
-	winners, named := []string{}, map[string]bool{}
+	answers := map[string]int{}
+	var first contract.Answer
 	for _, arn := range arns {
 		ended := wait(t, arn)
-		var answer contract.Answer
-		if err := json.Unmarshal([]byte(aws.ToString(ended.Output)), &answer); err != nil {
+		answers[aws.ToString(ended.Output)]++
+		if err := json.Unmarshal([]byte(aws.ToString(ended.Output)), &first); err != nil {
 			t.Fatal(err)
 		}
-		switch answer.Status {
-		case contract.StatusSucceeded:
-			winners = append(winners, arn)
-		case contract.StatusDuplicate:
-			named[answer.DuplicateOf] = true
-		default:
-			t.Errorf("%+v", answer)
-		}
 	}
-	if len(winners) != 1 || len(named) != 1 || !named[winners[0]] {
-		t.Errorf("winners %v, named by the others %v", winners, named)
+	if len(answers) != 1 || first.Counts[contract.OutcomeReady] != 1 || !slices.Contains(arns, first.Execution) {
+		t.Errorf("%v", answers)
+	}
+}
+
+// Two executions do not work on one resource at the same time.
+func TestExclusive(t *testing.T) {
+	r := topic{name: "busy", annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Late)}, targets: []contract.Target{payments}}
+	first := start(t, r.request(t))
+	waitFor(t, payments, "busy")
+	second := wait(t, start(t, r.request(t)))
+	if aws.ToString(second.Error) != string(fault.ResourceBusy) || !strings.Contains(aws.ToString(second.Cause), first) {
+		t.Errorf("the second is %s with %s: %s", second.Status, aws.ToString(second.Error), aws.ToString(second.Cause))
+	}
+	if ended := wait(t, first); ended.Status != types.ExecutionStatusSucceeded {
+		t.Errorf("the first is %s: %s", ended.Status, aws.ToString(ended.Cause))
+	}
+	if answer, _ := rollout(t, r); answer.Counts[contract.OutcomeUnchanged] != 1 {
+		t.Errorf("after the first: %s", answer.Message)
 	}
 }
 
