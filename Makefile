@@ -27,16 +27,20 @@ demo: node_modules/.package-lock.json ## apply one resource to four local cluste
 local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl
 	@go run ./local serve
 
-.PHONY: test
-test: node_modules/.package-lock.json ## run all tests, with the race detector
+.PHONY: control-plane
+control-plane:
 	@echo "==> the control plane's binaries (built once, then cached)"
 	@go run ./local prepare
+
+.PHONY: test
+test: node_modules/.package-lock.json control-plane ## run all tests, with the race detector
 	@echo "==> tests"
 	@go test -race -timeout 20m ./...
 	@echo "==> all tests passed"
 
 .PHONY: test-unit
-test-unit: node_modules/.package-lock.json ## run the tests of the functions, what they share and the emulator of AWS: a minute
+test-unit: node_modules/.package-lock.json control-plane ## run the tests of the functions, what they share and the emulator of AWS: a minute
+	@echo "==> tests"
 	@go test -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench

@@ -33,11 +33,7 @@ var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Object
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
 func objects() ([]*unstructured.Unstructured, error) {
-	file, err := examples.Files.Open("crd.yaml")
-	if err != nil {
-		return nil, err
-	}
-	crd, err := cluster.Decode(file)
+	crd, err := cluster.DecodeFiles(examples.Files, "crd.yaml")
 	return append(crd, cluster.Namespace("kafka")), err
 }
 

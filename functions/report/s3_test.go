@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -10,9 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	emulated "github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/shared/contract"
@@ -80,42 +79,24 @@ func recorded(child map[string]any) map[string]any {
 // newS3 returns report's own client of a bucket that holds the objects.
 func newS3(t *testing.T, objects bucket) *s3.Client {
 	t.Helper()
-	const account, region = "999999999999", "eu-west-1"
-	person := iam.User{Account: account, Name: "person", AccessKeyID: "AKIAPERSONPERSON", SecretAccessKey: "secret-1",
-		Policies: []string{allow("*", "*")}}
-	function := iam.User{Account: account, Name: "report", AccessKeyID: "AKIAREPORTREPORT", SecretAccessKey: "secret-2",
+	function := iam.User{
+		Account: awsapitest.Hub, Name: "report", AccessKeyID: "AKIAREPORTREPORT", SecretAccessKey: "secret",
 		Policies: []string{
-			allow("s3:ListBucket", "arn:aws:s3:::bucket"),
-			allow("s3:GetObject", "arn:aws:s3:::bucket/"+runs.All),
-			allow("s3:PutObject", "arn:aws:s3:::bucket/"+runs.Pattern(runs.Report)),
-		}}
-	server, err := awsapi.Start(awsapi.Config{
-		Accounts: []iam.Account{{ID: account}}, Users: []iam.User{person, function},
-		Buckets: []emulated.Bucket{{Name: "bucket", Account: account, Region: region}},
-	})
-	if err != nil {
-		t.Fatal(err)
+			awsapitest.Allow("s3:ListBucket", "arn:aws:s3:::bucket"),
+			awsapitest.Allow("s3:GetObject", "arn:aws:s3:::bucket/"+runs.All),
+			awsapitest.Allow("s3:PutObject", "arn:aws:s3:::bucket/"+runs.Pattern(runs.Report)),
+		},
 	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
+	server := awsapitest.Start(t, func(c *awsapi.Config) {
+		c.Users = append(c.Users, function)
+		c.Buckets = []emulated.Bucket{{Name: "bucket", Account: awsapitest.Hub}}
 	})
-	client := s3.NewFromConfig(server.UserConfig(person, region))
-	var group errgroup.Group
-	group.SetLimit(8)
+	person := s3.NewFromConfig(awsapitest.ConfigOf(server, awsapitest.Admin()))
 	for key, body := range objects {
-		group.Go(func() error {
-			_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: aws.String(key), Body: strings.NewReader(body)})
-			return err
-		})
+		_, err := person.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: aws.String(key), Body: strings.NewReader(body)})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return s3.NewFromConfig(server.UserConfig(function, region))
-}
-
-func allow(action, resource string) string {
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": %q, "Resource": %q}}`, action, resource)
+	return s3.NewFromConfig(awsapitest.ConfigOf(server, function))
 }

@@ -1,7 +1,7 @@
 // Command resolve is a target's first step: it asks whether the rollout still goes
-// on, assumes the access role, finds the cluster, and proves that the cluster knows us, serves the kind, and lets
-// us do what the later steps will do. It hands on how to reach the cluster, but
-// no token: each function mints its own.
+// on, assumes the access role, finds the cluster, and proves that the cluster knows
+// us, serves the kind, and lets us do what the later steps will do. It hands on how
+// to reach the cluster, but no token: each function mints its own.
 package main
 
 import (

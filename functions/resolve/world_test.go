@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	emulatedeks "github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	emulateds3 "github.com/crossapply/crossapply/local/emulator/awsapi/s3"
@@ -55,27 +55,26 @@ var role = eksauth.AccessRole{Partition: "aws", Name: "crossapply-access", Exter
 
 // function is who the function runs as, and person one who may do everything.
 var (
-	function = iam.User{Account: hub, Name: "resolve", AccessKeyID: "AKIARESOLVERESOL", SecretAccessKey: "secret-1", Policies: []string{
-		policy("Resource", role.ARN("*"), "sts:AssumeRole", ""),
-		policy("Resource", "arn:aws:s3:::"+bucket, "s3:ListBucket", `"StringLike": {"s3:prefix": "`+runs.Pattern(runs.Marks)+`"}`),
-	}}
-	person = iam.User{Account: hub, Name: "person", AccessKeyID: "AKIAPERSONPERSON", SecretAccessKey: "secret-2",
-		Policies: []string{policy("Resource", "*", "*", "")}}
+	function = iam.User{
+		Account: hub, Name: "resolve", AccessKeyID: "AKIARESOLVERESOL", SecretAccessKey: "secret-1",
+		Policies: []string{
+			awsapitest.Allow("sts:AssumeRole", role.ARN("*")),
+			`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::` + bucket + `",
+				"Condition": {"StringLike": {"s3:prefix": "` + runs.Pattern(runs.Marks) + `"}}}}`,
+		},
+	}
+	person = iam.User{
+		Account: hub, Name: "person", AccessKeyID: "AKIAPERSONPERSON", SecretAccessKey: "secret-2",
+		Policies: []string{awsapitest.Allow("*", "*")},
+	}
 )
 
-// policy is an IAM policy of one statement; key is Resource or Principal.
-func policy(key, value, action, condition string) string {
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", %q: %q, "Action": %q, "Condition": {%s}}}`, key, value, action, condition)
-}
-
-// accessRole is the access role in an account.
-func accessRole(account, externalID string, actions ...string) iam.Role {
-	r := iam.Role{Account: account, Name: role.Name, Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
-		"Principal": {"AWS": "%s"}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"sts:ExternalId": %q}}}}`, hub, externalID)}
-	for _, action := range actions {
-		r.Policies = append(r.Policies, policy("Resource", "*", action, ""))
+// accessRole is the access role in an account, which may do one action of AWS's.
+func accessRole(account, externalID, action string) iam.Role {
+	return iam.Role{
+		Account: account, Name: role.Name, Policies: []string{awsapitest.Allow(action, "*")},
+		Trust: awsapitest.Trust(`{"AWS": "`+hub+`"}`, `"StringEquals": {"sts:ExternalId": "`+externalID+`"}`),
 	}
-	return r
 }
 
 // local is the AWS of these tests, and servers hold its one cluster.
@@ -95,7 +94,7 @@ func TestMain(m *testing.M) {
 			accessRole(writers, role.ExternalID, "eks:DescribeCluster"),
 			accessRole(unmapped, role.ExternalID, "eks:DescribeCluster"),
 			accessRole(guarded, "tenant-8", "eks:DescribeCluster"),
-			accessRole(blind, role.ExternalID),
+			accessRole(blind, role.ExternalID, "eks:ListClusters"),
 		},
 		Buckets: []emulateds3.Bucket{{Name: bucket, Account: hub, Region: region}},
 	})
@@ -151,23 +150,12 @@ subjects:
 `
 
 func objects() ([]*unstructured.Unstructured, error) {
-	all, err := cluster.Decode(strings.NewReader(rbac))
+	ours, err := cluster.Decode(strings.NewReader(rbac))
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"rbac.yaml", "crd.yaml"} {
-		file, err := examples.Files.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		decoded, err := cluster.Decode(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, decoded...)
-	}
-	return all, nil
+	theirs, err := cluster.DecodeFiles(examples.Files, "rbac.yaml", "crd.yaml")
+	return append(ours, theirs...), err
 }
 
 // newResolver is a sandbox of the function, with the cluster in every account.

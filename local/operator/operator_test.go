@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/local/binaries"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/operator"
@@ -99,12 +99,7 @@ func startClusters(t *testing.T, n int) []*cluster.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.Open(filepath.Join("..", "..", "examples", "crd.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	objects, err := cluster.Decode(file)
+	objects, err := cluster.DecodeFiles(examples.Files, "crd.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

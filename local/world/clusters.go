@@ -30,31 +30,19 @@ func (c Cluster) spec() (cluster.Spec, error) {
 		role := eksauth.AccessRole{Partition: "aws", Name: accessRoleName}
 		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{deployment.Group}})
 	}
+	var installed []string
 	if !c.NoCRD {
-		if err := install(&spec, "crd.yaml"); err != nil {
-			return spec, err
-		}
+		installed = append(installed, "crd.yaml")
 	}
 	if !c.NoRBAC {
-		if err := install(&spec, "rbac.yaml"); err != nil {
-			return spec, err
-		}
+		installed = append(installed, "rbac.yaml")
 	}
-	return spec, nil
-}
-
-func install(spec *cluster.Spec, file string) error {
-	opened, err := examples.Files.Open(file)
+	objects, err := cluster.DecodeFiles(examples.Files, installed...)
 	if err != nil {
-		return fmt.Errorf("open examples/%s: %w", file, err)
-	}
-	defer func() { _ = opened.Close() }() // embedded: nothing to fail
-	objects, err := cluster.Decode(opened)
-	if err != nil {
-		return fmt.Errorf("read examples/%s: %w", file, err)
+		return spec, fmt.Errorf("read the examples: %w", err)
 	}
 	spec.Objects = append(spec.Objects, objects...)
-	return nil
+	return spec, nil
 }
 
 // unusedCA is a certificate whose key was thrown away.

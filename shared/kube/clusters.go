@@ -95,13 +95,13 @@ func (c *Clusters) transport(cluster contract.Cluster) (*http.Transport, error) 
 //     for 350 seconds.
 //     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/network-load-balancers.html#connection-idle-timeout
 //   - A connection that ended sooner is found out by the first request. Each
-//     function reads before it writes, and client-go sends a GET again whose
-//     connection was reset or lost, on a new one. It does not send a write again,
-//     nor does net/http (a PATCH may have been done): such an error goes to the
+//     function reads before it writes, and client-go sends a GET again, on a new
+//     connection, when the old one was reset. It does not send a write again, nor
+//     does net/http (a PATCH may have been done): such an error goes to the
 //     workflow's Retry.
 //   - A connection whose other end is silent is given up after pingAfter and
-//     pingTimeout, in time for the GET to be sent again within requestTimeout.
-//     client-go's own transport waits 45 seconds for that.
+//     pingTimeout, in time for a GET that is no watch to be sent again within
+//     requestTimeout. client-go's own transport waits 45 seconds for that.
 const (
 	idleTimeout = time.Minute
 	pingAfter   = 5 * time.Second

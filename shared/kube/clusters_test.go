@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -53,7 +55,7 @@ func newCountingServer(t *testing.T) *countingServer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tokens = append(s.tokens, r.Header.Get("Authorization"))
-		write(t, w, http.StatusOK, metav1.APIResourceList{APIResources: []metav1.APIResource{{Name: "topics", Kind: "Topic", Namespaced: true}}})
+		write(t, w, metav1.APIResourceList{APIResources: []metav1.APIResource{{Name: "topics", Kind: "Topic", Namespaced: true}}})
 	}))
 	s.EnableHTTP2 = true
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -210,24 +212,24 @@ func newBalancer(t *testing.T, server string) *balancer {
 			if err != nil {
 				return // the test is over
 			}
-			b.forward(t, client.(*net.TCPConn))
+			b.forward(t.Context(), client.(*net.TCPConn))
 		}
 	}()
 	return b
 }
 
-func (b *balancer) forward(t *testing.T, client *net.TCPConn) {
-	server, err := new(net.Dialer).DialContext(t.Context(), "tcp", b.server)
+func (b *balancer) forward(ctx context.Context, client *net.TCPConn) {
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", b.server)
 	if err != nil {
-		t.Error(err)
+		_ = client.Close() // the call fails, and says so
 		return
 	}
 	f := &flow{client: client, server: server}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flows = append(b.flows, f)
-	go io.Copy(f, server)
-	go io.Copy(server, f)
+	go func() { _, _ = io.Copy(f, server) }() // both end with the flow
+	go func() { _, _ = io.Copy(server, f) }()
 }
 
 func (b *balancer) forget() {
@@ -243,10 +245,8 @@ func (f *flow) Write(p []byte) (int, error) { return f.client.Write(p) }
 func (f *flow) Read(p []byte) (int, error) {
 	n, err := f.client.Read(p)
 	if f.forgotten.Load() || err != nil {
-		f.client.SetLinger(0)
-		f.client.Close()
-		f.server.Close()
-		return 0, io.EOF
+		_ = f.client.SetLinger(0) // a reset, if it is still open
+		return 0, errors.Join(io.EOF, f.client.Close(), f.server.Close())
 	}
 	return n, nil
 }

@@ -28,30 +28,13 @@ var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Object
 
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
-// objects are those of testdata/objects.yaml and of the examples.
 func objects() ([]*unstructured.Unstructured, error) {
-	file, err := os.Open("testdata/objects.yaml")
+	ours, err := cluster.DecodeFiles(os.DirFS("testdata"), "objects.yaml")
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	all, err := cluster.Decode(file)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"rbac.yaml", "crd.yaml"} {
-		file, err := examples.Files.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		more, err := cluster.Decode(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
-	}
-	return all, nil
+	theirs, err := cluster.DecodeFiles(examples.Files, "rbac.yaml", "crd.yaml")
+	return append(ours, theirs...), err
 }
 
 // The groups that testdata/objects.yaml and the examples bind.
@@ -133,10 +116,9 @@ func caOf(s *httptest.Server) string {
 	return base64.StdEncoding.EncodeToString(ca)
 }
 
-func write(t *testing.T, w http.ResponseWriter, status int, value any) {
+func write(t *testing.T, w http.ResponseWriter, value any) {
 	t.Helper()
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(value); err != nil {
 		t.Error(err)
 	}

@@ -157,13 +157,13 @@ func TestWatchIsOpenedAgain(t *testing.T) {
 		asked = append(asked, query.Get("resourceVersion"))
 		switch len(asked) {
 		case 1: // one event, and the end
-			write(t, w, http.StatusOK, map[string]any{"type": "MODIFIED", "object": at("8")})
+			write(t, w, map[string]any{"type": "MODIFIED", "object": at("8")})
 		case 2: // a bookmark, and the end
-			write(t, w, http.StatusOK, map[string]any{"type": "BOOKMARK", "object": at("9")})
+			write(t, w, map[string]any{"type": "BOOKMARK", "object": at("9")})
 		case 3:
-			write(t, w, http.StatusOK, map[string]any{"type": "ERROR", "object": apierrors.NewResourceExpired("too old").Status()})
+			write(t, w, map[string]any{"type": "ERROR", "object": apierrors.NewResourceExpired("too old").Status()})
 		case 4: // a look
-			write(t, w, http.StatusOK, at("12"))
+			write(t, w, at("12"))
 		}
 	})
 	watch := client.Watch(ref, topics, "7")

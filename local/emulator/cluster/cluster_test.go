@@ -105,12 +105,7 @@ func tokenConfig(t *testing.T, c *cluster.Cluster, accessKey string) *rest.Confi
 
 func exampleObjects(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	file, err := os.Open(filepath.Join("testdata", "objects.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	objects, err := cluster.Decode(file)
+	objects, err := cluster.DecodeFiles(os.DirFS("testdata"), "objects.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"time"
 
@@ -38,6 +40,24 @@ func Decode(r io.Reader) ([]*unstructured.Unstructured, error) {
 		}
 		objects = append(objects, object)
 	}
+}
+
+// DecodeFiles reads the objects of YAML or JSON files, in the order in which they
+// are named.
+func DecodeFiles(files fs.FS, names ...string) ([]*unstructured.Unstructured, error) {
+	var all []*unstructured.Unstructured
+	for _, name := range names {
+		content, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		objects, err := Decode(bytes.NewReader(content))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, objects...)
+	}
+	return all, nil
 }
 
 // Namespace is an object for [Spec] Objects.

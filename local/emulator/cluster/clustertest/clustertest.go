@@ -9,9 +9,7 @@
 //	func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 //
 //	func objects() ([]*unstructured.Unstructured, error) {
-//		file, err := examples.Files.Open("crd.yaml")
-//		...
-//		return cluster.Decode(file)
+//		return cluster.DecodeFiles(examples.Files, "crd.yaml")
 //	}
 //
 //	func TestApply(t *testing.T) {
