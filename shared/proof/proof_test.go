@@ -163,7 +163,7 @@ func TestVerdicts(t *testing.T) {
 			judge.Settings = contract.ReadySettings{SettleSeconds: settle, FailureGraceSeconds: grace, RequireGeneration: test.require}
 			var seen contract.Seen
 			looks := test.looks
-			for second := 0; second <= 120; second++ {
+			for second := range 121 {
 				now := noon.Add(time.Duration(second) * time.Second)
 				if len(looks) > 0 && looks[0].seconds == second {
 					var err error
