@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,6 +46,10 @@ type Config struct {
 	Progress io.Writer
 	// FollowLogs, if not nil, gets every line that a function prints.
 	FollowLogs func(lambda.Line)
+	// Intercept has the functions' requests to the clusters go through a proxy, so
+	// that they too are calls of [lambda.Service.OnCall], which tests kill functions
+	// by. It costs a little time for each request.
+	Intercept bool
 }
 
 // Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
@@ -250,8 +255,11 @@ func (w *World) startClusters(ctx context.Context, config Config) error {
 		}
 		specs = append(specs, spec)
 	}
-	w.control, err = cluster.Start(ctx, cluster.Config{Binaries: found, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	control := cluster.Config{Binaries: found, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)}
+	if config.Intercept {
+		control.Intercept = func(_ cluster.Spec, apiserver http.Handler) http.Handler { return w.AWS.InterceptKubernetes(apiserver) }
+	}
+	if w.control, err = cluster.Start(ctx, control); err != nil {
 		return err
 	}
 	for _, c := range w.clusters {

@@ -231,6 +231,15 @@ func TestStopAbortsChildren(t *testing.T) {
 	if len(run.Children) != 2 {
 		t.Errorf("%d children", len(run.Children))
 	}
+	failed := decode[[]resultRecord](t, run.Objects.Find(t, "FAILED_0.json"))
+	if len(failed) != 2 || failed[0].Status != "ABORTED" {
+		t.Errorf("failed %+v", failed)
+	}
+	pending := decode[[]resultRecord](t, run.Objects.Find(t, "PENDING_0.json"))
+	if len(pending) != 2 || pending[0].Status != "PENDING" {
+		t.Errorf("pending %+v", pending)
+	}
+	run.Objects.Find(t, "manifest.json")
 }
 
 func TestDistributedMapTransformations(t *testing.T) {

@@ -136,6 +136,9 @@ func (v *visit) newMapRun(ctx context.Context) (run *MapRun, at places, maxItems
 		from(run.items, "STATE_DATA")
 	} else {
 		place, err := v.place(ctx, "ItemReader/Arguments", d.reader.arguments, readerArguments())
+		if err == nil {
+			err = v.checkPartition(d.reader.resource)
+		}
 		if err != nil {
 			return nil, at, 0, err
 		}
@@ -147,7 +150,10 @@ func (v *visit) newMapRun(ctx context.Context) (run *MapRun, at places, maxItems
 		}
 	}
 	if d.writer != nil {
-		place, err := v.place(ctx, "ResultWriter/Arguments", d.writer, writerArguments())
+		place, err := v.place(ctx, "ResultWriter/Arguments", d.writer.arguments, writerArguments())
+		if err == nil {
+			err = v.checkPartition(d.writer.resource)
+		}
 		if err != nil {
 			return nil, at, 0, err
 		}
@@ -220,12 +226,18 @@ func (m *MapRun) run(ctx context.Context, v *visit, at places, maxItems int64) (
 	m.children, m.inputs = make([]*Execution, len(m.items)), make([]json.RawMessage, len(m.items))
 	m.mu.Unlock()
 	failure := m.runChildren(ctx, v)
-	if errors.Is(failure, errHalted) {
-		return nil, errHalted
-	}
-	result, err := m.results(ctx, at.writer)
-	if failure != nil {
+	// A run that failed or was aborted writes its results too: the developer guide
+	// says that PENDING_n.json holds the children "that weren't started because the
+	// Map Run failed or aborted", and FAILED_n.json those that were aborted. It does
+	// not say when AWS writes them after an abort; here they are there once the
+	// execution has ended. An error in writing them then changes nothing.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+	result, err := m.results(context.WithoutCancel(ctx), at.writer)
+	switch {
+	case failure != nil:
 		return nil, failure
+	case ctx.Err() != nil:
+		return nil, errHalted
 	}
 	if err == nil && len(result) > MaxPayload {
 		return nil, v.tooLarge()

@@ -81,13 +81,19 @@ type catcher struct {
 type distributed struct {
 	label          string
 	reader         *itemReader
-	writer         *template       // its Arguments; nil: results go to the state's output
+	writer         *resultWriter   // nil: results go to the state's output
 	transformation string          // NONE, COMPACT or FLATTEN
 	outputType     string          // JSON or JSONL
 	definition     json.RawMessage // of the children's machine
 }
 
+type resultWriter struct {
+	resource  string
+	arguments *template
+}
+
 type itemReader struct {
+	resource  string
 	arguments *template
 	inputType string // JSON or JSONL
 	maxItems  *template
@@ -359,7 +365,7 @@ func (p *parser) task(f *fields, s *state) {
 	}
 	var ok bool
 	if s.resource, ok = parseResource(arn); !ok {
-		p.refuse(s.path+"/Resource", "the resource %s", arn)
+		p.refuse(s.path+"/Resource", "the resource %s (which is neither a Lambda function nor %s)", arn, strings.Join(integrations(), " nor "))
 	}
 }
 
@@ -454,25 +460,28 @@ type resource struct {
 	// function is set for a Lambda function's own ARN: its history has the
 	// LambdaFunction events.
 	function bool
-	typ, api string // otherwise the service integration, e.g. lambda, invoke
+	typ, api string // otherwise the service integration, e.g. aws-sdk:s3, putObject
 }
 
 var (
-	lambdaARN   = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$`)
-	integration = regexp.MustCompile(`^arn:(?:aws|aws-cn|aws-us-gov):states:[a-z0-9-]*:(?:\d{12})?:(.+)$`)
+	lambdaARN   = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$`)
+	integration = regexp.MustCompile(`^arn:aws[a-z-]*:states:[a-z0-9-]*:(?:\d{12})?:(.+)$`)
 )
 
 // integrations lists the service integrations that Tasks are given.
-func integrations() []string { return []string{"lambda:invoke"} }
+// https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+func integrations() []string {
+	return []string{"lambda:invoke", "aws-sdk:s3:putObject", "aws-sdk:sfn:describeExecution"}
+}
 
 func parseResource(arn string) (*resource, bool) {
 	if lambdaARN.MatchString(arn) {
 		return &resource{arn: arn, function: true, typ: "lambda"}, true
 	}
-	if m := integration.FindStringSubmatch(arn); m != nil {
-		if typ, api, _ := strings.Cut(m[1], ":"); slices.Contains(integrations(), m[1]) {
-			return &resource{arn: arn, typ: typ, api: api}, true
-		}
+	m := integration.FindStringSubmatch(arn)
+	if m == nil || !slices.Contains(integrations(), m[1]) {
+		return nil, false
 	}
-	return nil, false
+	last := strings.LastIndex(m[1], ":")
+	return &resource{arn: arn, typ: m[1][:last], api: m[1][last+1:]}, true
 }

@@ -104,7 +104,8 @@ func (p *parser) itemReader(f *fields, s *state) {
 	}
 	rf := p.fields(n, s.path+"/ItemReader")
 	r := &itemReader{arguments: rf.value("Arguments"), inputType: "JSON"}
-	switch supported := p.s3Resource(rf, "s3:getObject"); {
+	var supported bool
+	switch r.resource, supported = p.s3Resource(rf, "s3:getObject"); {
 	case r.arguments == nil:
 		p.wrong(codeSchema, rf.path+"/Arguments", "The field 'Arguments' is required")
 	case supported:
@@ -139,10 +140,11 @@ func (p *parser) resultWriter(f *fields, s *state) {
 		p.wrong(codeSchema, wf.path, "ResultWriter must not be empty")
 	}
 	if arguments != nil {
-		if p.s3Resource(wf, "s3:putObject") {
+		arn, supported := p.s3Resource(wf, "s3:putObject")
+		if supported {
 			p.literalArguments(arguments, wf.path+"/Arguments", writerArguments())
 		}
-		d.writer = arguments
+		d.writer = &resultWriter{resource: arn, arguments: arguments}
 		d.transformation = "NONE"
 	}
 	if config := wf.take("WriterConfig"); config != nil {
@@ -159,8 +161,8 @@ func (p *parser) resultWriter(f *fields, s *state) {
 }
 
 // s3Resource checks the resource of a reader or writer.
-func (p *parser) s3Resource(f *fields, want string) (supported bool) {
-	arn := f.text("Resource")
+func (p *parser) s3Resource(f *fields, want string) (arn string, supported bool) {
+	arn = f.text("Resource")
 	m := integration.FindStringSubmatch(arn)
 	switch {
 	case arn == "":
@@ -168,9 +170,9 @@ func (p *parser) s3Resource(f *fields, want string) (supported bool) {
 	case m == nil || m[1] != want:
 		p.refuse(f.path+"/Resource", "the resource %s", arn)
 	default:
-		return true
+		return arn, true
 	}
-	return false
+	return arn, false
 }
 
 // literalArguments checks the Arguments of a reader or writer as far as they

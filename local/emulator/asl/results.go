@@ -169,9 +169,6 @@ func (m *MapRun) put(ctx context.Context, bucket, key string, body []byte) error
 		return &Error{ErrResultWriterFailed, "this runner has no objects to write"}
 	}
 	if err := e.runner.objects.Put(ctx, e, bucket, key, body); err != nil {
-		if ctx.Err() != nil {
-			return errHalted
-		}
 		return &Error{ErrResultWriterFailed, fmt.Sprintf("writing s3://%s/%s: %v", bucket, key, err)}
 	}
 	return nil

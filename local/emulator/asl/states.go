@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -141,6 +142,9 @@ func (v *visit) task(ctx context.Context) (json.RawMessage, error) {
 	if len(arguments) > MaxPayload {
 		return nil, v.tooLarge()
 	}
+	if err := v.checkPartition(s.resource.arn); err != nil {
+		return nil, err
+	}
 	v.thread.record(scheduledEvent(s.resource, e.region(), arguments, timeout, heartbeat))
 	v.thread.record(startedEvent(s.resource))
 	result, err := v.call(ctx, arguments, timeout)
@@ -154,6 +158,19 @@ func (v *visit) task(ctx context.Context) (json.RawMessage, error) {
 	}
 	v.thread.record(succeededEvent(s.resource, result))
 	return result, nil
+}
+
+// checkPartition refuses a resource of another partition than the machine's. A
+// definition may hold one; the state then fails.
+// https://github.com/Netflix/metaflow/issues/324
+func (v *visit) checkPartition(arn string) error {
+	partition := func(arn string) string { return strings.Split(arn, ":")[1] }
+	if partition(arn) == partition(v.thread.execution.MachineARN) {
+		return nil
+	}
+	return &Error{ErrRuntime, fmt.Sprintf(
+		"An error occurred while executing the state '%s' (entered at the event id #%d). The resource belongs to a different partition from the running execution.",
+		v.state.name, v.id)}
 }
 
 // evalSeconds evaluates an optional number of seconds.

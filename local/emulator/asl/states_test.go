@@ -189,6 +189,18 @@ func TestOutputs(t *testing.T) {
 			`"A": {"Type": "Map", "Items": [1], "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Fail", "Error": "E"}}}, "End": true}`,
 			`{}`, ``, "E",
 		},
+		{
+			"a resource of another partition",
+			`"A": {"Type": "Task", "Resource": "arn:aws-cn:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}, "End": true}`,
+			`{}`, ``, "States.Runtime",
+		},
+		{
+			"a reader of another partition",
+			`"A": {"Type": "Map", "ItemReader": {"Resource": "arn:aws-us-gov:states:::s3:getObject", "Arguments": {"Bucket": "b", "Key": "k"}},
+			"ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+			"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}, "End": true}`,
+			`{}`, ``, "States.Runtime",
+		},
 		{"endless loop", `"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}`, `{}`, ``, "States.Runtime"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

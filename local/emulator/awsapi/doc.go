@@ -13,6 +13,8 @@
 //     service's operation answers (package protocol): packages sts, eks, s3,
 //     lambda.
 //   - [Server.Mount] adds a service, such as Step Functions (package states).
+//   - A test can kill a function around one of its calls: see OnCall in package
+//     lambda, and [Server.InterceptKubernetes] for requests to API servers.
 //   - [Server.Calls] counts the requests per account, service and operation.
 //
 // Requests for a real host name, such as sts.eu-west-1.amazonaws.com, may be

@@ -198,7 +198,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	request := protocol.NewRequest(r, service, origin, s.IAM)
 	s.calls.add(Call{Account: origin.Caller.Account, Service: service.Name(), Operation: request.Operation.Name})
-	request.Serve(w)
+	if signature.Presigned { // by whoever holds it, such as a cluster that checks a token
+		request.Serve(w)
+		return
+	}
+	s.Lambda.Intercept(origin.Caller.Source, service.Name(), request.Operation.Name, w, request.Serve)
 }
 
 // authenticate checks the signature, and leaves the request with its body whole

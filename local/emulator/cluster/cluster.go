@@ -28,13 +28,14 @@ type Cluster struct {
 	admin  keyPair
 
 	mu       sync.Mutex // guards what follows
-	endpoint string
+	endpoint string     // of the API server itself
+	front    *proxy     // nil: clients reach the API server itself
 	version  string
 	program  *program // nil when stopped
 }
 
 // newCluster makes the cluster's keys and files; firstStart brings it up.
-func newCluster(spec Spec, binary, dir, etcd string, hook *webhook) (*Cluster, error) {
+func newCluster(config Config, spec Spec, dir, etcd string, hook *webhook) (*Cluster, error) {
 	ca, err := newAuthority("kubernetes") // as on EKS
 	if err != nil {
 		return nil, err
@@ -45,18 +46,31 @@ func newCluster(spec Spec, binary, dir, etcd string, hook *webhook) (*Cluster, e
 	}
 	c := &Cluster{
 		Spec: spec, CAData: ca.certPEM,
-		binary: binary, etcd: etcd, hook: hook.url(spec), admin: admin,
+		binary: config.Binaries.APIServer, etcd: etcd, hook: hook.url(spec), admin: admin,
 		dir: filepath.Join(dir, strings.ReplaceAll(spec.ID(), "/", "_")),
+	}
+	if config.Intercept != nil {
+		c.front = newProxy(config, spec, ca, c.apiserver)
 	}
 	return c, c.writeFiles(ca, hook.ca)
 }
 
-// Endpoint is the API server's address, https://127.0.0.1:port. It stays the same
-// over Stop and Start.
+// Endpoint is the cluster's address, https://127.0.0.1:port. It stays the same over
+// Stop and Start.
 func (c *Cluster) Endpoint() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.front != nil {
+		return "https://" + c.front.address
+	}
 	return c.endpoint
+}
+
+// apiserver is the API server's own host and port.
+func (c *Cluster) apiserver() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.TrimPrefix(c.endpoint, "https://")
 }
 
 // Version is the Kubernetes version as EKS's DescribeCluster writes it, such as
@@ -68,8 +82,9 @@ func (c *Cluster) Version() string {
 }
 
 // AdminConfig is for a client that may do everything. It signs in with a client
-// certificate as user "admin", so it works without STS.
-func (c *Cluster) AdminConfig() *rest.Config { return c.adminConfig(c.Endpoint()) }
+// certificate as user "admin", so it works without STS, and its requests are not
+// intercepted.
+func (c *Cluster) AdminConfig() *rest.Config { return c.adminConfig("https://" + c.apiserver()) }
 
 func (c *Cluster) adminConfig(endpoint string) *rest.Config {
 	return &rest.Config{
@@ -84,11 +99,15 @@ func (c *Cluster) adminConfig(endpoint string) *rest.Config {
 func (c *Cluster) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var err error
+	if c.front != nil {
+		err = c.front.stop()
+	}
 	if c.program != nil {
 		c.program.Kill()
 		c.program = nil
 	}
-	return nil
+	return err
 }
 
 // Start brings a stopped cluster up again, with its objects, at the same endpoint,
@@ -104,7 +123,14 @@ func (c *Cluster) Start(ctx context.Context) error {
 		return err
 	}
 	c.program = p
-	return nil
+	return c.startProxy()
+}
+
+func (c *Cluster) startProxy() error {
+	if c.front == nil {
+		return nil
+	}
+	return c.front.start()
 }
 
 // firstStart finds the cluster's port and asks for its version.
@@ -128,7 +154,7 @@ func (c *Cluster) firstStart(ctx context.Context) error {
 		return fmt.Errorf("ask for the version: %w", err)
 	}
 	c.version = info.Major + "." + info.Minor
-	return nil
+	return c.startProxy()
 }
 
 func (c *Cluster) startAPIServer(ctx context.Context, endpoint string) (*program, error) {

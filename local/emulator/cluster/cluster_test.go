@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -112,13 +113,14 @@ func exampleObjects(t *testing.T) []*unstructured.Unstructured {
 	return objects
 }
 
-func start(t *testing.T, specs ...cluster.Spec) *cluster.ControlPlane {
+func start(t *testing.T, config cluster.Config) *cluster.ControlPlane {
 	t.Helper()
-	found, err := binaries.Find(t.Context(), os.Stderr)
-	if err != nil {
+	var err error
+	if config.Binaries, err = binaries.Find(t.Context(), os.Stderr); err != nil {
 		t.Fatal(err)
 	}
-	cp, err := cluster.Start(t.Context(), cluster.Config{Binaries: found, STS: stubSTS(t), Clusters: specs, Dir: filepath.Join(t.TempDir(), "world")})
+	config.STS, config.Dir = stubSTS(t), filepath.Join(t.TempDir(), "world")
+	cp, err := cluster.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,10 +140,10 @@ func TestControlPlane(t *testing.T) {
 		{PrincipalARN: "arn:aws:iam::111111111111:user/admins/root-of-all", ClusterAdmin: true},
 	}
 	began := time.Now()
-	cp := start(t,
-		cluster.Spec{Name: "payments", Account: "111111111111", Region: "eu-west-1", AccessEntries: entries, Objects: exampleObjects(t)},
-		cluster.Spec{Name: "payments", Account: "222222222222", Region: "us-east-1", AccessEntries: entries[1:], Objects: exampleObjects(t)},
-	)
+	cp := start(t, cluster.Config{Clusters: []cluster.Spec{
+		{Name: "payments", Account: "111111111111", Region: "eu-west-1", AccessEntries: entries, Objects: exampleObjects(t)},
+		{Name: "payments", Account: "222222222222", Region: "us-east-1", AccessEntries: entries[1:], Objects: exampleObjects(t)},
+	}})
 	t.Logf("two clusters ready after %s", time.Since(began).Round(100*time.Millisecond))
 	first, second := cp.Clusters()[0], cp.Clusters()[1]
 
@@ -248,12 +250,15 @@ func testRequests(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
-func testIsolation(t *testing.T, first, second *cluster.Cluster) {
-	topic := &unstructured.Unstructured{Object: map[string]any{
+func orders() *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "messaging.example.com/v1", "kind": "Topic",
 		"metadata": map[string]any{"name": "orders"}, "spec": map[string]any{"partitions": int64(3)},
 	}}
-	if _, err := clientFor(t, first.AdminConfig()).Resource(topics).Namespace("kafka").Create(t.Context(), topic, metav1.CreateOptions{}); err != nil {
+}
+
+func testIsolation(t *testing.T, first, second *cluster.Cluster) {
+	if _, err := clientFor(t, first.AdminConfig()).Resource(topics).Namespace("kafka").Create(t.Context(), orders(), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := clientFor(t, second.AdminConfig()).Resource(topics).Namespace("kafka").Get(t.Context(), "orders", metav1.GetOptions{})
@@ -319,6 +324,71 @@ func testStopStart(t *testing.T, first, second *cluster.Cluster) {
 		t.Error("starting a running cluster is no error")
 	}
 }
+
+// TestIntercept has a handler before the API server that hands on what is no
+// deletion.
+func TestIntercept(t *testing.T) {
+	entries := []cluster.AccessEntry{{PrincipalARN: "arn:aws:iam::111111111111:user/admins/root-of-all", ClusterAdmin: true}}
+	cp := start(t, cluster.Config{
+		Clusters: []cluster.Spec{{Name: "payments", Account: "111111111111", Region: "eu-west-1", AccessEntries: entries, Objects: exampleObjects(t)}},
+		Intercept: func(spec cluster.Spec, apiserver http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					panic(http.ErrAbortHandler)
+				}
+				w.Header().Set("Warning", `299 - "through `+spec.Name+`"`)
+				apiserver.ServeHTTP(w, r)
+			})
+		},
+	})
+	c := cp.Clusters()[0]
+	warned := warnings{}
+	config := tokenConfig(t, c, adminKey)
+	config.WarningHandler = warned
+	client := clientFor(t, config).Resource(topics).Namespace("kafka")
+	if _, err := client.Create(t.Context(), orders(), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := client.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	if event := <-watcher.ResultChan(); event.Type != watch.Added {
+		t.Errorf("the watch begins with %s", event.Type)
+	}
+	if err := client.Delete(t.Context(), "orders", metav1.DeleteOptions{}); err == nil {
+		t.Error("a request that was not handed on is answered")
+	}
+	direct := clientFor(t, c.AdminConfig()).Resource(topics).Namespace("kafka")
+	if err := direct.Delete(t.Context(), "orders", metav1.DeleteOptions{}); err != nil {
+		t.Errorf("the administrator deletes: %v", err)
+	}
+	if event := <-watcher.ResultChan(); event.Type != watch.Deleted {
+		t.Errorf("the watch goes on with %s", event.Type)
+	}
+	if !warned["through payments"] {
+		t.Errorf("warnings %v", warned)
+	}
+	endpoint := c.Endpoint()
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.List(t.Context(), metav1.ListOptions{}); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a stopped cluster answers %v, want connection refused", err)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.List(t.Context(), metav1.ListOptions{}); err != nil || c.Endpoint() != endpoint {
+		t.Errorf("list after a restart at %s: %v", c.Endpoint(), err)
+	}
+}
+
+// warnings are those that the server sent.
+type warnings map[string]bool
+
+func (w warnings) HandleWarningHeader(_ int, _, text string) { w[text] = true }
 
 func TestStartCanceled(t *testing.T) {
 	found, err := binaries.Find(t.Context(), os.Stderr)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,6 +32,10 @@ type Config struct {
 	// Authenticate, if set, says whose a bearer token is, in place of STS and the
 	// access entries, for tests that are not about AWS: see package clustertest.
 	Authenticate func(bearer string) (authenticationv1.UserInfo, error)
+	// Intercept, if set, returns what answers the requests to a cluster's endpoint: a
+	// handler that may hand them on to the API server's. Without it clients reach the
+	// API server itself.
+	Intercept func(spec Spec, apiserver http.Handler) http.Handler
 	// Clusters are the emulated EKS clusters. The same name may occur once in each
 	// account and region.
 	Clusters []Spec
@@ -140,7 +145,7 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 		return nil, err
 	}
 	for _, spec := range config.Clusters {
-		c, err := newCluster(spec, config.Binaries.APIServer, cp.dir, etcdURL, cp.webhook)
+		c, err := newCluster(config, spec, cp.dir, etcdURL, cp.webhook)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", spec.ID(), err)
 		}

@@ -12,6 +12,8 @@
 //   - The [Cluster]s answer what EKS's DescribeCluster would (endpoint, CA,
 //     version), can be stopped and started again at the same address, and tell
 //     which requests they served ([Cluster.Requests]).
+//   - With Config.Intercept a proxy (proxy.go) stands before each API server, for
+//     tests that interfere with requests.
 //   - [Kubeconfig] makes the file that kubectl needs, with tokens from
 //     "aws eks get-token".
 //   - Package clustertest starts such clusters for tests, without STS.

@@ -10,7 +10,10 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
 	"time"
 
 	"k8s.io/client-go/util/cert"
@@ -52,6 +55,23 @@ func (a *authority) servingPair() (keyPair, error) {
 		AltNames:   cert.AltNames{DNSNames: []string{"localhost"}, IPs: []net.IP{net.ParseIP(loopback)}},
 		Usages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
+}
+
+// server is one on the loopback address, without a handler yet.
+func (a *authority) server() (*http.Server, error) {
+	serving, err := a.servingPair()
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := serving.tls()
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // a client that is killed breaks a handshake off
+	}, nil
 }
 
 // clientPair is for a Kubernetes user: the common name is its name, the

@@ -2,11 +2,8 @@ package cluster
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,11 +29,7 @@ func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	serving, err := ca.servingPair()
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := serving.tls()
+	server, err := ca.server()
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +55,7 @@ func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 			logger:       logger.With("account", spec.Account, "region", spec.Region, "cluster", spec.Name),
 		})
 	}
-	server := &http.Server{
-		Handler:           mux,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // an API server that is killed breaks a handshake off
-	}
+	server.Handler = mux
 	go func() { _ = server.ServeTLS(listener, "", "") }()
 	return &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM, undo: undo}, nil
 }

@@ -39,7 +39,8 @@ type Case struct {
 
 // Functions are the scripted Lambda functions. The key is a function's name, or
 // its ARN, as the definition spells it; "" stands for all functions that have
-// no entry.
+// no entry. Another service's task has its integration as key, such as
+// aws-sdk:s3:putObject, and the reply's Payload is its result.
 type Functions map[string]Function
 
 // Function answers calls. It may be called from several goroutines at once.
@@ -216,6 +217,8 @@ func (w *world) Run(ctx context.Context, task asl.Task) (json.RawMessage, error)
 			return nil, &asl.Error{Name: asl.ErrRuntime, Cause: err.Error()}
 		}
 		name, payload = arguments.FunctionName, arguments.Payload
+	} else if _, integration, ok := strings.Cut(task.Resource, ":states:::"); ok {
+		name = integration
 	}
 	function := w.functions[name]
 	if function == nil && w.functions[""] != nil {

@@ -15,6 +15,9 @@ type Caller struct {
 	UserID string
 	// RoleARN is the IAM ARN of the role whose session this is, or "".
 	RoleARN string
+	// Source is the access key id that the chain of sessions began with: a user's
+	// own, or that of the session that a service made, such as a Lambda sandbox's.
+	Source string
 	// Service is the service principal, such as lambda.amazonaws.com, and then
 	// the other fields are empty.
 	Service string

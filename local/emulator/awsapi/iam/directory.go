@@ -144,7 +144,7 @@ func (d *Directory) PutUser(u User) error {
 	d.users[u.ARN()] = user{u, policies}
 	d.credentials[u.AccessKeyID] = Credential{
 		AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey,
-		Caller: Caller{Account: u.Account, ARN: u.ARN(), UserID: id, userName: u.Name},
+		Caller: Caller{Account: u.Account, ARN: u.ARN(), UserID: id, Source: u.AccessKeyID, userName: u.Name},
 	}
 	return nil
 }

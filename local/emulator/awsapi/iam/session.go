@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func (d *Directory) AssumeRole(caller Caller, in AssumeRoleInput) (Session, erro
 		}
 		policy = &parsed
 	}
-	return d.newSession(r, in.SessionName, duration, policy)
+	return d.newSession(r, in.SessionName, duration, caller.Source, policy)
 }
 
 // AssumeRoleForService makes a session of the role for an AWS service acting
@@ -86,7 +87,7 @@ func (d *Directory) AssumeRoleForService(service, roleARN, sessionName, sourceAR
 	if err != nil {
 		return Session{}, err
 	}
-	return d.newSession(r, sessionName, serviceSession, nil)
+	return d.newSession(r, sessionName, serviceSession, "", nil)
 }
 
 // CheckTrust returns an [AccessDeniedError] when the service may not assume
@@ -111,7 +112,8 @@ func (d *Directory) trusted(caller Caller, roleARN string, conditions Conditions
 	return r, d.authorizeTrust(request)
 }
 
-func (d *Directory) newSession(r role, name string, duration time.Duration, policy *Document) (Session, error) {
+// newSession makes a session; source is empty for the first of a chain.
+func (d *Directory) newSession(r role, name string, duration time.Duration, source string, policy *Document) (Session, error) {
 	key, err := d.id("ASIA")
 	if err != nil {
 		return Session{}, err
@@ -131,7 +133,7 @@ func (d *Directory) newSession(r role, name string, duration time.Duration, poli
 		// Whole seconds, since that is what travels in XML.
 		Expires: d.now().Add(duration).UTC().Truncate(time.Second),
 		Caller: Caller{
-			Account: r.Account, UserID: id, RoleARN: r.ARN(), sessionPolicy: policy,
+			Account: r.Account, UserID: id, RoleARN: r.ARN(), Source: cmp.Or(source, key), sessionPolicy: policy,
 			ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", r.Account, roleName, name),
 		},
 	}

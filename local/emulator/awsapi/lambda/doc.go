@@ -14,6 +14,8 @@
 //     role must trust lambda.amazonaws.com.
 //   - [Logs] keeps what the functions print, with Lambda's START, END and REPORT
 //     lines around it; [Service.Invocations] keeps cold starts and durations.
+//   - [Service.OnCall] is for tests that kill a function before or after one of the
+//     calls that it makes.
 //
 // Errors have Lambda's names: Runtime.ExitError for a crash, Sandbox.Timedout
 // for a timeout, and what the function itself reported otherwise. Asynchronous

@@ -110,7 +110,7 @@ func (p *pool) cold(ctx context.Context, inv *invocation) (sb *sandbox, failure 
 	if err != nil {
 		return nil, nil, protocol.Errorf(http.StatusForbidden, "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda: %v", err)
 	}
-	sb, err = startSandbox(p.function, session, p.service.endpoint(), p.service.logs, stream)
+	sb, err = p.service.startSandbox(p.function, session, stream)
 	if err != nil {
 		answer := functionError("Runtime.InvalidEntrypoint", "RequestId: %s Error: %v", inv.requestID, err)
 		return nil, &answer, nil

@@ -37,7 +37,7 @@ func (sb *sandbox) next(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	sb.mu.Lock()
-	sb.current = inv
+	sb.current, sb.calls = inv, 0
 	sb.mu.Unlock()
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

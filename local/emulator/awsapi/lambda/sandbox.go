@@ -59,10 +59,11 @@ type sandbox struct {
 
 	mu      sync.Mutex
 	current *invocation
+	calls   int // that the process has made since it got its invocation
 }
 
 // startSandbox starts the process; it is ready when waiting says so.
-func startSandbox(f Function, session iam.Session, endpoint string, logs *Logs, stream string) (*sandbox, error) {
+func (s *Service) startSandbox(f Function, session iam.Session, stream string) (*sandbox, error) {
 	sb := &sandbox{
 		function: f, session: session,
 		invocations: make(chan *invocation), waiting: make(chan struct{}, 1),
@@ -78,20 +79,28 @@ func startSandbox(f Function, session iam.Session, endpoint string, logs *Logs, 
 	}
 	sb.server = &http.Server{Handler: sb.runtimeAPI(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = sb.server.Serve(sb.listener) }() // ends with Close
-	if sb.output, err = newOutput(logs, f.ARN()); err != nil {
+	if sb.output, err = newOutput(s.logs, f.ARN()); err != nil {
 		sb.close()
 		return nil, err
 	}
 	command := &exec.Cmd{
 		Path: f.Binary, Args: []string{f.Binary}, Dir: filepath.Dir(f.Binary),
-		Env:    f.environment(session, sb.listener.Addr().String(), endpoint, stream, sb.tmp),
+		Env:    f.environment(session, sb.listener.Addr().String(), s.endpoint(), stream, sb.tmp),
 		Stdout: sb.output.write, Stderr: sb.output.write,
 	}
 	if sb.process, err = process.Start(command); err != nil {
 		sb.close()
 		return nil, err // as it is: Lambda's message has nothing around it
 	}
-	go sb.wait()
+	s.mu.Lock()
+	s.sandboxes[session.AccessKeyID] = sb
+	s.mu.Unlock()
+	go func() {
+		sb.wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.sandboxes, session.AccessKeyID)
+	}()
 	return sb, nil
 }
 

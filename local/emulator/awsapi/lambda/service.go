@@ -58,6 +58,8 @@ type Service struct {
 	closed      bool
 	functions   map[string]*pool // by ARN
 	invocations []Invocation
+	sandboxes   map[string]*sandbox // by the access key of their session
+	hook        func(Call) (kill bool)
 }
 
 // Config is what a Service stands on.
@@ -77,7 +79,7 @@ func New(c Config) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
 		directory: c.Directory, now: c.Now, endpoint: c.Endpoint, ctx: ctx, cancel: cancel,
-		logs: &Logs{now: c.Now, follow: c.Follow}, functions: map[string]*pool{},
+		logs: &Logs{now: c.Now, follow: c.Follow}, functions: map[string]*pool{}, sandboxes: map[string]*sandbox{},
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 // What this package adds to gofakes3: permissions (and the rule that a missing
 // key is 403 for a caller who may not list), buckets that belong to accounts and
-// Regions, aws-chunked uploads with trailers, checked checksums, If-Match on
-// reads, and the refusal, by name, of operations that gofakes3 would mistake
-// for others.
+// Regions, aws-chunked uploads with trailers, checked checksums, conditional reads
+// and writes, the pages of lists, and the refusal, by name, of operations that
+// gofakes3 would mistake for others.
 package s3

@@ -146,7 +146,7 @@ func TestListObjectsInPages(t *testing.T) {
 	}
 }
 
-func TestConditionalWrite(t *testing.T) {
+func TestConcurrentConditionalWrites(t *testing.T) {
 	s := awsapitest.Start(t)
 	c := s3Client(s, awsapitest.Admin())
 	var won, lost atomic.Int32
@@ -167,6 +167,100 @@ func TestConditionalWrite(t *testing.T) {
 	wg.Wait()
 	if won.Load() != 1 || lost.Load() != 7 {
 		t.Errorf("%d claims won, %d lost", won.Load(), lost.Load())
+	}
+}
+
+func TestConditionalWrites(t *testing.T) {
+	s := awsapitest.Start(t, func(c *awsapi.Config) {
+		once := awsapitest.Outsider()
+		once.Name, once.Account, once.AccessKeyID = "once", awsapitest.Hub, "AKIAONCEONCEONCE"
+		once.Policies = []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"*",
+			"Condition":{"StringEquals":{"s3:if-none-match":"*"}}}}`}
+		c.Users = append(c.Users, once)
+	})
+	once := iam.User{AccessKeyID: "AKIAONCEONCEONCE", SecretAccessKey: awsapitest.Outsider().SecretAccessKey}
+	first, err := s3Client(s, awsapitest.Admin()).PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("runs"), Key: aws.String("there"), Body: strings.NewReader("1"),
+	})
+	if err != nil || aws.ToString(first.ETag) != `"c4ca4238a0b923820dcc509a6f75849b"` {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	star, none, other := aws.String("*"), (*string)(nil), aws.String(`"d41d8cd98f00b204e9800998ecf8427e"`)
+	for _, tt := range []struct {
+		name             string
+		user             iam.User
+		key              string
+		match, noneMatch *string
+		code             string
+		status           int
+	}{
+		{"created", awsapitest.Admin(), "new", none, star, "", 0},
+		{"created again", awsapitest.Admin(), "new", none, star, "PreconditionFailed", 412},
+		{"another version", awsapitest.Admin(), "there", other, none, "PreconditionFailed", 412},
+		{"the version", awsapitest.Admin(), "there", first.ETag, none, "", 0},
+		{"a version that was replaced", awsapitest.Admin(), "there", first.ETag, none, "PreconditionFailed", 412},
+		{"no version", awsapitest.Admin(), "none", first.ETag, none, "NoSuchKey", 404},
+		{"unless it is that version", awsapitest.Admin(), "there", none, other, "NotImplemented", 501},
+		{"may create", once, "own", none, star, "", 0},
+		{"may not overwrite", once, "own", none, none, "AccessDenied", 403},
+		{"may not compare", once, "own", first.ETag, star, "AccessDenied", 403},
+	} {
+		_, err := s3Client(s, tt.user).PutObject(t.Context(), &awss3.PutObjectInput{
+			Bucket: aws.String("runs"), Key: &tt.key, Body: strings.NewReader("2"), IfMatch: tt.match, IfNoneMatch: tt.noneMatch,
+		})
+		if tt.code == "" && err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if tt.code != "" {
+			t.Log(tt.name)
+			awsapitest.CheckCode(t, err, tt.code, tt.status)
+		}
+	}
+}
+
+func TestListsEnd(t *testing.T) {
+	s := awsapitest.Start(t)
+	c := s3Client(s, awsapitest.Admin())
+	for _, key := range []string{"a/1", "m/1", "m/2", "m/x/1", "m/x/2", "m/y", "z/1"} {
+		put(t, c, "runs", key, "x")
+	}
+	for _, tt := range []struct {
+		name, after, delimiter string
+		max                    int32
+		keys                   string
+		truncated              bool
+	}{
+		{"all", "", "", 1000, "m/1 m/2 m/x/1 m/x/2 m/y", false},
+		{"exactly all", "", "", 5, "m/1 m/2 m/x/1 m/x/2 m/y", false},
+		{"some", "", "", 2, "m/1 m/2", true},
+		{"none", "", "", 0, "", false},
+		{"after a key", "m/2", "", 2, "m/x/1 m/x/2", true},
+		{"after what is no key", "m/3", "", 1000, "m/x/1 m/x/2 m/y", false},
+		{"after the last", "m/y", "", 1000, "", false},
+		{"after others", "a/1", "", 1, "m/1", true},
+		{"in folders", "", "/", 3, "m/1 m/2 m/x/", true},
+		{"after a folder", "m/x/1", "/", 3, "m/y", false},
+	} {
+		out, err := c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{
+			Bucket: aws.String("runs"), Prefix: aws.String("m/"), StartAfter: &tt.after, MaxKeys: &tt.max, Delimiter: &tt.delimiter,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, object := range out.Contents {
+			names = append(names, *object.Key)
+		}
+		for _, folder := range out.CommonPrefixes {
+			names = append(names, *folder.Prefix)
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != tt.keys || aws.ToBool(out.IsTruncated) != tt.truncated || int(aws.ToInt32(out.KeyCount)) != len(names) {
+			t.Errorf("%s: %q, %d keys, truncated: %v", tt.name, got, aws.ToInt32(out.KeyCount), aws.ToBool(out.IsTruncated))
+		}
+		if (aws.ToString(out.NextContinuationToken) != "") != tt.truncated {
+			t.Errorf("%s: token %q", tt.name, aws.ToString(out.NextContinuationToken))
+		}
 	}
 }
 

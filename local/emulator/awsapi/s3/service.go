@@ -32,7 +32,7 @@ type Bucket struct {
 
 // Service is the S3 endpoint. It expects a body that is no longer aws-chunked.
 type Service struct {
-	store   *s3mem.Backend
+	objects store
 	handler http.Handler
 	now     func() time.Time
 
@@ -48,12 +48,12 @@ type bucket struct {
 
 // New returns an endpoint without buckets.
 func New(now func() time.Time) *Service {
-	store := s3mem.New(s3mem.WithTimeSource(clock(now)))
-	fake := gofakes3.New(store,
+	objects := store{s3mem.New(s3mem.WithTimeSource(clock(now)))}
+	fake := gofakes3.New(objects,
 		gofakes3.WithTimeSource(clock(now)),
 		gofakes3.WithTimeSkewLimit(0), // the signature's time is checked already
 	)
-	return &Service{store: store, handler: fake.Server(), now: now, buckets: map[string]bucket{}}
+	return &Service{objects: objects, handler: fake.Server(), now: now, buckets: map[string]bucket{}}
 }
 
 // clock gives gofakes3 the injected time.
@@ -80,7 +80,7 @@ func (s *Service) PutBucket(b Bucket) error {
 	defer s.mu.Unlock()
 	if old, ok := s.buckets[b.Name]; ok {
 		added.created = old.created
-	} else if err := s.store.CreateBucket(b.Name); err != nil {
+	} else if err := s.objects.CreateBucket(b.Name); err != nil {
 		return fmt.Errorf("bucket %q: %w", b.Name, err)
 	}
 	s.buckets[b.Name] = added
@@ -131,15 +131,38 @@ func (s *Service) check(r *protocol.Request, op operation) error {
 	switch op.name {
 	case "GetObject", "HeadObject":
 		return a.checkRead(op)
-	case "PutObject", "UploadPart":
+	case "PutObject":
+		if err := a.checkConditions(op); err != nil {
+			return err
+		}
 		return checkUpload(r)
-	case "CompleteMultipartUpload":
+	case "UploadPart":
+		return checkUpload(r)
+	case "CopyObject", "CompleteMultipartUpload":
 		// gofakes3 would ignore the condition and overwrite.
-		if r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Match") != "" {
-			return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "A conditional CompleteMultipartUpload is not supported by this endpoint")
+		if r.Header.Get(ifNoneMatch) != "" || r.Header.Get(ifMatch) != "" {
+			return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "A conditional %s is not supported by this endpoint", op.name)
 		}
 	}
 	return nil
+}
+
+const (
+	ifMatch     = "If-Match"
+	ifNoneMatch = "If-None-Match"
+)
+
+// checkConditions checks what a conditional write asks for, and that its caller
+// may see the object that If-Match compares with.
+// docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (a access) checkConditions(op operation) error {
+	if value := a.request.Header.Get(ifNoneMatch); value != "" && value != "*" {
+		return protocol.Errorf(http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented")
+	}
+	if a.request.Header.Get(ifMatch) == "" {
+		return nil
+	}
+	return a.may("s3:GetObject", bucketARN(op.bucket)+"/"+op.key, nil)
 }
 
 func checkUpload(r *protocol.Request) error {
@@ -180,6 +203,11 @@ func (a access) authorize(op operation) error {
 	conditions := iam.Conditions{}
 	if op.onObject {
 		resource += "/" + op.key
+	}
+	for _, header := range []string{ifMatch, ifNoneMatch} {
+		if value := a.request.Header.Get(header); value != "" && op.action == "s3:PutObject" {
+			conditions["s3:"+header] = []string{value} // keys do not depend on case
+		}
 	}
 	if op.name == "ListObjects" {
 		query := a.request.URL.Query()
@@ -231,11 +259,11 @@ func (a access) authorizeCopySource(source string) error {
 // checkRead tells a missing key only to a caller who may list, as S3 does, and
 // holds If-Match, which gofakes3 does not know on reads.
 func (a access) checkRead(op operation) error {
-	object, err := a.service.store.HeadObject(op.bucket, op.key)
+	object, err := a.service.objects.HeadObject(op.bucket, op.key)
 	if err == nil {
 		defer object.Contents.Close()
-		if want := a.request.Header.Get("If-Match"); want != "" && want != "*" && strings.Trim(want, `"`) != fmt.Sprintf("%x", object.Hash) {
-			return protocol.Errorf(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+		if want := a.request.Header.Get(ifMatch); want != "" && want != "*" && strings.Trim(want, `"`) != fmt.Sprintf("%x", object.Hash) {
+			return protocol.Errorf(http.StatusPreconditionFailed, "PreconditionFailed", preconditionFailed)
 		}
 		return nil
 	}

@@ -8,7 +8,8 @@
 //
 //   - service.go: the protocol; shape.go: the SDK's types as JSON
 //   - machines.go, executions.go, mapruns.go: the operations
-//   - integrations.go: lambda:invoke, s3:getObject and s3:putObject
+//   - integrations.go: the work of states, as a role; lambda.go, awssdk.go: that of
+//     each service
 //
 // An operation that is not here is answered with UnknownOperationException.
 // [Service.Wait] is for tests, which would otherwise have to poll.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,12 +15,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
@@ -45,6 +43,7 @@ type identity struct{ roleARN, machineARN string }
 type clients struct {
 	lambda *lambda.Client
 	s3     *s3.Client
+	sfn    *sfn.Client
 }
 
 // as returns the clients of a machine's role. They are kept: their credentials
@@ -65,8 +64,9 @@ func (x *integrations) as(roleARN, machineARN string) (*clients, error) {
 		Credentials: aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return x.assume(who) })),
 	}
 	c := &clients{
-		// Step Functions makes one call for each attempt; Retry is the state's.
+		// A Task makes one call for each attempt; Retry is the state's.
 		lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }),
+		sfn:    sfn.NewFromConfig(cfg, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
 		s3:     s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
 	x.clients[who] = c
@@ -84,137 +84,74 @@ func (x *integrations) assume(who identity) (aws.Credentials, error) {
 	}, nil
 }
 
-// Run invokes the Lambda function of a Task state.
+// Run does the work of a Task state.
 func (x *integrations) Run(ctx context.Context, task asl.Task) (json.RawMessage, error) {
 	c, err := x.as(task.RoleARN, task.MachineARN)
 	if err != nil {
 		return nil, &asl.Error{Name: "States.Permissions", Cause: err.Error()}
 	}
-	in := &lambda.InvokeInput{FunctionName: &task.Resource, Payload: task.Arguments}
-	whole := strings.Contains(task.Resource, ":states:")
-	if whole {
-		if in, err = invokeInput(task.Arguments); err != nil {
-			return nil, &asl.Error{Name: asl.ErrRuntime, Cause: err.Error()}
-		}
+	// arn:<partition>:states:::<integration>, or the ARN of a Lambda function.
+	switch parts := strings.SplitN(task.Resource, ":", 6); parts[5] {
+	case "lambda:invoke":
+		return c.invoke(ctx, task.Arguments)
+	case "aws-sdk:s3:putObject":
+		return c.putObject(ctx, task.Arguments)
+	case "aws-sdk:sfn:describeExecution":
+		return c.describeExecution(ctx, task.Arguments)
 	}
-	out, err := c.lambda.Invoke(ctx, in)
-	switch {
-	case err != nil:
-		return nil, lambdaError(err)
-	case out.FunctionError != nil:
-		return nil, functionError(out.Payload)
-	case whole:
-		return invokeResult(out), nil
-	}
-	return payloadOf(out.Payload), nil
+	return c.call(ctx, task.Resource, task.Arguments)
 }
 
-// invokeInput reads the Arguments of lambda:invoke.
-// https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
-func invokeInput(arguments json.RawMessage) (*lambda.InvokeInput, error) {
-	var given struct {
-		FunctionName, Qualifier, ClientContext *string
-		InvocationType                         lambdatypes.InvocationType
-		LogType                                lambdatypes.LogType
-		Payload                                json.RawMessage
+// arguments reads the Arguments of an integration into a struct of those that it
+// takes.
+func arguments(integration string, given json.RawMessage, into any, required ...string) error {
+	wrong := func(format string, args ...any) error {
+		return &asl.Error{Name: asl.ErrRuntime, Cause: "the Arguments of " + integration + ": " + fmt.Sprintf(format, args...)}
 	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(arguments, &members); err != nil {
-		return nil, fmt.Errorf("the Arguments of lambda:invoke: %w", err)
+	if err := json.Unmarshal(given, &members); err != nil {
+		return wrong("%v", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		// Checked by hand: package json takes a member's name in any case.
-		if _, ok := reflect.TypeOf(given).FieldByName(name); !ok {
-			return nil, fmt.Errorf("the Arguments of lambda:invoke: %q is not supported", name)
+		if _, ok := reflect.TypeOf(into).Elem().FieldByName(name); !ok {
+			return wrong("%q is not supported", name)
 		}
 	}
-	if err := json.Unmarshal(arguments, &given); err != nil {
-		return nil, fmt.Errorf("the Arguments of lambda:invoke: %w", err)
-	}
-	if given.FunctionName == nil {
-		return nil, errors.New("the Arguments of lambda:invoke have no FunctionName")
-	}
-	return &lambda.InvokeInput{
-		FunctionName: given.FunctionName, Qualifier: given.Qualifier, ClientContext: given.ClientContext,
-		InvocationType: given.InvocationType, LogType: given.LogType, Payload: given.Payload,
-	}, nil
-}
-
-func payloadOf(body []byte) json.RawMessage {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return json.RawMessage("null")
-	}
-	return body
-}
-
-// invokeResult is the result of lambda:invoke.
-func invokeResult(out *lambda.InvokeOutput) json.RawMessage {
-	result := struct {
-		ExecutedVersion     *string `json:",omitempty"`
-		LogResult           *string `json:",omitempty"`
-		Payload             json.RawMessage
-		SdkHttpMetadata     httpMetadata               //nolint:revive // Step Functions' spelling
-		SdkResponseMetadata struct{ RequestId string } //nolint:revive // Step Functions' spelling
-		StatusCode          int32
-	}{ExecutedVersion: out.ExecutedVersion, LogResult: out.LogResult, Payload: payloadOf(out.Payload), StatusCode: out.StatusCode}
-	result.SdkHttpMetadata.HttpStatusCode = int(out.StatusCode)
-	if response, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
-		result.SdkHttpMetadata.AllHttpHeaders = response.Header
-		result.SdkHttpMetadata.HttpHeaders = map[string]string{}
-		for name := range response.Header {
-			result.SdkHttpMetadata.HttpHeaders[name] = response.Header.Get(name)
+	for _, name := range required {
+		if _, ok := members[name]; !ok {
+			return wrong("%q is missing", name)
 		}
 	}
-	result.SdkResponseMetadata.RequestId, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(result); err != nil {
-		// The payload is not JSON: say so where the runner looks.
-		return out.Payload
+	if err := json.Unmarshal(given, into); err != nil {
+		return wrong("%v", err)
 	}
-	return body.Bytes()
+	return nil
 }
 
-type httpMetadata struct {
-	AllHttpHeaders http.Header       //nolint:revive // Step Functions' spelling
-	HttpHeaders    map[string]string //nolint:revive // Step Functions' spelling
-	HttpStatusCode int               //nolint:revive // Step Functions' spelling
-}
-
-// functionError names an error that a function returned.
-func functionError(payload []byte) error {
-	var body struct {
-		ErrorType string `json:"errorType"`
-	}
-	if err := json.Unmarshal(payload, &body); err != nil || body.ErrorType == "" {
-		return &asl.Error{Name: "Lambda.Unknown", Cause: "The cause could not be determined because Lambda did not return an error type. Returned payload: " + string(payload)}
-	}
-	return &asl.Error{Name: body.ErrorType, Cause: string(payload)}
-}
-
-// lambdaError names an error of the Lambda service: by its own name where the
-// service's model has it, else as the service's base exception.
-func lambdaError(err error) error {
+// serviceError names an error of a service: by its own name where the SDK for
+// Java, which Step Functions calls with, has a class for it, else as the service's
+// base exception. Beside those that the SDK for Go knows too, modelled lists them.
+// https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+func serviceError(service, base string, err error, modelled ...string) error {
 	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return &asl.Error{Name: service + ".SdkClientException", Cause: err.Error()}
+	}
+	name := strings.TrimSuffix(api.ErrorCode(), "Exception") + "Exception"
 	var unnamed *smithy.GenericAPIError
-	var response *smithyhttp.ResponseError
+	if errors.As(err, &unnamed) && !slices.Contains(modelled, unnamed.Code) {
+		name = base
+	}
+	var response *awshttp.ResponseError
 	status, requestID := 0, ""
 	if errors.As(err, &response) {
-		status = response.HTTPStatusCode()
+		status, requestID = response.HTTPStatusCode(), response.ServiceRequestID()
 	}
-	var withID interface{ ServiceRequestID() string }
-	if errors.As(err, &withID) {
-		requestID = withID.ServiceRequestID()
+	return &asl.Error{
+		Name:  service + "." + name,
+		Cause: fmt.Sprintf("%s (Service: %s, Status Code: %d, Request ID: %s)", api.ErrorMessage(), service, status, requestID),
 	}
-	if !errors.As(err, &api) {
-		return &asl.Error{Name: "Lambda.SdkClientException", Cause: err.Error()}
-	}
-	name := "Lambda." + api.ErrorCode()
-	if errors.As(err, &unnamed) {
-		name = "Lambda.AWSLambdaException"
-	}
-	return &asl.Error{Name: name, Cause: fmt.Sprintf("%s (Service: Lambda, Status Code: %d, Request ID: %s)", api.ErrorMessage(), status, requestID)}
 }
 
 // Get reads an object for an ItemReader.

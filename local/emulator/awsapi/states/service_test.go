@@ -36,8 +36,8 @@ type world struct {
 	lambda http.HandlerFunc
 }
 
-// role is the one of the state machines.
-var role = awsapitest.MachineRole().ARN()
+// machineRole is the role of state machines.
+var machineRole = awsapitest.MachineRole().ARN()
 
 func newWorld(t *testing.T, change ...func(*states.Config)) *world {
 	t.Helper()
@@ -54,7 +54,12 @@ func newWorld(t *testing.T, change ...func(*states.Config)) *world {
 	return w
 }
 
-func (w *world) as(u iam.User) *sfn.Client { return sfn.NewFromConfig(awsapitest.ConfigOf(w.aws, u)) }
+// as returns a client with the SDK's usual retries: it may close a connection whose
+// server answers before the end of the request's body has been written, and then
+// repeats the call.
+func (w *world) as(u iam.User) *sfn.Client {
+	return sfn.NewFromConfig(w.aws.UserConfig(u, awsapitest.Region))
+}
 
 // functions is Lambda, as the test plays it.
 type functions struct{ *world }
@@ -83,7 +88,7 @@ func (w *world) deny(t *testing.T, action string) {
 func (w *world) create(t *testing.T, name, definition string) string {
 	t.Helper()
 	out, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String(name), RoleArn: aws.String(role), Definition: aws.String(definition),
+		Name: aws.String(name), RoleArn: &machineRole, Definition: aws.String(definition),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -343,17 +348,17 @@ func TestErrors(t *testing.T) {
 			_, err := w.client.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &machine})
 			return err
 		}},
-		{"not a definition", "InvalidDefinition", "INVALID_JSON_DESCRIPTION", createWith("d", role, "{")},
-		{"JSONPath", "InvalidDefinition", "JSONPath", createWith("d", role, `{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}`)},
+		{"not a definition", "InvalidDefinition", "INVALID_JSON_DESCRIPTION", createWith("d", machineRole, "{")},
+		{"JSONPath", "InvalidDefinition", "JSONPath", createWith("d", machineRole, `{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}`)},
 		{"untrusted role", "AccessDeniedException", "authorized to assume the provided role", createWith("d", awsapitest.FunctionRole().ARN(), pass)},
-		{"same name", "StateMachineAlreadyExists", "m", createWith("m", role, forever)},
+		{"same name", "StateMachineAlreadyExists", "m", createWith("m", machineRole, forever)},
 		{"same name with other logging", "StateMachineAlreadyExists", "m", func(ctx context.Context) error {
-			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("m"), RoleArn: aws.String(role), Definition: aws.String(pass),
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("m"), RoleArn: &machineRole, Definition: aws.String(pass),
 				LoggingConfiguration: &types.LoggingConfiguration{Level: types.LogLevelAll}})
 			return err
 		}},
 		{"version on creation", "ValidationException", "publish", func(ctx context.Context) error {
-			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: aws.String(role), Definition: aws.String(pass), Publish: true})
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: &machineRole, Definition: aws.String(pass), Publish: true})
 			return err
 		}},
 		{"version on update", "ValidationException", "publish", func(ctx context.Context) error {
@@ -361,7 +366,7 @@ func TestErrors(t *testing.T) {
 			return err
 		}},
 		{"own keys", "ValidationException", "encryptionConfiguration", func(ctx context.Context) error {
-			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: aws.String(role), Definition: aws.String(pass),
+			_, err := w.client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("v"), RoleArn: &machineRole, Definition: aws.String(pass),
 				EncryptionConfiguration: &types.EncryptionConfiguration{Type: types.EncryptionTypeCustomerManagedKmsKey, KmsKeyId: aws.String("k")}})
 			return err
 		}},
@@ -396,7 +401,7 @@ func TestMachines(t *testing.T) {
 		t.Errorf("created again as %s", again)
 	}
 	if again, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String("m"), RoleArn: aws.String(role), Definition: aws.String(pass), Tags: []types.Tag{{Key: aws.String("new"), Value: aws.String("v")}},
+		Name: aws.String("m"), RoleArn: &machineRole, Definition: aws.String(pass), Tags: []types.Tag{{Key: aws.String("new"), Value: aws.String("v")}},
 	}); err != nil || *again.StateMachineArn != arn {
 		t.Errorf("created again with tags: %v", err)
 	}
@@ -405,7 +410,7 @@ func TestMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := w.client.DescribeStateMachine(t.Context(), &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
-	if err != nil || *out.Definition != forever || *out.RoleArn != role || *out.RevisionId != *update.RevisionId {
+	if err != nil || *out.Definition != forever || *out.RoleArn != machineRole || *out.RevisionId != *update.RevisionId {
 		t.Errorf("%+v, %v", out, err)
 	}
 	list, err := w.client.ListStateMachines(t.Context(), &sfn.ListStateMachinesInput{})
@@ -605,7 +610,7 @@ func TestPassRole(t *testing.T) {
 		if err := w.aws.IAM.PutUser(u); err != nil {
 			t.Fatal(err)
 		}
-		_, err := w.as(u).CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{Name: &name, RoleArn: &role, Definition: aws.String(pass)})
+		_, err := w.as(u).CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{Name: &name, RoleArn: &machineRole, Definition: aws.String(pass)})
 		return err
 	}
 	if err := create("deployer", "states.amazonaws.com"); err != nil {

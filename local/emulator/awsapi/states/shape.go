@@ -10,33 +10,56 @@ import (
 	"time"
 )
 
-// marshal writes one of the SDK's output types as awsjson1.0 does: members in
-// lower camel case, times as seconds since 1970, absent members left out.
+// shape is how the SDK's output types are written as JSON. Members that are
+// absent are left out.
+type shape struct {
+	member func(name string) string
+	time   func(time.Time) string
+}
+
+// marshal writes an output as awsjson1.0 does: members in lower camel case, times
+// as seconds since 1970.
 func marshal(v any) ([]byte, error) {
+	return shape{
+		member: func(name string) string { return strings.ToLower(name[:1]) + name[1:] },
+		time:   func(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) },
+	}.marshal(v)
+}
+
+// marshalResult writes an output as the result of an AWS SDK integration: members
+// in Pascal case, times as strings.
+func marshalResult(v any) ([]byte, error) {
+	return shape{
+		member: func(name string) string { return name },
+		time:   func(t time.Time) string { return strconv.Quote(t.UTC().Format("2006-01-02T15:04:05.000Z")) },
+	}.marshal(v)
+}
+
+func (s shape) marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
-	if err := writeShape(&out, reflect.ValueOf(v)); err != nil {
+	if err := s.write(&out, reflect.ValueOf(v)); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
-func writeShape(out *bytes.Buffer, v reflect.Value) error {
+func (s shape) write(out *bytes.Buffer, v reflect.Value) error {
 	if t, ok := v.Interface().(time.Time); ok {
-		out.WriteString(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64))
+		out.WriteString(s.time(t))
 		return nil
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		return writeShape(out, v.Elem())
+		return s.write(out, v.Elem())
 	case reflect.Struct:
-		return writeStruct(out, v)
+		return s.writeStruct(out, v)
 	case reflect.Slice:
 		out.WriteByte('[')
 		for i := range v.Len() {
 			if i > 0 {
 				out.WriteByte(',')
 			}
-			if err := writeShape(out, v.Index(i)); err != nil {
+			if err := s.write(out, v.Index(i)); err != nil {
 				return err
 			}
 		}
@@ -53,7 +76,7 @@ func writeShape(out *bytes.Buffer, v reflect.Value) error {
 	}
 }
 
-func writeStruct(out *bytes.Buffer, v reflect.Value) error {
+func (s shape) writeStruct(out *bytes.Buffer, v reflect.Value) error {
 	out.WriteByte('{')
 	first := true
 	for i := range v.NumField() {
@@ -65,8 +88,8 @@ func writeStruct(out *bytes.Buffer, v reflect.Value) error {
 			out.WriteByte(',')
 		}
 		first = false
-		fmt.Fprintf(out, "%q:", lowerFirst(field.Name))
-		if err := writeShape(out, v.Field(i)); err != nil {
+		fmt.Fprintf(out, "%q:", s.member(field.Name))
+		if err := s.write(out, v.Field(i)); err != nil {
 			return err
 		}
 	}
@@ -83,8 +106,4 @@ func absent(v reflect.Value) bool {
 	default:
 		return false
 	}
-}
-
-func lowerFirst(s string) string {
-	return strings.ToLower(s[:1]) + s[1:]
 }

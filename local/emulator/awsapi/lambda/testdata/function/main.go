@@ -14,7 +14,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -100,11 +103,39 @@ func handle(ctx context.Context, e event, count int) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		a.Caller = *out.Arn
+		a.Caller, err = whoami(ctx, cfg)
+		return a, err
+	case "put": // objects 1, 2 and 3, as a role that it assumes
+		return a, put(ctx, e.Text)
 	}
 	return a, nil
+}
+
+func whoami(ctx context.Context, cfg aws.Config) (string, error) {
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	return *out.Arn, nil
+}
+
+func put(ctx context.Context, roleARN string) error {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := sts.NewFromConfig(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &roleARN, RoleSessionName: aws.String("writer")})
+	if err != nil {
+		return err
+	}
+	c := out.Credentials
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
+	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+	for _, key := range []string{"1", "2", "3"} {
+		_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("runs"), Key: &key, Body: strings.NewReader("x")})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
