@@ -380,7 +380,11 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, problems := request.Parse(body, scope, nil); len(problems) > 0 {
+		retry, problems := request.RetryOf(body, "arn:aws:states:eu-west-1:999999999999:execution:crossapply:now")
+		if retry == nil && len(problems) == 0 {
+			_, problems = request.Parse(body, scope, nil)
+		}
+		if len(problems) > 0 {
 			t.Errorf("examples/%s: %v", name, problems)
 		}
 	}
