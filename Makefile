@@ -46,6 +46,8 @@ test-unit: node_modules/.package-lock.json control-plane ## run the tests of the
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
 	@go test -run '^$$' -bench . -benchtime 20x ./local/world
+	@go test -run '^$$' -bench . ./shared/readiness
+	@go test -run '^$$' -bench . -benchtime 100000x ./functions/poll
 
 .PHONY: build
 build: $(FUNCTIONS:%=dist/%.zip) ## build the Lambda zips into dist/ (arm64)

@@ -3,6 +3,7 @@ package world_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
@@ -38,6 +41,31 @@ func BenchmarkRollout(b *testing.B) {
 		b.ReportMetric(median(times.warm), name+"-warm-ms")
 		b.ReportMetric(median(times.init), name+"-init-ms")
 	}
+}
+
+// BenchmarkReadyToEnd measures how long after the operator's Ready, within a
+// window, an execution of one target has ended.
+func BenchmarkReadyToEnd(b *testing.B) {
+	var took []float64
+	for i := 0; b.Loop(); i++ {
+		name := fmt.Sprintf("ready-to-end-%d", i)
+		arn := start(b, topic{name: name, annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Silent)}, targets: []contract.Target{payments}}.request(b))
+		waitFor(b, payments, name)
+		time.Sleep(300 * time.Millisecond) // until poll watches
+		live := get(b, payments, name)
+		live.Object["status"] = map[string]any{"observedGeneration": int64(1), "conditions": []any{map[string]any{
+			"type": "Ready", "status": "True", "reason": "Measured", "message": "", "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}}
+		ready := time.Now()
+		if _, err := topics(b, payments).UpdateStatus(b.Context(), live, metav1.UpdateOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		if ended := wait(b, arn); ended.Status != types.ExecutionStatusSucceeded {
+			b.Fatal(aws.ToString(ended.Cause))
+		}
+		took = append(took, milliseconds(time.Since(ready)))
+	}
+	b.ReportMetric(median(took), "p50-ms")
+	b.ReportMetric(slices.Max(took), "max-ms")
 }
 
 func execute(b *testing.B, request string) {

@@ -104,7 +104,7 @@ type topic struct {
 	maxFailures string // JSON
 }
 
-func (r topic) request(t *testing.T) string {
+func (r topic) request(t testing.TB) string {
 	t.Helper()
 	if r.timeout == 0 {
 		r.timeout = 60
@@ -146,7 +146,7 @@ func object(name string, partitions int) *unstructured.Unstructured {
 
 // topics returns a client of a cluster's Topics with all rights, which does not
 // go through AWS.
-func topics(t *testing.T, target contract.Target) dynamic.ResourceInterface {
+func topics(t testing.TB, target contract.Target) dynamic.ResourceInterface {
 	t.Helper()
 	client, err := dynamic.NewForConfig(shared.Cluster(target).AdminConfig())
 	if err != nil {
@@ -155,7 +155,7 @@ func topics(t *testing.T, target contract.Target) dynamic.ResourceInterface {
 	return client.Resource(schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}).Namespace(world.Namespace)
 }
 
-func get(t *testing.T, target contract.Target, name string) *unstructured.Unstructured {
+func get(t testing.TB, target contract.Target, name string) *unstructured.Unstructured {
 	t.Helper()
 	got, err := topics(t, target).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -165,7 +165,7 @@ func get(t *testing.T, target contract.Target, name string) *unstructured.Unstru
 }
 
 // waitFor waits until an object exists.
-func waitFor(t *testing.T, target contract.Target, name string) {
+func waitFor(t testing.TB, target contract.Target, name string) {
 	t.Helper()
 	// Without a version, a watch begins with the objects that exist already.
 	watcher, err := topics(t, target).Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
@@ -178,7 +178,7 @@ func waitFor(t *testing.T, target contract.Target, name string) {
 	}
 }
 
-func start(t *testing.T, request string) string {
+func start(t testing.TB, request string) string {
 	t.Helper()
 	out, err := sfn.NewFromConfig(shared.Engineer()).StartExecution(t.Context(), &sfn.StartExecutionInput{
 		StateMachineArn: aws.String(shared.StateMachineARN), Input: aws.String(request)})
@@ -188,7 +188,7 @@ func start(t *testing.T, request string) string {
 	return aws.ToString(out.ExecutionArn)
 }
 
-func wait(t *testing.T, arn string) *sfn.DescribeExecutionOutput {
+func wait(t testing.TB, arn string) *sfn.DescribeExecutionOutput {
 	t.Helper()
 	if err := shared.States.Wait(t.Context(), arn); err != nil {
 		t.Fatal(err)
