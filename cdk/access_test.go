@@ -23,7 +23,7 @@ func accessFiles(s synthesis) map[string]string {
 		account := s.config.Accounts[0]
 		id := access.StackID(account.ID)
 		files["access-role"] = filepath.Join(s.dir, id+templateSuffix)
-		files["access-entry"] = filepath.Join(s.dir, id+"-"+account.Clusters[0].Region+"-"+account.Clusters[0].Name+templateSuffix)
+		files["access-entry"] = filepath.Join(s.dir, access.EntryStackID(account.ID, account.Clusters[0])+templateSuffix)
 		return files
 	}
 	unit := s.config.StackSet.OrganizationalUnitIDs[0]

@@ -140,18 +140,15 @@ func handOut(c config.Config, assembly, dist string) error {
 		return nil
 	}
 	for _, account := range c.Accounts {
-		id := access.StackID(account.ID)
-		files, err := filepath.Glob(filepath.Join(assembly, id+"*"+templateSuffix))
-		if err != nil {
-			return fmt.Errorf("the access templates: %w", err)
+		role := access.StackID(account.ID)
+		files := map[string]string{role: "role." + c.Home(account)}
+		for _, cluster := range account.Clusters {
+			id := access.EntryStackID(account.ID, cluster)
+			files[id] = strings.TrimPrefix(id, role+"-")
 		}
-		for _, file := range files {
-			// The Region and the cluster; nothing is left of the role's.
-			part := strings.TrimPrefix(strings.TrimPrefix(filepath.Base(file), id), "-")
-			if part == templateSuffix {
-				part = "role." + c.Home(account) + templateSuffix
-			}
-			if err := copyCompact(file, filepath.Join(dist, accessDir, account.ID, part)); err != nil {
+		for id, name := range files {
+			to := filepath.Join(dist, accessDir, account.ID, name+templateSuffix)
+			if err := copyCompact(filepath.Join(assembly, id+templateSuffix), to); err != nil {
 				return err
 			}
 		}

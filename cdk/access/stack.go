@@ -16,10 +16,14 @@ import (
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
-// StackID is what the CDK calls an account's role stack, in `cdk deploy` and
-// cdk.out, and what the names of its entries' stacks begin with: the same
-// whatever the configuration's name is.
+// StackID is what the CDK calls the stack of an account's access role, in `cdk
+// deploy` and cdk.out: the same whatever the configuration's name is.
 func StackID(account string) string { return "crossapply-access-" + account }
+
+// EntryStackID is what it calls the stack of a cluster's access entry.
+func EntryStackID(account string, cluster config.Cluster) string {
+	return fmt.Sprintf("%s-%s-%s", StackID(account), cluster.Region, stackPart(cluster.Name))
+}
 
 // NewStacks makes the stacks of one account: the access role's, and then one for
 // each cluster.
@@ -28,8 +32,7 @@ func NewStacks(scope constructs.Construct, c config.Config, account config.Accou
 	newRole(role, c, account.ID, clusterARNs(c, account), account.Discovery)
 	stacks := []awscdk.Stack{role}
 	for _, cluster := range account.Clusters {
-		name := stackPart(cluster.Name)
-		stack := newStack(scope, c, account, fmt.Sprintf("%s-%s-%s", StackID(account.ID), cluster.Region, name), cluster.Region, "-"+name)
+		stack := newStack(scope, c, account, EntryStackID(account.ID, cluster), cluster.Region, "-"+stackPart(cluster.Name))
 		stack.AddStackDependency(role, jsii.String("EKS refuses an entry for a role that is not there"))
 		if cluster.WithoutEntry {
 			newNothing(stack)
