@@ -25,7 +25,7 @@ demo: node_modules/.package-lock.json ## apply one resource to four local cluste
 
 .PHONY: local
 local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl
-	@go run ./local serve
+	@go run ./local serve $(if $(ADDRESS),-address $(ADDRESS))
 
 .PHONY: control-plane
 control-plane:

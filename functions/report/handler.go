@@ -40,7 +40,7 @@ type Reporter struct {
 // message that there may be more: report cannot tell such an execution from one
 // that was stopped, and the execution's own report replaces this one.
 func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract.Answer, error) {
-	machine, name, err := runs.ParseExecution(in.Execution)
+	machine, name, err := contract.ParseExecution(in.Execution)
 	if err != nil {
 		return contract.Answer{}, err
 	}

@@ -58,7 +58,7 @@ func (k *killer) kills(call lambda.Call) bool {
 	if err := json.Unmarshal([]byte(call.Event), &event); err != nil {
 		return false // outside of an invocation
 	}
-	_, name, err := runs.ParseExecution(event.Execution + event.Run.Execution)
+	_, name, err := contract.ParseExecution(event.Execution + event.Run.Execution)
 	if err != nil {
 		return false
 	}

@@ -36,7 +36,7 @@ func written(t *testing.T, since map[contract.Target]cluster.Mark, arn string, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, name, err := runs.ParseExecution(arn)
+	_, name, err := contract.ParseExecution(arn)
 	if err != nil {
 		t.Fatal(err)
 	}
