@@ -88,7 +88,7 @@ func find(ctx context.Context, store Store, in contract.ReportInput, name string
 	}
 	if !r.keys[prefix+runs.Plan] {
 		return rollout{}, fault.New(fault.InvalidRequest,
-			"there is no %s: the request was refused, or repeats that of another execution, or the bucket no longer keeps it", store.URI(prefix+runs.Plan))
+			"there is no %s: the request was refused, or repeats that of another execution, or plan failed, or the bucket no longer keeps it", store.URI(prefix+runs.Plan))
 	}
 	if err := store.GetJSON(ctx, prefix+runs.Plan, &r.plan); err != nil {
 		return rollout{}, err

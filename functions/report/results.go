@@ -129,25 +129,40 @@ type child struct {
 func (c *children) add(entry json.RawMessage) error {
 	var one child
 	odd := json.Unmarshal(entry, &one) // reads all the same what it can
-	var item struct {
-		Target contract.Target `json:"target"`
-	}
-	if err := json.Unmarshal([]byte(one.Input), &item); err != nil {
+	target, err := one.target()
+	if err != nil {
 		return fmt.Errorf("its input: %w", err)
 	}
-	before, listed := c.ended[item.Target]
+	before, listed := c.ended[target]
 	if !listed {
-		return fmt.Errorf("%s is not a target of this execution", item.Target)
+		return fmt.Errorf("%s is not a target of this execution", target)
 	}
-	result, err := one.result(item.Target)
+	result, err := one.result(target)
 	if before != nil {
 		odd = errors.New("there are two of them")
 	}
 	if err := cmp.Or(odd, err); err != nil {
-		result = unreadable(item.Target, err)
+		result = unreadable(target, err)
 	}
-	c.ended[item.Target] = &result
+	c.ended[target] = &result
 	return nil
+}
+
+// target returns the target that a child is about. The input of a child that was
+// never started can be the item itself, as the Map read it: AWS does not say
+// whether its ItemSelector was evaluated by then.
+func (c child) target() (contract.Target, error) {
+	var item struct {
+		Target *contract.Target `json:"target"`
+	}
+	if err := json.Unmarshal([]byte(c.Input), &item); err != nil {
+		return contract.Target{}, err
+	}
+	if item.Target != nil {
+		return *item.Target, nil
+	}
+	var target contract.Target
+	return target, json.Unmarshal([]byte(c.Input), &target)
 }
 
 // unreadable is the result of a target whose own cannot be read.

@@ -41,6 +41,8 @@ func TestTouched(t *testing.T) {
 		{"aborted", childOf(0, "ABORTED", nil), journal.Entry{After: did(contract.Unchanged)},
 			contract.Result{Outcome: "Stopped", Change: "unchanged", GenerationBefore: 3, Generation: 4}},
 		{"aborted before it began", childOf(0, "ABORTED", map[string]any{"StartDate": nil}), nil, contract.Result{Outcome: "NotStarted"}},
+		{"pending, with the item as it was read", childOf(0, "PENDING", map[string]any{"StartDate": nil, "StopDate": nil,
+			"Input": `{"account": "111111111111", "region": "eu-west-1", "cluster": "c0"}`}), nil, contract.Result{Outcome: "NotStarted"}},
 		{"timed out", childOf(0, "TIMED_OUT", nil), nil, contract.Result{Outcome: "Failed", Change: "none"}},
 		{"an entry of a target that says it was not started", output(contract.OutcomeNotStarted, ""), journal.Entry{},
 			contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "ended before it noted"}},
