@@ -2,6 +2,7 @@ package world_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
@@ -80,6 +82,38 @@ func TestStopThenReportThenRetry(t *testing.T) {
 	if answer.Counts[contract.OutcomeUnchanged] != 1 || answer.Counts[contract.OutcomeReady] != 1 {
 		t.Errorf("the retry: %+v", answer)
 	}
+}
+
+// The function that changes a target goes on when its execution is stopped: until it
+// must have ended, a report does not say that the target was not touched.
+func TestReportJustAfterAStop(t *testing.T) {
+	killer := newKiller(t)
+	reached, release := make(chan struct{}), make(chan struct{})
+	killer.rule("in-flight", func(call lambda.Call, _ contract.Target) bool {
+		if call.Function == "crossapply-apply" && call.Operation == "PutObject" && !call.Done {
+			select {
+			case <-reached: // the second note
+			default:
+				close(reached)
+				<-release
+			}
+		}
+		return false
+	})
+	r := silent("in-flight", payments)
+	arn := startNamed(t, r.name, r.request(t))
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
+	<-reached
+	if _, err := sfn.NewFromConfig(shared.Engineer()).StopExecution(t.Context(), &sfn.StopExecutionInput{ExecutionArn: aws.String(arn)}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, arn)
+	if got := fullReport(t, reportOn(t, arn))[0]; got.Outcome != contract.OutcomeStopped || got.Change != contract.ChangeUnknown {
+		t.Error(says(got))
+	}
+	letGo()
+	waitFor(t, payments, r.name) // so it was
 }
 
 // A retry takes the targets that did not succeed, and the options given beside it.
