@@ -100,7 +100,9 @@ func TestKilledAtEveryCall(t *testing.T) {
 				name, _ := strings.CutSuffix(p.String(), "-0")
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					for p.n = 1; killedAt(t, killer, p); p.n++ {
+					p.n = 1
+					for killedAt(t, killer, p) {
+						p.n++
 					}
 					if p.n == 1 {
 						t.Error("the function makes no call")
