@@ -18,6 +18,7 @@ const (
 	neverSeen   = "nothing shows that this target was started"
 	aborted     = "the rollout ended while this target was worked on"
 	unfinished  = "this target was worked on, and nothing says yet how it ended"
+	stillAtWork = "the target was stopped just before this report was made, and the function that changes it may still have been at work: report again in a minute"
 	lostResults = "the rollout's results could not be written; how this target ended is unknown"
 )
 
@@ -94,7 +95,7 @@ func (r rollout) touched(ctx context.Context, result contract.Result) contract.R
 	case !known(entry.After.Change):
 		return unknown(result, fault.Shorten(fmt.Sprintf("its journal entry says that it is %q", entry.After.Change), maxMessage))
 	}
-	result.Change, result.Fields = entry.After.Change, entry.After.Fields
+	result.Change, result.ChangeUnknown, result.Fields = entry.After.Change, "", entry.After.Fields
 	result.GenerationBefore = cmp.Or(entry.After.GenerationBefore, generation(entry.Before))
 	result.Generation = entry.After.Generation
 	return result

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -17,6 +18,7 @@ func TestTouched(t *testing.T) {
 		return returned(contract.Result{Target: targetOf(0), Outcome: outcome, Change: change}, 0)
 	}
 	conflict := failed(0, fault.Conflict, "owned")
+	justAborted := childOf(0, "ABORTED", map[string]any{"StopDate": time.Now().Add(-10 * time.Second).UTC().Format(time.RFC3339)})
 	tests := []struct {
 		name    string
 		child   any
@@ -41,6 +43,14 @@ func TestTouched(t *testing.T) {
 		{"aborted", childOf(0, "ABORTED", nil), journal.Entry{After: did(contract.Unchanged)},
 			contract.Result{Outcome: "Stopped", Change: "unchanged", GenerationBefore: 3, Generation: 4}},
 		{"aborted before it began", childOf(0, "ABORTED", map[string]any{"StartDate": nil}), nil, contract.Result{Outcome: "NotStarted"}},
+		{"aborted long ago, with no entry", childOf(0, "ABORTED", nil), nil, contract.Result{Outcome: "Stopped", Change: "none"}},
+		{"aborted just now, with no entry", justAborted, nil, contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "may still have been at work"}},
+		{"aborted just now, with an entry", justAborted, journal.Entry{After: did(contract.Created)},
+			contract.Result{Outcome: "Stopped", Change: "created", GenerationBefore: 3, Generation: 4}},
+		{"aborted just now, in between", justAborted, journal.Entry{},
+			contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "ended before it noted"}},
+		{"pending, with the item as it was read", childOf(0, "PENDING", map[string]any{"StartDate": nil, "StopDate": nil,
+			"Input": `{"account": "111111111111", "region": "eu-west-1", "cluster": "c0"}`}), nil, contract.Result{Outcome: "NotStarted"}},
 		{"timed out", childOf(0, "TIMED_OUT", nil), nil, contract.Result{Outcome: "Failed", Change: "none"}},
 		{"an entry of a target that says it was not started", output(contract.OutcomeNotStarted, ""), journal.Entry{},
 			contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "ended before it noted"}},

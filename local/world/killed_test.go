@@ -19,7 +19,6 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // killer kills functions at their calls, as the rules of the executions say that
@@ -100,7 +99,9 @@ func TestKilledAtEveryCall(t *testing.T) {
 				name, _ := strings.CutSuffix(p.String(), "-0")
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					for p.n = 1; killedAt(t, killer, p); p.n++ {
+					p.n = 1
+					for killedAt(t, killer, p) {
+						p.n++
 					}
 					if p.n == 1 {
 						t.Error("the function makes no call")

@@ -7,7 +7,6 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/eksauth"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // marks returns the present end of every API server's record of requests.

@@ -171,7 +171,7 @@ const (
 	// ChangeNone: nothing was sent that could have changed it.
 	ChangeNone Change = "none"
 	// ChangeUnknown: the function that was to change it ended before it noted
-	// whether it had.
+	// whether it had, or its execution was stopped and it may still be at work.
 	ChangeUnknown Change = "unknown"
 )
 
