@@ -54,7 +54,7 @@ test: node_modules/.package-lock.json control-plane ## run all tests, with the r
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json control-plane ## run the tests of the functions, what they share and the emulator of AWS: a minute
 	@echo "==> tests"
-	@go test -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
+	@go test -short -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
