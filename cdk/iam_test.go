@@ -26,7 +26,10 @@ const (
 // decided by the evaluation logic of the local world.
 type world struct {
 	*iam.Directory
-	hub template
+	// here changes ARNs and hosts of eu-west-1, as these tests write them, to those
+	// of the hub's partition and Region.
+	here *strings.Replacer
+	hub  template
 	// bucket is the ARN of the run bucket, and its policy.
 	bucket       string
 	bucketPolicy iam.Document
@@ -38,19 +41,20 @@ func newWorld(t *testing.T, s synthesis) world {
 	for _, id := range []string{hubAccount, "222222222222", "333333333333", "999999999999"} {
 		must(t, w.AddAccount(iam.Account{ID: id}))
 	}
+	w.here = strings.NewReplacer("arn:aws:", "arn:"+w.hub.partition()+":", ".eu-west-1.amazonaws.com", "."+w.hub.region+"."+w.hub.domain(), "eu-west-1", w.hub.region)
 	w.put(t, w.hub)
 	for _, place := range s.config.Places() {
 		w.put(t, s.access(t, place.Account, place.Region))
 	}
 	w.bucket = w.hub.text(t, w.hub.Outputs["RunBucketName"]["Value"])
-	w.bucket = "arn:aws:s3:::" + w.bucket
+	w.bucket = w.here.Replace("arn:aws:s3:::" + w.bucket)
 	policy, err := iam.ParseResourcePolicy(w.hub.document(t, w.hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"]))
 	must(t, err)
 	w.bucketPolicy = policy
 	caller := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "crossapply-caller").Properties["PolicyDocument"])
-	must(t, w.PutRole(iam.Role{Account: hubAccount, Name: callerRole, Trust: trustedBy("states.amazonaws.com"), Policies: []string{caller}}))
+	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: callerRole, Trust: trustedBy("states.amazonaws.com"), Policies: []string{caller}}))
 	// A role of the right name in another account, that may do anything there.
-	must(t, w.PutRole(iam.Role{Account: "999999999999", Name: "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
+	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
 		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
 	return w
 }
@@ -62,7 +66,7 @@ func (w world) put(t *testing.T, from template) {
 			continue
 		}
 		must(t, w.PutRole(iam.Role{
-			Account: from.account, Name: from.text(t, r.Properties["RoleName"]),
+			Partition: from.partition(), Account: from.account, Name: from.text(t, r.Properties["RoleName"]),
 			Trust:    from.document(t, r.Properties["AssumeRolePolicyDocument"]),
 			Policies: from.policiesOf(t, id),
 		}))
@@ -102,12 +106,12 @@ func (w world) as(t *testing.T, role string) iam.Caller {
 		if role == callerRole {
 			name = callerRole
 		}
-		caller, err := w.RoleCaller("arn:aws:iam::" + hubAccount + ":role/" + name)
+		caller, err := w.RoleCaller(w.here.Replace("arn:aws:iam::" + hubAccount + ":role/" + name))
 		must(t, err)
 		return caller
 	}
-	session, err := w.AssumeRoleForService("lambda.amazonaws.com", "arn:aws:iam::"+hubAccount+":role/crossapply-"+role,
-		"sandbox", "arn:aws:lambda:eu-west-1:111111111111:function:crossapply-"+role)
+	session, err := w.AssumeRoleForService("lambda.amazonaws.com", w.here.Replace("arn:aws:iam::"+hubAccount+":role/crossapply-"+role),
+		"sandbox", w.here.Replace(function(role)))
 	must(t, err)
 	return session.Caller
 }
@@ -245,7 +249,12 @@ func (w world) forbidden() []act {
 
 func (w world) decide(t *testing.T, a act) error {
 	t.Helper()
-	request := iam.Request{Caller: w.as(t, a.role), Action: a.action, Resource: a.resource, Conditions: a.keys}
+	request := iam.Request{Caller: w.as(t, a.role), Action: a.action, Resource: w.here.Replace(a.resource), Conditions: iam.Conditions{}}
+	for key, values := range a.keys {
+		for _, value := range values {
+			request.Conditions[key] = append(request.Conditions[key], w.here.Replace(value))
+		}
+	}
 	if strings.HasPrefix(a.resource, w.bucket) {
 		request.ResourceAccount, request.ResourcePolicy = hubAccount, &w.bucketPolicy
 	}
@@ -338,25 +347,27 @@ func (w world) withKey() (needed, forbidden []act) {
 
 // Services may take the roles, but only those they are for.
 func testTrust(t *testing.T, w world) {
-	role := func(name string) string { return "arn:aws:iam::" + hubAccount + ":role/crossapply-" + name }
-	wantRefused(t, "Step Functions takes the workflow's role", w.CheckTrust("states.amazonaws.com", role("workflow"), machineARN), true)
-	wantRefused(t, "another account's machine takes it",
-		w.CheckTrust("states.amazonaws.com", role("workflow"), strings.ReplaceAll(machineARN, hubAccount, "999999999999")), false)
-	wantRefused(t, "Lambda takes the workflow's role", w.CheckTrust("lambda.amazonaws.com", role("workflow"), function("plan")), false)
-	wantRefused(t, "EC2 takes a function's role", w.CheckTrust("ec2.amazonaws.com", role("apply"), "arn:aws:ec2:eu-west-1:111111111111:instance/i-1"), false)
+	check := func(what, service, role, source string, allowed bool) {
+		err := w.CheckTrust(service, w.here.Replace("arn:aws:iam::"+hubAccount+":role/crossapply-"+role), w.here.Replace(source))
+		wantRefused(t, what, err, allowed)
+	}
+	check("Step Functions takes the workflow's role", "states.amazonaws.com", "workflow", machineARN, true)
+	check("another account's machine takes it", "states.amazonaws.com", "workflow", strings.ReplaceAll(machineARN, hubAccount, "999999999999"), false)
+	check("Lambda takes the workflow's role", "lambda.amazonaws.com", "workflow", function("plan"), false)
+	check("EC2 takes a function's role", "ec2.amazonaws.com", "apply", "arn:aws:ec2:eu-west-1:111111111111:instance/i-1", false)
 	if len(w.hub.ofType("AWS::Scheduler::Schedule")) == 0 {
 		return
 	}
 	group := "arn:aws:scheduler:eu-west-1:111111111111:schedule-group/"
-	wantRefused(t, "Scheduler takes its role", w.CheckTrust("scheduler.amazonaws.com", role("schedule"), group+"crossapply"), true)
-	wantRefused(t, "another schedule group takes it", w.CheckTrust("scheduler.amazonaws.com", role("schedule"), group+"default"), false)
+	check("Scheduler takes its role", "scheduler.amazonaws.com", "schedule", group+"crossapply", true)
+	check("another schedule group takes it", "scheduler.amazonaws.com", "schedule", group+"default", false)
 }
 
 // testAssume assumes the access roles, and does with them what may be done.
 func testAssume(t *testing.T, w world, s synthesis) {
 	external, wrong := s.config.ExternalID, "wrong"
 	for _, account := range s.config.Accounts {
-		role := "arn:aws:iam::" + account.ID + ":role/crossapply-access"
+		role := w.here.Replace("arn:aws:iam::" + account.ID + ":role/crossapply-access")
 		for _, name := range functionsThat(reachTargets) {
 			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, true)
@@ -370,24 +381,24 @@ func testAssume(t *testing.T, w world, s synthesis) {
 			_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, false)
 		}
-		stranger, err := w.RoleCaller(strangerARN)
+		stranger, err := w.RoleCaller(w.here.Replace(strangerARN))
 		must(t, err)
 		_, err = w.AssumeRole(stranger, iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 		wantRefused(t, "another account's role of the same name assumes "+role, err, false)
 	}
 	// A person of the hub account with all rights there is no function either.
-	must(t, w.PutUser(iam.User{Account: hubAccount, Name: "administrator", AccessKeyID: "AKIAADMINISTRATOR", SecretAccessKey: "secret",
+	must(t, w.PutUser(iam.User{Partition: w.hub.partition(), Account: hubAccount, Name: "administrator", AccessKeyID: "AKIAADMINISTRATOR", SecretAccessKey: "secret",
 		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
 	credential, _ := w.Credential("AKIAADMINISTRATOR")
 	_, err := w.AssumeRole(credential.Caller, iam.AssumeRoleInput{
-		RoleARN: "arn:aws:iam::222222222222:role/crossapply-access", SessionName: "e1", ExternalID: &external})
+		RoleARN: w.here.Replace("arn:aws:iam::222222222222:role/crossapply-access"), SessionName: "e1", ExternalID: &external})
 	wantRefused(t, "an administrator of the hub assumes an access role", err, false)
 }
 
 func testClusters(t *testing.T, w world, caller iam.Caller, account config.Account) {
 	t.Helper()
 	may := func(action, resource string) error {
-		return w.Authorize(iam.Request{Caller: caller, Action: action, Resource: resource})
+		return w.Authorize(iam.Request{Caller: caller, Action: action, Resource: w.here.Replace(resource)})
 	}
 	for _, cluster := range account.Clusters {
 		arn := fmt.Sprintf("arn:aws:eks:%s:%s:cluster/%s", cluster.Region, account.ID, cluster.Name)

@@ -39,6 +39,7 @@ func findings(t *testing.T, s synthesis) []finding {
 		t.Fatalf("want annotations of each stack, got %q (%v)", files, err)
 	}
 	var found []finding
+	partition := s.hub(t).partition() // explanations hold in each
 	for _, file := range files {
 		var annotations map[string][]struct {
 			Type string `json:"type"`
@@ -49,7 +50,7 @@ func findings(t *testing.T, s synthesis) []finding {
 			for _, entry := range entries {
 				if text, ok := entry.Data.(string); ok && (entry.Type == "aws:cdk:error" || entry.Type == "aws:cdk:warning") {
 					rule, _, _ := strings.Cut(text, ": ")
-					found = append(found, finding{rule: rule, resource: path})
+					found = append(found, finding{rule: strings.Replace(rule, "arn:"+partition+":", "arn:aws:", 1), resource: path})
 				}
 			}
 		}

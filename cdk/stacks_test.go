@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ import (
 )
 
 // The state machine gets the very file that the local world runs, and each of
-// its placeholders a value, and no other.
+// its placeholders a value, and no other; what comes of them names the hub's
+// partition only.
 func testDefinition(t *testing.T, s synthesis) {
 	hub := s.hub(t)
 	machine := hub.only(t, "AWS::StepFunctions::StateMachine")
@@ -29,16 +31,23 @@ func testDefinition(t *testing.T, s synthesis) {
 	values := map[string]string{}
 	for name, value := range machine.Properties["DefinitionSubstitutions"].(map[string]any) {
 		values[name] = hub.text(t, value)
+		if name == deployment.PartitionPlaceholder {
+			continue
+		}
 		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
-		if want := "arn:aws:lambda:eu-west-1:111111111111:function:crossapply-" + function; values[name] != want {
+		if want := hub.arn("lambda", "function:crossapply-"+function); values[name] != want {
 			t.Errorf("%s is %s, want %s", name, values[name], want)
 		}
 	}
 	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, statemachine.Placeholders()) {
 		t.Errorf("substitutions %q, placeholders %q", got, statemachine.Placeholders())
 	}
-	if _, err := statemachine.Substitute(values); err != nil {
-		t.Error(err)
+	filled, err := statemachine.Substitute(values)
+	must(t, err)
+	for _, found := range regexp.MustCompile(`arn:([^:]*):`).FindAllStringSubmatch(filled, -1) {
+		if found[1] != hub.partition() {
+			t.Errorf("the definition of a hub in %s holds %s", hub.region, found[0])
+		}
 	}
 	machine.want(t, "crossapply", "StateMachineName")
 	machine.want(t, "STANDARD", "StateMachineType")
@@ -51,7 +60,7 @@ func testDefinition(t *testing.T, s synthesis) {
 		t.Error("an old version must stay, as the way back")
 	}
 	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
-	if output != "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply:live" {
+	if output != hub.arn("states", "stateMachine:crossapply:live") {
 		t.Errorf("callers are told to start %s", output)
 	}
 }
@@ -75,7 +84,7 @@ func testFunctions(t *testing.T, s synthesis) {
 		f.want(t, "[arm64]", "Architectures")
 		f.want(t, "JSON", "LoggingConfig", "LogFormat")
 		f.want(t, "Active", "TracingConfig", "Mode")
-		if role := hub.text(t, f.Properties["Role"]); role != "arn:aws:iam::111111111111:role/crossapply-"+name {
+		if role := hub.text(t, f.Properties["Role"]); role != fmt.Sprintf("arn:%s:iam::111111111111:role/crossapply-%s", hub.partition(), name) {
 			t.Errorf("%s runs as %s", name, role)
 		}
 		hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/crossapply-"+name).want(t, s.config.Logs.RetentionDays, "RetentionInDays")
@@ -126,7 +135,7 @@ func testAccess(t *testing.T, s synthesis) {
 			}
 			for _, cluster := range place.Clusters {
 				entry := template.named(t, "AWS::EKS::AccessEntry", "ClusterName", cluster)
-				entry.want(t, "arn:aws:iam::"+place.Account+":role/crossapply-access", "PrincipalArn")
+				entry.want(t, "arn:"+stack.partition()+":iam::"+place.Account+":role/crossapply-access", "PrincipalArn")
 				entry.want(t, "[crossapply]", "KubernetesGroups")
 				entry.want(t, "STANDARD", "Type")
 				if place.Home != (len(entry.DependsOn) == 1) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 // template is a CloudFormation template as it was synthesised.
@@ -24,6 +26,21 @@ type resource struct {
 	DependsOn      []string       `json:"DependsOn"`
 	Condition      string         `json:"Condition"`
 	DeletionPolicy string         `json:"DeletionPolicy"`
+}
+
+// partition is the one it is deployed in, and domain that partition's own.
+func (tp template) partition() string { return regions.Partition(tp.region) }
+
+func (tp template) domain() string {
+	if tp.partition() == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}
+
+// arn returns the ARN of something in its account and Region.
+func (tp template) arn(service, what string) string {
+	return "arn:" + tp.partition() + ":" + service + ":" + tp.region + ":" + tp.account + ":" + what
 }
 
 func readTemplate(t *testing.T, file, account, region string) template {
@@ -192,7 +209,9 @@ func (tp template) ref(t *testing.T, id string) string {
 	t.Helper()
 	switch id {
 	case "AWS::Partition":
-		return "aws"
+		return tp.partition()
+	case "AWS::URLSuffix":
+		return tp.domain()
 	case "AWS::AccountId":
 		return tp.account
 	case "AWS::Region":
@@ -224,22 +243,21 @@ func (tp template) attribute(t *testing.T, id, name string) string {
 	if !ok || name != "Arn" {
 		t.Fatalf("GetAtt %s.%s is not known here", id, name)
 	}
-	here := tp.region + ":" + tp.account
 	switch r.Type {
 	case "AWS::IAM::Role":
-		return "arn:aws:iam::" + tp.account + ":role/" + tp.ref(t, id)
+		return "arn:" + tp.partition() + ":iam::" + tp.account + ":role/" + tp.ref(t, id)
 	case "AWS::S3::Bucket":
-		return "arn:aws:s3:::" + tp.ref(t, id)
+		return "arn:" + tp.partition() + ":s3:::" + tp.ref(t, id)
 	case "AWS::Lambda::Function":
-		return "arn:aws:lambda:" + here + ":function:" + tp.ref(t, id)
+		return tp.arn("lambda", "function:"+tp.ref(t, id))
 	case "AWS::Logs::LogGroup":
-		return "arn:aws:logs:" + here + ":log-group:" + tp.text(t, r.Properties["LogGroupName"]) + ":*"
+		return tp.arn("logs", "log-group:"+tp.text(t, r.Properties["LogGroupName"])+":*")
 	case "AWS::SQS::Queue":
-		return "arn:aws:sqs:" + here + ":" + tp.text(t, r.Properties["QueueName"])
+		return tp.arn("sqs", tp.text(t, r.Properties["QueueName"]))
 	case "AWS::KMS::Key":
-		return "arn:aws:kms:" + here + ":key/" + id
+		return tp.arn("kms", "key/"+id)
 	case "AWS::StepFunctions::StateMachine":
-		return "arn:aws:states:" + here + ":stateMachine:" + tp.text(t, r.Properties["StateMachineName"])
+		return tp.arn("states", "stateMachine:"+tp.text(t, r.Properties["StateMachineName"]))
 	case "AWS::StepFunctions::StateMachineVersion":
 		return tp.text(t, r.Properties["StateMachineArn"]) + ":1"
 	case "AWS::StepFunctions::StateMachineAlias":

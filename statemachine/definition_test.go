@@ -205,7 +205,7 @@ func TestNamesOfTheDefinition(t *testing.T) {
 }
 
 func TestSubstitute(t *testing.T) {
-	var want []string
+	want := []string{deployment.PartitionPlaceholder}
 	for _, f := range deployment.Functions() {
 		want = append(want, f.Placeholder())
 	}
@@ -234,9 +234,9 @@ func TestSubstitute(t *testing.T) {
 	}
 }
 
-// Account ids and Regions belong to a deployment.
+// Partitions, account ids and Regions belong to a deployment.
 func TestNoAccountInDefinition(t *testing.T) {
-	for _, word := range []string{"111111111111", "arn:aws:lambda", "eu-west", "us-east"} {
+	for _, word := range []string{"111111111111", "arn:aws", "eu-west", "us-east"} {
 		if strings.Contains(statemachine.Definition, word) {
 			t.Errorf("the definition holds %q", word)
 		}

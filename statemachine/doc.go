@@ -2,6 +2,6 @@
 // in Amazon States Language with JSONata. The CDK app deploys this file and the
 // local world executes it; nothing is generated.
 //
-// Its placeholders (${PlanFunctionArn} and so on) are filled by the deployment:
-// see [Substitute].
+// Its placeholders (${Partition}, ${PlanFunctionArn} and so on) are filled by the
+// deployment: see [Substitute].
 package statemachine

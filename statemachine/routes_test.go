@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -48,7 +49,7 @@ type script struct {
 
 func (s script) run(t *testing.T) asltest.Outcome {
 	t.Helper()
-	values, functions := map[string]string{}, asltest.Functions{}
+	values, functions := map[string]string{deployment.PartitionPlaceholder: "aws"}, asltest.Functions{}
 	add := func(name string, scripted asltest.Function, success string) {
 		if scripted == nil {
 			scripted = asltest.Replies(asltest.Output(success))

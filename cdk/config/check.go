@@ -116,6 +116,7 @@ func (c *Config) check() field.ErrorList {
 	p.schedules(c)
 	p.functions(c)
 	p.options(c)
+	p.partition(c)
 	return p.ErrorList
 }
 
@@ -256,6 +257,15 @@ func (p *problems) options(c *Config) {
 	}
 	p.tags(c)
 	p.stackSet(c)
+}
+
+// partition refuses what the hub's partition does not have: in China, trusted
+// access of StackSets to AWS Organizations.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-activate-trusted-access.html
+func (p *problems) partition(c *Config) {
+	if c.StackSet != nil && c.regions().Partition == "aws-cn" {
+		p.add(field.Forbidden(field.NewPath("stackSet"), "AWS in China has no StackSets with service-managed permissions: deploy access account by account"))
+	}
 }
 
 func (p *problems) tags(c *Config) {

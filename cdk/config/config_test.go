@@ -127,6 +127,7 @@ func TestMistakes(t *testing.T) {
 		{"no security group", minimal + "vpc: {subnetIds: [subnet-0123456789abcdef0], securityGroupIds: []}\n", "vpc.securityGroupIds"},
 		{"topic elsewhere", minimal + "alarmTopicArn: arn:aws:sns:us-east-1:111111111111:alarms\n", "alarmTopicArn"},
 		{"stack set", minimal + "stackSet: {organizationalUnitIds: [finance]}\n", "stackSet.organizationalUnitIds[0]"},
+		{"stack set in China", strings.ReplaceAll(minimal, "eu-west-1", "cn-north-1") + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet: Forbidden"},
 		{"duplicate schedule", schedule("") + "- {name: nightly, expression: rate(1 day), request: " + request + "}\n", "schedules[1].name"},
 		{"schedule name", schedule("name: a b"), "schedules[0].name"},
 		{"schedule expression", schedule("expression: every day"), "schedules[0].expression"},

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -33,7 +34,7 @@ func (h *hubStack) executions() string {
 
 func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
 	w := workflow{arn: h.arn("states", "stateMachine:"+h.config.Name)}
-	substitutions := map[string]*string{}
+	substitutions := map[string]*string{deployment.PartitionPlaceholder: jsii.String(regions.Partition(h.config.Hub.Region))}
 	for _, f := range deployment.Functions() {
 		substitutions[f.Placeholder()] = functions[f.Name].FunctionArn()
 	}

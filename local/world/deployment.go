@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 // deploymentJSON is what the CDK app synthesises of deployment.yaml: a test of
@@ -111,14 +112,14 @@ func (d synthesized) functions(binaries string, pollWindow time.Duration) []lamb
 	return functions
 }
 
-// substitutions returns the values of the definition's placeholders: the ARNs of
-// the functions.
+// substitutions returns the values of the definition's placeholders: the partition
+// and the ARNs of the functions.
 func (d synthesized) substitutions() map[string]string {
 	arns := map[string]string{}
 	for _, f := range d.functions("", 0) {
 		arns[f.Name] = f.ARN()
 	}
-	values := map[string]string{}
+	values := map[string]string{deployment.PartitionPlaceholder: regions.Partition(HubRegion)}
 	for _, f := range deployment.Functions() {
 		values[f.Placeholder()] = arns[machineName+"-"+f.Name]
 	}

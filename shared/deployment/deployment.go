@@ -19,6 +19,10 @@ const (
 	// the ARNs of the child executions.
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 	MapLabel = "Target"
+	// PartitionPlaceholder is the definition's placeholder for the AWS partition,
+	// which the ARNs of service integrations name: in another one than their own
+	// these are accepted, and fail when a state is entered.
+	PartitionPlaceholder = "Partition"
 	// Alias is the state machine's alias that callers start.
 	Alias = "live"
 	// Group is the Kubernetes group that access entries map the access role to.

@@ -1,9 +1,6 @@
 package iam
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Caller is the principal that made a request: an IAM user, a session of a
 // role, or an AWS service.
@@ -56,13 +53,11 @@ func (p principal) covers(c Caller) grant {
 	if p.anyone || slices.Contains(p.aws, c.ARN) || (c.RoleARN != "" && slices.Contains(p.aws, c.RoleARN)) {
 		return directly
 	}
-	if slices.Contains(p.aws, c.Account) || slices.Contains(p.aws, rootARN(c.Account)) {
+	if slices.Contains(p.aws, c.Account) || slices.Contains(p.aws, arn(partitionOf(c.ARN), "iam", c.Account, "root")) {
 		return throughAccount
 	}
 	return notNamed
 }
-
-func rootARN(account string) string { return fmt.Sprintf("arn:aws:iam::%s:root", account) }
 
 // Origin is what authentication found out about a request.
 type Origin struct {

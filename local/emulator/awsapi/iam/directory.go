@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"encoding/base32"
 	"encoding/base64"
 	"fmt"
@@ -21,6 +22,8 @@ type Account struct {
 
 // User is an IAM user with one access key.
 type User struct {
+	// Partition is the AWS partition of the account; "" means aws.
+	Partition       string
 	Account         string
 	Name            string
 	AccessKeyID     string
@@ -31,7 +34,9 @@ type User struct {
 
 // Role is an IAM role.
 type Role struct {
-	Account string
+	// Partition is the AWS partition of the account; "" means aws.
+	Partition string
+	Account   string
 	// Name may have a path in front, as in "teams/payments/reader".
 	Name string
 	// Trust is the trust policy, as a JSON document.
@@ -43,10 +48,20 @@ type Role struct {
 }
 
 // ARN returns the role's ARN.
-func (r Role) ARN() string { return fmt.Sprintf("arn:aws:iam::%s:role/%s", r.Account, r.Name) }
+func (r Role) ARN() string { return arn(r.Partition, "iam", r.Account, "role/"+r.Name) }
 
 // ARN returns the user's ARN.
-func (u User) ARN() string { return fmt.Sprintf("arn:aws:iam::%s:user/%s", u.Account, u.Name) }
+func (u User) ARN() string { return arn(u.Partition, "iam", u.Account, "user/"+u.Name) }
+
+func arn(partition, service, account, resource string) string {
+	return fmt.Sprintf("arn:%s:%s::%s:%s", cmp.Or(partition, "aws"), service, account, resource)
+}
+
+// partitionOf returns the partition that an ARN names.
+func partitionOf(arn string) string {
+	partition, _, _ := strings.Cut(strings.TrimPrefix(arn, "arn:"), ":")
+	return partition
+}
 
 // Directory is who exists, in all accounts. It is safe for concurrent use, and
 // a change counts from the next request on, for sessions under way too.

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -134,7 +133,7 @@ func (d *Directory) newSession(r role, name string, duration time.Duration, sour
 		Expires: d.now().Add(duration).UTC().Truncate(time.Second),
 		Caller: Caller{
 			Account: r.Account, UserID: id, RoleARN: r.ARN(), Source: cmp.Or(source, key), sessionPolicy: policy,
-			ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", r.Account, roleName, name),
+			ARN: arn(r.Partition, "sts", r.Account, "assumed-role/"+roleName+"/"+name),
 		},
 	}
 	d.mu.Lock()
