@@ -91,14 +91,14 @@ func TestMakeTargets(t *testing.T) {
 				continue
 			}
 			count++
-			arguments := []string{"-n", "-C", ".."}
+			arguments := []string{"-n"}
 			for _, word := range words[1:] {
 				if strings.HasPrefix(word, "#") {
 					break
 				}
 				arguments = append(arguments, word)
 			}
-			if said, err := exec.CommandContext(t.Context(), "make", arguments...).CombinedOutput(); err != nil {
+			if said, err := makeIn(t, "..", arguments...).CombinedOutput(); err != nil {
 				t.Errorf("%s: %s: %v\n%s", page, command, err, said)
 			}
 		}
@@ -109,7 +109,7 @@ func TestMakeTargets(t *testing.T) {
 }
 
 func TestCostCommand(t *testing.T) {
-	said, err := exec.CommandContext(t.Context(), "make", "-s", "-C", "..", "cost", "TARGETS=1000", "WAIT=20", "WINDOW=60", "KEY=1").CombinedOutput()
+	said, err := makeIn(t, "..", "cost", "TARGETS=1000", "WAIT=20", "WINDOW=60", "KEY=1").CombinedOutput()
 	if err != nil || !strings.Contains(string(said), "1,000 targets, each Ready after 20 seconds") {
 		t.Errorf("%v\n%s", err, said)
 	}
@@ -128,9 +128,7 @@ func TestSynthAsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The Node packages are those that are here: they are not to be installed anew.
-	synth := exec.CommandContext(t.Context(), "make", "-o", "node_modules/.package-lock.json", "synth", "CONFIG="+config)
-	synth.Dir = dir
-	said, err := synth.CombinedOutput()
+	said, err := makeIn(t, dir, "-o", "node_modules/.package-lock.json", "synth", "CONFIG="+config).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -202,13 +200,23 @@ func TestNodeVersions(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bin, "node"), []byte("#!/bin/sh\necho "+version+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		ask := exec.CommandContext(t.Context(), "make", "-s", "--no-print-directory", "-C", "..", "node")
-		ask.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		ask := makeIn(t, "..", "--no-print-directory", "node")
+		ask.Env = append(ask.Env, "PATH="+bin+":"+os.Getenv("PATH"))
 		said, err := ask.CombinedOutput()
 		if !strings.HasPrefix(string(said), want) || (want == "" && len(said) > 0) || (err != nil) != (version == "18") {
 			t.Errorf("Node %s: %v: %s", version, err, said)
 		}
 	}
+}
+
+// makeIn returns a run of make in a folder, which knows nothing of the make that may
+// have started the tests.
+func makeIn(t *testing.T, folder string, arguments ...string) *exec.Cmd {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "make", arguments...)
+	run.Dir = folder
+	run.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=", "MFLAGS=")
+	return run
 }
 
 func pages(t *testing.T) []string {
