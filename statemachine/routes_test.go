@@ -44,6 +44,7 @@ type script struct {
 	plan, resolve, apply, poll, report asltest.Function
 	mark                               asltest.Function
 	targets                            string // JSON
+	input                              string // JSON
 }
 
 func (s script) run(t *testing.T) asltest.Outcome {
@@ -68,7 +69,7 @@ func (s script) run(t *testing.T) asltest.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions,
+	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions, Input: s.input,
 		Objects: asltest.Objects{"runs/targets.json": cmp.Or(s.targets, "["+target+"]")}})
 }
 
@@ -393,6 +394,33 @@ func TestDuplicate(t *testing.T) {
 			t.Errorf("plan was asked about %q and %q", requests[0], requests[len(requests)-1])
 		}
 	})
+}
+
+// What looks like an expression in a request, or in what a cluster says, is a text.
+func TestTextsAreNotEvaluated(t *testing.T) {
+	const text = "{% $states.context.Execution.Id %}"
+	var asked, polled json.RawMessage
+	out := script{
+		input: `{"resource": {"metadata": {"annotations": {"a": "` + text + `"}}}}`,
+		plan: func(_ context.Context, call asltest.Call) asltest.Reply {
+			asked = call.Payload
+			return asltest.Output(strings.Replace(planned, `"name": "run"`, `"name": "`+text+`"`, 1))
+		},
+		apply: asltest.Replies(asltest.Output(strings.Replace(applied, `"state": "Progressing"`, `"state": "Progressing", "message": "`+text+`"`, 1))),
+		poll: func(_ context.Context, call asltest.Call) asltest.Reply {
+			polled = call.Payload
+			return asltest.Fail("CrossApply.ResourceFailed", cause(text))
+		},
+	}.run(t)
+	if !strings.Contains(string(asked), text) {
+		t.Errorf("plan was given %s", asked)
+	}
+	if strings.Count(string(polled), text) != 2 {
+		t.Errorf("poll was given %s", polled)
+	}
+	if got := out.Children[0].Cause; got != cause(text) {
+		t.Errorf("the target ended with %s", got)
+	}
 }
 
 func TestRefusedRequest(t *testing.T) {
