@@ -295,7 +295,7 @@ func (p *problems) functions(c *Config) {
 
 func (p *problems) options(c *Config) {
 	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
-	p.between(c.RunDays, 1, 89, field.NewPath("runDays"))
+	p.between(c.RunDays, 2, 89, field.NewPath("runDays"))
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
 		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))

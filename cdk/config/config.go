@@ -88,7 +88,7 @@ type Config struct {
 	Logs Logs `json:"logs,omitzero"`
 
 	// RunDays is how many days the objects of an execution, its report included,
-	// stay in the run bucket: 1 to 89, by default 30. Names of executions may
+	// stay in the run bucket: 2 to 89, by default 30. Names of executions may
 	// come again after 90 days.
 	RunDays int `json:"runDays,omitempty"`
 

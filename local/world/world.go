@@ -50,6 +50,9 @@ type Config struct {
 	// that they too are calls of [lambda.Service.OnCall], which tests kill functions
 	// by. It costs a little time for each request.
 	Intercept bool
+	// Pause says how long a pause of an execution really is, that of a Wait state or
+	// before a retry; nil: as long as it should be.
+	Pause func(time.Duration) time.Duration
 }
 
 // Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
@@ -164,7 +167,7 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 	return err
 }
 
-func (w *World) startWorkflow(ctx context.Context, _ Config) error {
+func (w *World) startWorkflow(ctx context.Context, config Config) error {
 	file, err := jsonata.Locate(".")
 	if err != nil {
 		return err
@@ -173,7 +176,7 @@ func (w *World) startWorkflow(ctx context.Context, _ Config) error {
 	if err != nil {
 		return err
 	}
-	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine})
+	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine, Pause: config.Pause})
 	w.AWS.Mount(w.States)
 	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
 	return err

@@ -72,10 +72,11 @@ var functions = []Function{
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
 		Optional:    []string{awsenv.AdditionalRegions, awsenv.MaxConcurrency},
 		Objects: []Objects{
-			{Keys: runs.All, Write: true},
-			// Of the execution that a retry names.
-			{Keys: runs.Pattern(runs.Request), Read: true},
-			{Keys: runs.Pattern(runs.Targets), Read: true},
+			{Keys: runs.Pattern(runs.Plan), Write: true},
+			{Keys: runs.Pattern(runs.Resource), Write: true},
+			// Read of the execution that a retry names.
+			{Keys: runs.Pattern(runs.Request), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Targets), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Report), Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
