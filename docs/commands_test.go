@@ -36,22 +36,33 @@ var commands = map[string]string{
 	"make test-unit":   selfCheck,
 	"make verify":      selfCheck,
 
-	"make diff":          needsAWS,
-	"make deploy":        needsAWS,
-	"make deploy-access": needsAWS,
-	"make report":        needsAWS,
-	"make stop":          needsAWS,
+	"make deploy-access":  "TestMakeAccess", // with stand-ins for the CDK's CLI
+	"make diff-access":    "TestAccessStacks",
+	"make destroy-access": "TestAccessStacks",
+
+	"make diff":             needsAWS,
+	"make deploy":           needsAWS,
+	"make destroy":          needsAWS,
+	"make diff-stacksets":   needsAWS,
+	"make deploy-stacksets": needsAWS,
+	"make report":           needsAWS,
+	"make stop":             needsAWS,
 
 	"npx cdk bootstrap": needsAWS,
 	"npx cdk deploy":    needsAWS,
 
-	"aws cloudformation deploy":                      needsAWS,
-	"aws cloudformation list-stack-instances":        needsAWS,
-	"aws stepfunctions start-execution":              needsAWS,
-	"aws stepfunctions stop-execution":               needsAWS,
-	"aws stepfunctions delete-state-machine-version": needsAWS,
-	"aws s3api put-object":                           needsAWS,
-	"aws lambda invoke":                              needsAWS,
+	"aws cloudformation activate-organizations-access":   needsAWS,
+	"aws cloudformation deploy":                          needsAWS,
+	"aws cloudformation list-stack-instances":            needsAWS,
+	"aws eks delete-access-entry":                        needsAWS,
+	"aws eks list-access-policies":                       needsAWS,
+	"aws eks update-cluster-config":                      needsAWS,
+	"aws organizations register-delegated-administrator": needsAWS,
+	"aws stepfunctions start-execution":                  needsAWS,
+	"aws stepfunctions stop-execution":                   needsAWS,
+	"aws stepfunctions delete-state-machine-version":     needsAWS,
+	"aws s3api put-object":                               needsAWS,
+	"aws lambda invoke":                                  needsAWS,
 }
 
 // notOurs are commands that the prose mentions and nobody is told to run.
@@ -86,19 +97,15 @@ func TestMakeTargets(t *testing.T) {
 	count := 0
 	for _, page := range pages(t) {
 		for _, command := range commandsIn(read(t, page)) {
-			words := strings.Fields(placeholder.ReplaceAllString(command, "given"))
-			if words[0] != "make" {
+			given, isMake := strings.CutPrefix(placeholder.ReplaceAllString(command, "given"), "make ")
+			if !isMake {
 				continue
 			}
 			count++
-			arguments := []string{"-n"}
-			for _, word := range words[1:] {
-				if strings.HasPrefix(word, "#") {
-					break
-				}
-				arguments = append(arguments, word)
-			}
-			if said, err := makeIn(t, "..", arguments...).CombinedOutput(); err != nil {
+			// A shell takes quotes and comments as people's do.
+			run := exec.CommandContext(t.Context(), "bash", "-c", "make -n "+given)
+			run.Dir, run.Env = "..", makeIn(t, "..").Env
+			if said, err := run.CombinedOutput(); err != nil {
 				t.Errorf("%s: %s: %v\n%s", page, command, err, said)
 			}
 		}
@@ -145,12 +152,13 @@ func TestSynthAsDocumented(t *testing.T) {
 			t.Errorf("the page names %s: %v", file[1], err)
 		}
 	}
-	account := "dist/crossapply-access/222222222222.template.json"
-	if !strings.Contains(text, filepath.Base(account)) {
-		t.Errorf("the page does not name %s", account)
-	}
-	if _, err := os.Stat(filepath.Join(dir, account)); err != nil {
-		t.Error(err)
+	for _, template := range []string{"role.eu-west-1.template.json", "eu-west-1-analytics.template.json"} {
+		if !strings.Contains(text, "--template-file "+template) {
+			t.Errorf("the page does not name %s", template)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "dist/crossapply-access/222222222222", template)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
