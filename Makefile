@@ -85,6 +85,11 @@ deploy-access: build node_modules/.package-lock.json ## give access to the clust
 	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
 	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
 
+.PHONY: prune-versions
+prune-versions: ## say which old versions of MACHINE=<StateMachineArn> may go, or delete them: DELETE=yes (KEEP=10 newest stay)
+	@test -n "$(MACHINE)" || { echo "say of which state machine, by its ARN: MACHINE=arn:aws:states:..." >&2; exit 1; }
+	@go run ./cdk/prune -machine '$(MACHINE)' -keep $(or $(KEEP),10) $(if $(DELETE),-delete)
+
 # EXECUTION is the ARN of an execution. Of its parts the fourth is the Region, the
 # seventh the state machine, which bears the deployment's name, and the eighth the
 # execution's name.

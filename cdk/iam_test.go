@@ -182,7 +182,7 @@ func (w world) needed() []act {
 	}
 	for _, name := range deployment.FunctionNames() {
 		all = append(all,
-			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name)},
+			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name) + ":7"},
 			act{role: name, action: "logs:CreateLogStream", resource: logStream(name)},
 			act{role: name, action: "logs:PutLogEvents", resource: logStream(name)},
 			act{role: name, action: "xray:PutTraceSegments", resource: "*"},
@@ -221,7 +221,8 @@ func (w world) forbidden() []act {
 		{role: "plan", action: "logs:PutLogEvents", resource: logStream("poll")},
 		{role: "poll", action: "lambda:InvokeFunction", resource: function("apply")},
 		{role: "workflow", action: "lambda:InvokeFunction", resource: "arn:aws:lambda:eu-west-1:111111111111:function:payroll"},
-		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan") + "-copy"},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan") + "-copy:1"},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan")},
 		{role: "workflow", action: "lambda:UpdateFunctionCode", resource: function("plan")},
 		{role: "workflow", action: "states:StartExecution", resource: machineARN + "-other"},
 		{role: "workflow", action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},

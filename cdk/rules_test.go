@@ -18,6 +18,7 @@ var explained = []explanation{
 	{"AwsSolutions-S1", "/Runs/", "Objects of the run bucket expire within weeks, and only the workflow's own roles get at them; who needs a record of each access has CloudTrail's data events."},
 	{"AwsSolutions-IAM5[Resource::<Runs", "Role/DefaultPolicy/", "A prefix of the run bucket: the names of executions are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/WorkflowRole/DefaultPolicy/", "Child executions of the workflow's own Map: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:lambda:", "/WorkflowRole/DefaultPolicy/", "All versions of a function: executions under way call the one that they began with."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/PlanRole/DefaultPolicy/", "Executions of the workflow, asked whether they still run: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/CallerPolicy/", "Executions of the workflow: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::<Runs", "/CallerPolicy/", "The stop mark of an execution: the names of executions are not known before."},

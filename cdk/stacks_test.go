@@ -35,7 +35,7 @@ func testDefinition(t *testing.T, s synthesis) {
 			continue
 		}
 		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
-		if want := hub.arn("lambda", "function:crossapply-"+function); values[name] != want {
+		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); values[name] != want {
 			t.Errorf("%s is %s, want %s", name, values[name], want)
 		}
 	}
@@ -56,8 +56,10 @@ func testDefinition(t *testing.T, s synthesis) {
 	machine.want(t, false, "LoggingConfiguration", "IncludeExecutionData")
 	hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/vendedlogs/states/crossapply").want(t, s.config.Logs.RetentionDays, "RetentionInDays")
 	hub.only(t, "AWS::StepFunctions::StateMachineAlias").want(t, "live", "Name")
-	if version := hub.only(t, "AWS::StepFunctions::StateMachineVersion"); version.DeletionPolicy != "Retain" {
-		t.Error("an old version must stay, as the way back")
+	for _, version := range append(hub.ofType("AWS::Lambda::Version"), hub.only(t, "AWS::StepFunctions::StateMachineVersion")) {
+		if version.UpdateReplacePolicy != "Retain" || version.DeletionPolicy != "RetainExceptOnCreate" {
+			t.Errorf("an old %s must stay, as the way back, but not one whose deployment failed", version.Type)
+		}
 	}
 	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
 	if output != hub.arn("states", "stateMachine:crossapply:live") {

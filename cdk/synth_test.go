@@ -177,7 +177,9 @@ func read(t *testing.T, file string) []byte {
 	return body
 }
 
-var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
+// hash is that of an asset, or of a function's code and configuration, which makes
+// the logical id of its version.
+var hash = regexp.MustCompile(`[0-9a-f]{64}|(?:[0-9A-F]{8}[0-9a-f]{32})`)
 
 // testGolden compares with what was reviewed; `go test ./cdk -update` writes it
 // anew. The asset hashes are those of stand-ins, or change with the definition.
@@ -214,7 +216,7 @@ func reviewable(t *testing.T, file string) []byte {
 		must(t, json.Indent(&text, body, "", " "))
 		body = text.Bytes()
 	}
-	return append(assetHash.ReplaceAll(body, []byte("<hash>")), '\n')
+	return append(hash.ReplaceAll(body, []byte("<hash>")), '\n')
 }
 
 func firstDifference(got, want []byte) string {
@@ -245,6 +247,48 @@ func TestStaleTemplates(t *testing.T) {
 	}
 	if text := read(t, filepath.Join(dist, templateFile)); bytes.Contains(text, []byte("\n ")) {
 		t.Error("the template is not written compact")
+	}
+}
+
+// Other code or another setting of a function publishes a version of it, and of
+// no other; the same again publishes none.
+func TestVersions(t *testing.T) {
+	versions := func(c config.Config, plan string) map[string]string {
+		dist := standIns(t)
+		must(t, os.WriteFile(filepath.Join(dist, "plan.zip"), []byte(plan), 0o600))
+		app := newApp(t, t.TempDir())
+		must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+		hub := synthesis{config: c, dir: *app.Synth(nil).Directory()}.hub(t)
+		ids := map[string]string{}
+		for id, r := range hub.Resources {
+			if r.Type == "AWS::Lambda::Version" {
+				ids[strings.TrimPrefix(hub.text(t, r.Properties["FunctionName"]), "crossapply-")] = id
+			}
+		}
+		return ids
+	}
+	c := load(t, "minimal.yaml")
+	first, tuned := versions(c, "code"), load(t, "minimal.yaml")
+	tuned.Functions["poll"] = config.Function{MemoryMB: 512}
+	tuned.Functions["report"] = config.Function{MemoryMB: tuned.Functions["report"].MemoryMB, ReservedConcurrency: 5}
+	for _, test := range []struct {
+		name    string
+		second  map[string]string
+		changed []string
+	}{
+		{"nothing", versions(c, "code"), nil},
+		{"the code of plan", versions(c, "other code"), []string{"plan"}},
+		{"the memory of poll, and a concurrency, which is no part of a version", versions(tuned, "code"), []string{"poll"}},
+	} {
+		var changed []string
+		for _, name := range deployment.FunctionNames() {
+			if first[name] != test.second[name] {
+				changed = append(changed, name)
+			}
+		}
+		if len(first) != len(deployment.FunctionNames()) || !slices.Equal(changed, test.changed) {
+			t.Errorf("%s: new versions of %q, want %q", test.name, changed, test.changed)
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ type resource struct {
 	DependsOn      []string       `json:"DependsOn"`
 	Condition      string         `json:"Condition"`
 	DeletionPolicy string         `json:"DeletionPolicy"`
+	// UpdateReplacePolicy is what becomes of it when another takes its place.
+	UpdateReplacePolicy string `json:"UpdateReplacePolicy"`
 }
 
 // partition is the one it is deployed in, and domain that partition's own.
@@ -231,6 +233,8 @@ func (tp template) ref(t *testing.T, id string) string {
 		return tp.text(t, r.Properties["Name"])
 	case "AWS::Lambda::Function":
 		return tp.text(t, r.Properties["FunctionName"])
+	case "AWS::Lambda::Version":
+		return tp.arn("lambda", "function:"+tp.text(t, r.Properties["FunctionName"])+":1")
 	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy":
 		return tp.attribute(t, id, "Arn")
 	}

@@ -128,6 +128,9 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 		MemorySize:    jsii.Number(tuning.MemoryMB),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(f.TimeoutSeconds)),
 		Environment:   pointers(environment),
+		// A change publishes a version. Those before it stay for the executions that
+		// name them: see newAlias.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE},
 	}
 	if tuning.ReservedConcurrency > 0 {
 		props.ReservedConcurrentExecutions = jsii.Number(tuning.ReservedConcurrency)

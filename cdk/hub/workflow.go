@@ -36,14 +36,15 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 	w := workflow{arn: h.arn("states", "stateMachine:"+h.config.Name)}
 	substitutions := map[string]*string{deployment.PartitionPlaceholder: jsii.String(regions.Partition(h.config.Hub.Region))}
 	for _, f := range deployment.Functions() {
-		substitutions[f.Placeholder()] = functions[f.Name].FunctionArn()
+		// By version: an execution under way keeps the code that it began with.
+		substitutions[f.Placeholder()] = functions[f.Name].CurrentVersion().FunctionArn()
 	}
 	props := &sfn.StateMachineProps{
 		StateMachineName:        jsii.String(h.config.Name),
 		StateMachineType:        sfn.StateMachineType_STANDARD,
 		DefinitionBody:          sfn.DefinitionBody_FromFile(jsii.String(definition), nil),
 		DefinitionSubstitutions: &substitutions,
-		Role:                    h.newWorkflowRole(w, functions),
+		Role:                    h.newWorkflowRole(w),
 		TracingEnabled:          jsii.Bool(true),
 	}
 	if h.config.Logs.Level != "OFF" {
@@ -65,7 +66,7 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 // own Distributed Map, read the targets, write the results and the marks of
 // targets that failed, and look at the execution that a duplicate waits for.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
+func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
 		RoleName:    h.name("workflow"),
 		Description: jsii.String("The state machine of the workflow."),
@@ -73,7 +74,7 @@ func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Fu
 	})
 	var invoked []string
 	for _, name := range deployment.FunctionNames() {
-		invoked = append(invoked, *functions[name].FunctionArn())
+		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(name)+":*")) // all versions
 	}
 	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, deployment.MapLabel))
 	for _, statement := range []awsiam.PolicyStatement{
@@ -113,13 +114,14 @@ func (w workflow) startLive() awsiam.PolicyStatement {
 }
 
 // newAlias publishes the state machine as a version and points the alias at it.
-// Versions are kept, so that pointing the alias at the one before is a way back.
+// Versions are kept, with the functions' versions that they name, so that pointing
+// the alias at an earlier one is the way back. Command prune deletes old ones.
 func (h *hubStack) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
 	version := sfn.NewCfnStateMachineVersion(h.Stack, jsii.String("Version"), &sfn.CfnStateMachineVersionProps{
 		StateMachineArn:        machine.StateMachineArn(),
 		StateMachineRevisionId: machine.StateMachineRevisionId(),
 	})
-	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
 	return sfn.NewCfnStateMachineAlias(h.Stack, jsii.String("Live"), &sfn.CfnStateMachineAliasProps{
 		Name:        jsii.String(deployment.Alias),
 		Description: jsii.String("The version that callers and schedules start."),
