@@ -115,8 +115,18 @@ func testBucket(t *testing.T, s synthesis) {
 	for _, setting := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		bucket.want(t, true, "PublicAccessBlockConfiguration", setting)
 	}
-	bucket.want(t, s.config.RunDays, "LifecycleConfiguration", "Rules", 0, "ExpirationInDays")
-	bucket.want(t, "Enabled", "LifecycleConfiguration", "Rules", 0, "Status")
+	days := map[any]any{}
+	for _, rule := range bucket.at("LifecycleConfiguration", "Rules").([]any) {
+		rule := rule.(map[string]any)
+		if rule["Status"] != "Enabled" {
+			t.Errorf("the rule %v is %v", rule["Id"], rule["Status"])
+		}
+		days[rule["Prefix"]] = rule["ExpirationInDays"]
+	}
+	want := map[any]any{"runs/": s.config.RunDays, "claims/": s.config.RunDays, "locks/": s.config.RunDays, "reports/": s.config.ReportDays, nil: nil}
+	if fmt.Sprint(days) != fmt.Sprint(want) {
+		t.Errorf("objects stay for %v days, want %v", days, want)
+	}
 	algorithm := "AES256"
 	if s.config.CustomerManagedKey {
 		algorithm = "aws:kms"

@@ -331,6 +331,7 @@ func TestOtherNameAndPartition(t *testing.T) {
 	c.Name, c.AccessRoleName, c.Hub.Region = "rollouts", "rollouts-access", "cn-north-1"
 	c.AlarmTopicARN = strings.Replace(c.AlarmTopicARN, "aws:sns:eu-west-1", "aws-cn:sns:cn-north-1", 1)
 	c.Accounts = []config.Account{{ID: "222222222222", Clusters: []config.Cluster{{Name: "analytics", Region: "cn-northwest-1"}}}}
+	c.CallerRole.Principals = []string{"444444444444"}
 	c.Resources = nil
 	dir, dist := t.TempDir(), standIns(t)
 	app := newApp(t, dir)

@@ -290,6 +290,11 @@ func (tp template) policiesOf(t *testing.T, roleID string) []string {
 	for _, policy := range inline {
 		documents = append(documents, tp.document(t, policy.(map[string]any)["PolicyDocument"]))
 	}
+	attached, _ := tp.Resources[roleID].Properties["ManagedPolicyArns"].([]any)
+	for _, policy := range attached {
+		id := policy.(map[string]any)["Ref"].(string)
+		documents = append(documents, tp.document(t, tp.Resources[id].Properties["PolicyDocument"]))
+	}
 	for _, r := range tp.Resources {
 		roles, _ := r.Properties["Roles"].([]any)
 		if (r.Type == "AWS::IAM::Policy" || r.Type == "AWS::IAM::ManagedPolicy") &&

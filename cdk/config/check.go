@@ -30,6 +30,8 @@ var (
 	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
 
+const externalIDForm = "must be 2 to 1,000 letters, digits and any of _+=,.@:/-"
+
 // retentionDays are the periods CloudWatch Logs knows.
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 func retentionDays() []int {
@@ -108,7 +110,7 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
 	p.region(c, c.Hub.Region, hub.Child("region"))
 	p.additionalRegions(c)
-	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
+	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), externalIDForm)
 	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
 	p.accounts(c)
 	p.roles(c)
@@ -160,7 +162,7 @@ func (p *problems) roles(c *Config) {
 
 // hubRoles are the roles of the hub, by what stands behind the deployment's name.
 func hubRoles() []string {
-	return append(deployment.FunctionNames(), "workflow", "schedule")
+	return append(deployment.FunctionNames(), "workflow", "schedule", "caller")
 }
 
 // indexOfHub returns which of the accounts is the hub's, or -1.
@@ -238,6 +240,8 @@ func (p *problems) functions(c *Config) {
 func (p *problems) options(c *Config) {
 	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
 	p.between(c.RunDays, 1, 89, field.NewPath("runDays"))
+	p.between(c.ReportDays, c.RunDays, 36_500, field.NewPath("reportDays"))
+	p.callerRole(c)
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
 		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))
@@ -257,6 +261,18 @@ func (p *problems) options(c *Config) {
 	}
 	p.tags(c)
 	p.stackSet(c)
+}
+
+func (p *problems) callerRole(c *Config) {
+	if c.CallerRole == nil {
+		return
+	}
+	path := field.NewPath("callerRole")
+	if c.CallerRole.ExternalID != "" {
+		p.matches(c.CallerRole.ExternalID, externalID, path.Child("externalId"), externalIDForm)
+	}
+	role := regexp.MustCompile(`^[0-9]{12}$|^arn:` + c.regions().Partition + `:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
+	p.list(c.CallerRole.Principals, role, path.Child("principals"), "must be the 12 digits of an AWS account id, or the ARN of a role in the hub's partition")
 }
 
 // partition refuses what the hub's partition does not have: in China, trusted

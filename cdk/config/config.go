@@ -65,10 +65,20 @@ type Config struct {
 	// Logs says what is logged and for how long.
 	Logs Logs `json:"logs,omitzero"`
 
-	// RunDays is how many days the objects of an execution, its report included,
-	// stay in the run bucket: 1 to 89, by default 30. Names of executions may
-	// come again after 90 days.
+	// RunDays is how many days what an execution works with stays in the run
+	// bucket, its report excepted: 1 to 89, by default 30. So long it can be
+	// retried. Names of executions may come again after 90 days.
 	RunDays int `json:"runDays,omitempty"`
+
+	// ReportDays is how many days the full reports stay in the run bucket, at least
+	// RunDays. The default is 365. Step Functions itself forgets an execution after
+	// 90 days.
+	ReportDays int `json:"reportDays,omitempty"`
+
+	// CallerRole is a role that principals of other accounts may assume, to start
+	// the workflow and read its reports. By default there is none; callers of the
+	// hub account need only the managed policy.
+	CallerRole *CallerRole `json:"callerRole,omitempty"`
 
 	// CustomerManagedKey encrypts the run bucket, the log groups, the
 	// executions, the dead-letter queue and the functions' environment with a
@@ -191,6 +201,16 @@ type VPC struct {
 	SubnetIDs []string `json:"subnetIds"`
 	// SecurityGroupIDs are their security groups. Required.
 	SecurityGroupIDs []string `json:"securityGroupIds"`
+}
+
+// CallerRole says who of other accounts may assume the role for callers.
+type CallerRole struct {
+	// Principals are accounts, by their 12 digits, and roles, by their ARNs. An
+	// account's own administrators decide who in it may assume the role. Required.
+	Principals []string `json:"principals"`
+	// ExternalID is what they must say when they assume it: see
+	// [Config.ExternalID] for its form. By default they need not say anything.
+	ExternalID string `json:"externalId,omitempty"`
 }
 
 // Logs says what is logged and for how long.

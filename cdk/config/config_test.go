@@ -69,7 +69,7 @@ func TestMinimal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 ||
+	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 || c.ReportDays != 365 ||
 		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
 		t.Errorf("defaults are not as documented: %+v", c)
 	}
@@ -123,6 +123,12 @@ func TestMistakes(t *testing.T) {
 		{"retention", minimal + "logs: {retentionDays: 31}\n", "logs.retentionDays"},
 		{"log level", minimal + "logs: {level: DEBUG}\n", "logs.level"},
 		{"run days", minimal + "runDays: 90\n", "runDays"},
+		{"report days", minimal + "runDays: 60\nreportDays: 59\n", "reportDays"},
+		{"caller's role for nobody", minimal + "callerRole: {}\n", "callerRole.principals: Required"},
+		{"caller's role for a user", minimal + "callerRole: {principals: [\"arn:aws:iam::444444444444:user/ann\"]}\n", "callerRole.principals[0]"},
+		{"caller's role for another partition", minimal + "callerRole: {principals: [\"444444444444\", \"arn:aws-cn:iam::444444444444:role/ci\"]}\n", "callerRole.principals[1]"},
+		{"caller's external id", minimal + "callerRole: {principals: [\"444444444444\"], externalId: \"a b\"}\n", "callerRole.externalId"},
+		{"access role like the caller's", replace(`id: "222222222222"`, `id: "111111111111"`) + "accessRoleName: crossapply-caller\n", "accessRoleName"},
 		{"vpc", minimal + "vpc: {subnetIds: [sub-1], securityGroupIds: []}\n", "vpc.subnetIds[0]"},
 		{"no security group", minimal + "vpc: {subnetIds: [subnet-0123456789abcdef0], securityGroupIds: []}\n", "vpc.securityGroupIds"},
 		{"topic elsewhere", minimal + "alarmTopicArn: arn:aws:sns:us-east-1:111111111111:alarms\n", "alarmTopicArn"},

@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -30,6 +28,12 @@ type workflow struct {
 // executions returns the pattern of the ARNs of the workflow's executions.
 func (h *hubStack) executions() string {
 	return h.arn("states", "execution:"+h.config.Name+":*")
+}
+
+// children returns the pattern of the ARNs of the child executions, which carry
+// the Map's label.
+func (h *hubStack) children() string {
+	return h.arn("states", "execution:"+h.config.Name+"/"+deployment.MapLabel+":*")
 }
 
 func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
@@ -76,13 +80,12 @@ func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	for _, name := range deployment.FunctionNames() {
 		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(name)+":*")) // all versions
 	}
-	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, deployment.MapLabel))
 	for _, statement := range []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, invoked...),
 		allow([]string{"states:StartExecution"}, w.arn),
-		// AWS documents the first form for running a Map and the second for its
-		// children: they carry the Map's label.
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), children),
+		// AWS documents the first form for running a Map, and the second is its
+		// children's.
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), h.children()),
 		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
 		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Failed+"*"))),
 		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),

@@ -110,6 +110,7 @@ func (p Planner) plan(in contract.PlanInput, parsed request.Parsed) contract.Pla
 		},
 		TargetsKey:     prefix + runs.Targets,
 		ResultsPrefix:  prefix + runs.Results,
+		ReportKey:      runs.ReportKey(in.Name, in.Started),
 		Total:          len(parsed.Targets),
 		MaxConcurrency: parsed.Rollout.MaxConcurrency,
 	}

@@ -52,7 +52,7 @@ func TestPlan(t *testing.T) {
 			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
 			MaxFailures: 1,
 		},
-		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results",
+		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results", ReportKey: "reports/2026-11-25/nightly.json",
 		Total: 2, MaxConcurrency: 7,
 	}
 	if !reflect.DeepEqual(out, want) {

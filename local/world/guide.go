@@ -52,7 +52,7 @@ aws stepfunctions start-execution --state-machine-arn %[6]s \
   --name first --input file://examples/rollout.json    # a name serves once
 sleep 5                                                # the stand-in operator takes three
 aws stepfunctions describe-execution --execution-arn %[7]s
-aws s3 cp s3://%[8]s/runs/first/report.json -
+aws s3 cp s3://%[8]s/reports/$(date -u +%%F)/first.json -
 `, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)
 	text.WriteString("\n# Each cluster's tokens come from `aws eks get-token`, with the keys of its own account, as KUBECONFIG has it.\n")
 	for _, c := range clusters {

@@ -76,11 +76,12 @@ var functions = []Function{
 			// Of the execution that a retry names.
 			{Keys: runs.Pattern(runs.Request), Read: true},
 			{Keys: runs.Pattern(runs.Targets), Read: true},
-			{Keys: runs.Pattern(runs.Report), Read: true},
+			{Keys: runs.Pattern(runs.Plan), Read: true},
+			{Keys: runs.Reports + "*", Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
 		},
-		Lists:               []string{runs.Pattern(runs.Plan), runs.Pattern(runs.Report)},
+		Lists:               []string{runs.Pattern(runs.Plan), runs.Reports + "*"},
 		DescribesExecutions: true,
 	},
 	{
@@ -110,7 +111,7 @@ var functions = []Function{
 		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
 			{Keys: runs.All, Read: true},
-			{Keys: runs.Pattern(runs.Report), Write: true},
+			{Keys: runs.Reports + "*", Write: true},
 		},
 		Lists: []string{runs.All},
 	},
