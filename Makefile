@@ -114,6 +114,10 @@ report: named ## report on EXECUTION=<ARN>, for one that was stopped before it c
 	  failed=$$(printf '{"execution": "%s"}' '$(EXECUTION)' | $(AWS) lambda invoke --function-name $(call part,7)-report --cli-read-timeout 300 \
 	    --payload fileb:///dev/stdin --query FunctionError --output text $$answer) && cat $$answer && echo && test "$$failed" = None
 
+.PHONY: cost
+cost: ## what a rollout costs: TARGETS=1000 WAIT=20 (seconds until Ready; 0: nothing changes) [KEY=1] [WINDOW=60]
+	@go run ./docs/estimate $(if $(TARGETS),-targets $(TARGETS)) $(if $(WAIT),-wait $(WAIT)) $(if $(WINDOW),-window $(WINDOW)) $(if $(KEY),-key)
+
 CFN_LINT := 1.58.0
 
 .cache/cfn-lint-$(CFN_LINT)/bin/cfn-lint:

@@ -1,11 +1,11 @@
 // Command reference writes the reference pages in docs/: the request, the answer,
-// the configuration and the errors.
+// the configuration, the errors and the costs.
 //
 //	go run ./docs/reference
 //
 // A page is a template beside this file. It holds the prose, and asks for the rest
 // by name: the fields of a Go type with their comments, the table of operations,
-// the list of functions, the catalogue of errors, an example. So a field, an
+// the list of functions, the catalogue of errors, the costs, an example. So a field, an
 // operation or an error is documented where it is declared, and nowhere else.
 //
 // A comment begins with the name of what it documents, as is the custom, and may
@@ -74,6 +74,7 @@ func render(root string) (map[string][]byte, error) {
 			"operations": operation.All,
 			"functions":  deployment.Functions,
 			"errors":     fault.Catalogue,
+			"costs":      newCosts,
 		}).ParseFS(templates, name)
 		if err != nil {
 			return nil, err

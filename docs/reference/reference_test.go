@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,8 +28,16 @@ func TestPages(t *testing.T) {
 			t.Errorf("docs/%s differs from what it is written from: run `make docs`", name)
 		}
 	}
-	if len(pages) != 4 {
+	if len(pages) != 5 {
 		t.Errorf("there are %d pages", len(pages))
+	}
+}
+
+// The README names one figure of the costs.
+func TestCostInTheREADME(t *testing.T) {
+	want := fmt.Sprintf("A thousand targets are about %.0f cents", 100*newCosts().Changed.USD())
+	if !strings.Contains(read(t, "../../README.md"), want) {
+		t.Errorf("README.md does not say %q", want)
 	}
 }
 

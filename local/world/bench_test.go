@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 	"github.com/crossapply/crossapply/local/operator"
@@ -52,13 +51,8 @@ func BenchmarkReadyToEnd(b *testing.B) {
 		arn := start(b, topic{name: name, annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Silent)}, targets: []contract.Target{payments}}.request(b))
 		waitFor(b, payments, name)
 		time.Sleep(300 * time.Millisecond) // until poll watches
-		live := get(b, payments, name)
-		live.Object["status"] = map[string]any{"observedGeneration": int64(1), "conditions": []any{map[string]any{
-			"type": "Ready", "status": "True", "reason": "Measured", "message": "", "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}}
 		ready := time.Now()
-		if _, err := topics(b, payments).UpdateStatus(b.Context(), live, metav1.UpdateOptions{}); err != nil {
-			b.Fatal(err)
-		}
+		setReady(b, payments, name, "Ready")
 		if ended := wait(b, arn); ended.Status != types.ExecutionStatusSucceeded {
 			b.Fatal(aws.ToString(ended.Cause))
 		}

@@ -1,14 +1,18 @@
 package world_test
 
 import (
+	"encoding/json"
 	"maps"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/crossapply/crossapply/docs/cost"
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
@@ -16,56 +20,27 @@ import (
 // of these numbers is a change that users pay for.
 func TestCallsPerTarget(t *testing.T) {
 	r := topic{name: "counted", targets: []contract.Target{payments}}
-	// resolve, apply and poll each assume the role once per account and execution;
-	// GetCallerIdentity is the cluster's, once per token. The functions read: plan
-	// the lock of an earlier execution, apply the resource, report the plan, the
-	// targets, the Map's manifest and one file of results; the Map reads the targets.
-	// They write: plan lock, request, resource, targets and plan, apply the journal
-	// twice, report the report; the Map writes manifest and results. resolve lists
-	// the marks, report the run.
-	t.Run("first apply", func(t *testing.T) {
-		got := count(t, r)
-		expectCounts(t, "AWS", got.aws, map[string]int{
-			"sts:AssumeRole": 3, "sts:GetCallerIdentity": 3, "eks:DescribeCluster": 1,
-			"s3:GetObject": 6, "s3:PutObject": 10, "s3:ListObjects": 2,
-		})
-		expectCounts(t, "Kubernetes", got.kubernetes, map[string]int{
-			"get /apis/messaging.example.com/v1":                   1,
-			"create selfsubjectaccessreviews.authorization.k8s.io": 4,
-			"get topics.messaging.example.com":                     1,
-			"patch topics.messaging.example.com":                   1,
-			"watch topics.messaging.example.com":                   2, // the operator takes two windows
-		})
-		if got.transitions != [2]int{6, 9} {
-			t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 9", got.transitions[0], got.transitions[1])
-		}
+	t.Run("changed", func(t *testing.T) {
+		// The operator takes two windows.
+		expectPart(t, count(t, r), cost.Sum(cost.Execution, cost.Changed, cost.Window))
 	})
 	t.Run("unchanged", func(t *testing.T) {
-		got := count(t, r)
-		expectCounts(t, "AWS", got.aws, map[string]int{
-			"sts:AssumeRole": 2, "sts:GetCallerIdentity": 2, "eks:DescribeCluster": 1,
-			"s3:GetObject": 7, "s3:PutObject": 11, "s3:ListObjects": 2,
-		})
-		expectCounts(t, "Kubernetes", got.kubernetes, map[string]int{
-			"get /apis/messaging.example.com/v1":                   1,
-			"create selfsubjectaccessreviews.authorization.k8s.io": 4,
-			"get topics.messaging.example.com":                     1,
-			"patch topics.messaging.example.com":                   1,
-		})
-		// With the Map's start of the child, AWS bills one more for the target.
-		if got.transitions != [2]int{6, 4} {
-			t.Errorf("%d state transitions for the execution and %d for its target, want 6 and 4", got.transitions[0], got.transitions[1])
-		}
+		expectPart(t, count(t, r), cost.Sum(cost.Execution, cost.Again, cost.Unchanged))
 	})
 }
 
-// counts are what an execution with one target costs.
-type counts struct {
-	aws, kubernetes map[string]int
-	transitions     [2]int // of the execution, and of its target
+func expectPart(t *testing.T, got, want cost.Part) {
+	t.Helper()
+	if got.States != want.States || got.Starts != want.Starts {
+		t.Errorf("%d states and %d starts of children, want %d and %d", got.States, got.Starts, want.States, want.Starts)
+	}
+	expectCounts(t, "functions", got.Invocations, want.Invocations)
+	expectCounts(t, "AWS", got.AWS, want.AWS)
+	expectCounts(t, "Kubernetes", got.Kubernetes, want.Kubernetes)
 }
 
-func count(t *testing.T, r topic) counts {
+// count runs an execution with one target and counts what it does.
+func count(t *testing.T, r topic) cost.Part {
 	t.Helper()
 	mark, err := shared.Cluster(payments).Mark()
 	if err != nil {
@@ -75,23 +50,37 @@ func count(t *testing.T, r topic) counts {
 	arn := start(t, r.request(t))
 	wait(t, arn)
 
-	got := counts{aws: map[string]int{}, kubernetes: map[string]int{}, transitions: transitions(t, arn)}
+	got := steps(t, arn)
+	got.AWS, got.Kubernetes = cost.Calls{}, cost.Calls{}
 	for call, n := range shared.AWS.Calls() {
 		if call.Service == "sts" || call.Service == "eks" || call.Service == "s3" {
-			got.aws[call.Service+":"+call.Operation] += n - before[awsapi.Call{Account: call.Account, Service: call.Service, Operation: call.Operation}]
+			got.AWS[call.Service+":"+call.Operation] += n - before[awsapi.Call{Account: call.Account, Service: call.Service, Operation: call.Operation}]
 		}
 	}
-	maps.DeleteFunc(got.aws, func(_ string, n int) bool { return n == 0 })
+	maps.DeleteFunc(got.AWS, func(_ string, n int) bool { return n == 0 })
 	requests, err := shared.Cluster(payments).Requests(mark)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, request := range requests {
 		if strings.Contains(request.User, "assumed-role/crossapply-access/") {
-			got.kubernetes[request.Verb+" "+request.Resource]++
+			got.Kubernetes[kindOf(request)]++
 		}
 	}
 	return got
+}
+
+// kindOf says what a request to a cluster is for.
+func kindOf(request cluster.Request) string {
+	switch {
+	case strings.HasPrefix(request.Resource, "/"):
+		return "discovery"
+	case request.Resource == "selfsubjectaccessreviews.authorization.k8s.io":
+		return "access review"
+	case request.Resource == "topics.messaging.example.com":
+		return request.Verb
+	}
+	return request.Verb + " " + request.Resource
 }
 
 func expectCounts(t *testing.T, what string, got, want map[string]int) {
@@ -109,23 +98,27 @@ func expectCounts(t *testing.T, what string, got, want map[string]int) {
 	t.Logf("%s: %v", what, got)
 }
 
-// transitions counts the states entered by an execution and by its one child.
-func transitions(t *testing.T, arn string) [2]int {
+// steps counts the states that an execution and its children entered, the children,
+// and the invocations of functions.
+func steps(t *testing.T, arn string) cost.Part {
 	t.Helper()
 	api := sfn.NewFromConfig(shared.Engineer())
-	entered := func(arn *string) int {
+	counted := cost.Part{Invocations: cost.Calls{}}
+	add := func(arn *string) {
 		history, err := api.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: arn, MaxResults: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 0
 		for _, event := range history.Events {
 			if event.StateEnteredEventDetails != nil {
-				n++
+				counted.States++
+			}
+			if task := event.TaskScheduledEventDetails; task != nil && aws.ToString(task.ResourceType) == "lambda" {
+				counted.Invocations[invoked(t, task)]++
 			}
 		}
-		return n
 	}
+	add(aws.String(arn))
 	runs, err := api.ListMapRuns(t.Context(), &sfn.ListMapRunsInput{ExecutionArn: aws.String(arn)})
 	if err != nil {
 		t.Fatal(err)
@@ -134,5 +127,19 @@ func transitions(t *testing.T, arn string) [2]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return [2]int{entered(aws.String(arn)), entered(children.Executions[0].ExecutionArn)}
+	for _, child := range children.Executions {
+		counted.Starts++
+		add(child.ExecutionArn)
+	}
+	return counted
+}
+
+// invoked returns the name of the function that a task invokes.
+func invoked(t *testing.T, task *types.TaskScheduledEventDetails) string {
+	t.Helper()
+	var parameters struct{ FunctionName string }
+	if err := json.Unmarshal([]byte(aws.ToString(task.Parameters)), &parameters); err != nil {
+		t.Fatal(err)
+	}
+	return parameters.FunctionName[strings.LastIndex(parameters.FunctionName, "-")+1:]
 }

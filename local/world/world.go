@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/crossapply/crossapply/local/binaries"
+	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
@@ -50,6 +51,9 @@ type Config struct {
 	// that they too are calls of [lambda.Service.OnCall], which tests kill functions
 	// by. It costs a little time for each request.
 	Intercept bool
+	// Clock is the time that executions live in, their waits and their limits; nil is
+	// the real time, in which everything else lives.
+	Clock asl.Clock
 }
 
 // Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
@@ -164,7 +168,7 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 	return err
 }
 
-func (w *World) startWorkflow(ctx context.Context, _ Config) error {
+func (w *World) startWorkflow(ctx context.Context, config Config) error {
 	file, err := jsonata.Locate(".")
 	if err != nil {
 		return err
@@ -173,7 +177,7 @@ func (w *World) startWorkflow(ctx context.Context, _ Config) error {
 	if err != nil {
 		return err
 	}
-	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine})
+	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine, Clock: config.Clock})
 	w.AWS.Mount(w.States)
 	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
 	return err

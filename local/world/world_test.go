@@ -1,16 +1,17 @@
 package world_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
@@ -28,19 +30,27 @@ func at(account, region, cluster string) contract.Target {
 	return contract.Target{Account: account, Region: region, Cluster: cluster}
 }
 
-// The targets of the tests' world: two that are well, and one for each thing
+// The targets of the tests' world: some that are well, and one for each thing
 // that can be wrong.
 var (
-	payments  = at("111111111111", "eu-west-1", "payments")
-	analytics = at("222222222222", "us-east-1", "analytics")
-	noRBAC    = at("111111111111", "eu-west-1", "no-rbac")
-	unmapped  = at("222222222222", "eu-west-1", "unmapped")
-	noCRD     = at("111111111111", "us-east-1", "no-crd")
-	creating  = at("222222222222", "eu-west-1", "creating")
-	down      = at("222222222222", "eu-west-1", "down")
-	foreign   = at("444444444444", "eu-west-1", "foreign")
-	missing   = at("111111111111", "eu-west-1", "missing")
+	payments    = at("111111111111", "eu-west-1", "payments")
+	paymentsUS  = at("111111111111", "us-east-1", "payments")
+	analytics   = at("222222222222", "us-east-1", "analytics")
+	analyticsEU = at("222222222222", "eu-west-1", "analytics")
+	retail      = at("333333333333", "eu-central-1", "retail")
+	noRBAC      = at("111111111111", "eu-west-1", "no-rbac")
+	unmapped    = at("222222222222", "eu-west-1", "unmapped")
+	noCRD       = at("111111111111", "us-east-1", "no-crd")
+	creating    = at("222222222222", "eu-west-1", "creating")
+	down        = at("222222222222", "eu-west-1", "down")
+	foreign     = at("444444444444", "eu-west-1", "foreign")
+	missing     = at("111111111111", "eu-west-1", "missing")
 )
+
+// healthy are those that are well.
+func healthy() []contract.Target {
+	return []contract.Target{payments, paymentsUS, analytics, analyticsEU, retail}
+}
 
 // operatorDelay is how long the stand-in operator takes to bring a Topic to an
 // end: longer than the poll window, so that some targets need several.
@@ -49,6 +59,30 @@ const (
 	pollWindow    = time.Second
 )
 
+// delayAnnotation on a Topic is the operator's delay for it, where it is another.
+const delayAnnotation = "example.com/delay"
+
+func delayOf(topic *unstructured.Unstructured) time.Duration {
+	if delay, err := time.ParseDuration(topic.GetAnnotations()[delayAnnotation]); err == nil {
+		return delay
+	}
+	return operatorDelay
+}
+
+// immediately has the operator bring a Topic to its end at once.
+func immediately() map[string]string { return map[string]string{delayAnnotation: "0s"} }
+
+// hurry is a clock in which what the definition pauses takes a fiftieth of its
+// time: all its pauses are shorter than a minute, and all its time limits are not.
+type hurry struct{ asl.SystemClock }
+
+func (h hurry) Sleep(ctx context.Context, d time.Duration) error {
+	if d < time.Minute {
+		d /= 50
+	}
+	return h.SystemClock.Sleep(ctx, d)
+}
+
 var shared *world.World
 
 // One world serves all tests: starting it takes a while.
@@ -56,14 +90,11 @@ func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute) // the first time, it builds the API server
 		defer cancel()
-		var err error
-		shared, err = world.Start(ctx, world.Config{
+		config := world.Config{
 			Progress:   os.Stderr,
 			PollWindow: pollWindow,
-			Intercept:  !benchmarks(),
-			Operator:   operator.Options{Delay: operator.After(operatorDelay)},
+			Operator:   operator.Options{Delay: delayOf},
 			Clusters: []world.Cluster{
-				{Target: payments}, {Target: analytics},
 				{Target: noRBAC, NoRBAC: true},
 				{Target: unmapped, Unmapped: true},
 				{Target: noCRD, NoCRD: true},
@@ -71,7 +102,18 @@ func TestMain(m *testing.M) {
 				{Target: down, Absent: true},
 				{Target: foreign, OtherExternalID: true, Absent: true},
 			},
-		})
+		}
+		for _, target := range healthy() {
+			config.Clusters = append(config.Clusters, world.Cluster{Target: target})
+		}
+		if !benchmarks() {
+			config.Intercept, config.Clock = true, hurry{}
+		}
+		// Executions wait more than they compute: many fit beside each other.
+		err := flag.Set("test.parallel", "8")
+		if err == nil {
+			shared, err = world.Start(ctx, config)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -99,7 +141,8 @@ type topic struct {
 	annotations map[string]string
 	targets     []contract.Target
 	apply       *contract.ApplyOptions
-	timeout     int // seconds; 0 means 60
+	timeout     int  // seconds; 0 means 60
+	grace       *int // seconds; nil means the default
 	concurrency int
 	maxFailures string // JSON
 }
@@ -125,7 +168,7 @@ func (r topic) request(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := contract.Request{Resource: resource, Apply: r.apply, Ready: &contract.ReadyOptions{TimeoutSeconds: &r.timeout}, Rollout: rollout}
+	request := contract.Request{Resource: resource, Apply: r.apply, Ready: &contract.ReadyOptions{TimeoutSeconds: &r.timeout, FailureGraceSeconds: r.grace}, Rollout: rollout}
 	for _, target := range r.targets {
 		request.Targets = append(request.Targets, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
 	}
@@ -178,15 +221,44 @@ func waitFor(t testing.TB, target contract.Target, name string) {
 	}
 }
 
+// setReady writes a Topic's status, as its operator would which is Silent.
+func setReady(t testing.TB, target contract.Target, name string, condition string) {
+	t.Helper()
+	topic := get(t, target, name)
+	topic.Object["status"] = map[string]any{
+		"observedGeneration": topic.GetGeneration(),
+		"conditions": []any{map[string]any{
+			"type": condition, "status": "True", "reason": "Test", "message": "", "observedGeneration": topic.GetGeneration(),
+			"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
+		}},
+	}
+	if _, err := topics(t, target).UpdateStatus(t.Context(), topic, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func start(t testing.TB, request string) string {
 	t.Helper()
-	out, err := sfn.NewFromConfig(shared.Engineer()).StartExecution(t.Context(), &sfn.StartExecutionInput{
-		StateMachineArn: aws.String(shared.StateMachineARN), Input: aws.String(request)})
+	return startNamed(t, "", request)
+}
+
+// startNamed starts an execution of that name; Step Functions makes one up where it
+// is empty.
+func startNamed(t testing.TB, name, request string) string {
+	t.Helper()
+	in := &sfn.StartExecutionInput{StateMachineArn: aws.String(shared.StateMachineARN), Input: aws.String(request)}
+	if name != "" {
+		in.Name = aws.String(name)
+	}
+	out, err := sfn.NewFromConfig(shared.Engineer()).StartExecution(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return aws.ToString(out.ExecutionArn)
 }
+
+// retryOf is the request to retry an execution.
+func retryOf(arn string) string { return `{"retry": {"execution": "` + arn + `"}}` }
 
 func wait(t testing.TB, arn string) *sfn.DescribeExecutionOutput {
 	t.Helper()
@@ -204,7 +276,13 @@ func wait(t testing.TB, arn string) *sfn.DescribeExecutionOutput {
 // its full report.
 func rollout(t *testing.T, r topic) (contract.Answer, map[contract.Target]contract.Result) {
 	t.Helper()
-	ended := wait(t, start(t, r.request(t)))
+	answer := answerOf(t, wait(t, start(t, r.request(t))))
+	return answer, byTarget(fullReport(t, answer))
+}
+
+// answerOf returns the answer of an execution that has ended.
+func answerOf(t *testing.T, ended *sfn.DescribeExecutionOutput) contract.Answer {
+	t.Helper()
 	body := aws.ToString(ended.Output)
 	if ended.Status == types.ExecutionStatusFailed {
 		if got := aws.ToString(ended.Error); got != "CrossApply.RolloutFailed" {
@@ -212,25 +290,46 @@ func rollout(t *testing.T, r topic) (contract.Answer, map[contract.Target]contra
 		}
 		body = aws.ToString(ended.Cause)
 	}
-	var answer contract.Answer
-	decoder := json.NewDecoder(bytes.NewReader([]byte(body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&answer); err != nil {
-		t.Fatalf("%s, %v: %s", ended.Status, err, body)
-	}
+	answer := decodeAnswer(t, body)
 	if good := ended.Status == types.ExecutionStatusSucceeded; good != (answer.Status == contract.StatusSucceeded) {
 		t.Errorf("the execution is %s, but its answer %s", ended.Status, answer.Status)
 	}
-	return answer, fullReport(t, answer.Report)
+	return answer
 }
 
-func fullReport(t *testing.T, uri string) map[contract.Target]contract.Result {
+func decodeAnswer(t *testing.T, body string) contract.Answer {
 	t.Helper()
-	key, ok := bytes.CutPrefix([]byte(uri), []byte("s3://"+world.Bucket+"/"))
-	if !ok {
-		t.Fatalf("the report lies at %q", uri)
+	var answer contract.Answer
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&answer); err != nil {
+		t.Fatalf("%v: %s", err, body)
 	}
-	out, err := s3.NewFromConfig(shared.Engineer()).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: aws.String(string(key))})
+	return answer
+}
+
+// reportOn has the report function report on an execution, as a person would.
+func reportOn(t *testing.T, arn string) contract.Answer {
+	t.Helper()
+	out, err := lambda.NewFromConfig(shared.Engineer()).Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String("crossapply-report"), Payload: []byte(`{"execution": "` + arn + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.FunctionError != nil {
+		t.Fatalf("report on %s: %s", arn, out.Payload)
+	}
+	return decodeAnswer(t, string(out.Payload))
+}
+
+// fullReport returns every target's result, in the order of the report.
+func fullReport(t *testing.T, answer contract.Answer) []contract.Result {
+	t.Helper()
+	key, ok := strings.CutPrefix(answer.Report, "s3://"+world.Bucket+"/")
+	if !ok {
+		t.Fatalf("the report lies at %q", answer.Report)
+	}
+	out, err := s3.NewFromConfig(shared.Engineer()).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: aws.String(key)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,9 +338,19 @@ func fullReport(t *testing.T, uri string) map[contract.Target]contract.Result {
 	if err := json.NewDecoder(out.Body).Decode(&results); err != nil {
 		t.Fatal(err)
 	}
-	byTarget := map[contract.Target]contract.Result{}
+	return results
+}
+
+func byTarget(results []contract.Result) map[contract.Target]contract.Result {
+	found := map[contract.Target]contract.Result{}
 	for _, result := range results {
-		byTarget[result.Target] = result
+		found[result.Target] = result
 	}
-	return byTarget
+	return found
+}
+
+// says shows a result in a test's message; by itself it is shown as its target.
+func says(result contract.Result) string {
+	return fmt.Sprintf("%s: %s %s, change %s (%s), proof %s: %s",
+		result.Target, result.Outcome, result.Error, result.Change, result.ChangeUnknown, result.Proof, result.Message)
 }

@@ -1,16 +1,21 @@
 package lambda
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
 // Call is an HTTP request that a function's process makes to AWS or, where
 // requests to Kubernetes come through [Service.Intercept] too, to an API server.
 type Call struct {
 	// Function is the function's name.
 	Function string
-	// Invocation is the request id of the invocation that it belongs to, and
-	// empty outside of one. N counts the invocation's calls, from 1.
-	Invocation string
-	N          int
+	// Invocation is the request id of the invocation that it belongs to, and Event
+	// the payload of that; both are empty outside of one. N counts the invocation's
+	// calls, from 1.
+	Invocation, Event string
+	N                 int
 	// Service and Operation are what is called: "s3" and "PutObject", or
 	// "kubernetes" and "PATCH /api/v1/namespaces/...".
 	Service, Operation string
@@ -28,6 +33,19 @@ func (s *Service) OnCall(hook func(Call) (kill bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
+}
+
+// KillAny kills the process of a function, busy or idle: the one of n that pick
+// returns, from 0. Where no process runs it asks for none and returns false.
+func (s *Service) KillAny(pick func(n int) int) bool {
+	s.mu.Lock()
+	running := slices.Collect(maps.Values(s.sandboxes))
+	s.mu.Unlock()
+	if len(running) == 0 {
+		return false
+	}
+	running[pick(len(running))].process.Kill()
+	return true
 }
 
 // Intercept has handle answer a request, with the hook of [Service.OnCall] around
@@ -63,7 +81,7 @@ func (sb *sandbox) count(call Call) Call {
 	sb.calls++
 	call.N = sb.calls
 	if sb.current != nil {
-		call.Invocation = sb.current.requestID
+		call.Invocation, call.Event = sb.current.requestID, string(sb.current.payload)
 	}
 	return call
 }

@@ -56,12 +56,13 @@ func TestKilledAroundACall(t *testing.T) {
 		last := calls[len(calls)-1]
 		invocations := s.Lambda.Invocations()
 		want := lambda.Call{
-			Function: "mine", Invocation: invocations[len(invocations)-1].RequestID, N: 3, Service: "s3", Operation: "PutObject", Done: tt.done,
+			Function: "mine", Invocation: invocations[len(invocations)-1].RequestID, Event: calls[0].Event, N: 3,
+			Service: "s3", Operation: "PutObject", Done: tt.done,
 		}
 		if last != want {
 			t.Errorf("%s: last call %+v, want %+v", tt.name, last, want)
 		}
-		if first := calls[0]; first.Service != "sts" || first.Operation != "AssumeRole" || first.N != 1 || first.Done {
+		if first := calls[0]; first.Service != "sts" || first.Operation != "AssumeRole" || first.N != 1 || first.Done || !strings.Contains(first.Event, writer.ARN()) {
 			t.Errorf("%s: first call %+v", tt.name, first)
 		}
 		mu.Unlock()
@@ -80,6 +81,22 @@ func TestKilledAroundACall(t *testing.T) {
 	}
 	if out, _ := invoke(t, c, "mine", "put", writer.ARN()); out.FunctionError != nil {
 		t.Errorf("without a hook: %s", out.Payload)
+	}
+}
+
+func TestKillAny(t *testing.T) {
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine"}))
+	c := lambdaClient(s, awsapitest.Admin())
+	last := func(n int) int { return n - 1 }
+	if s.Lambda.KillAny(last) {
+		t.Error("a process is killed where none runs")
+	}
+	_, before := invoke(t, c, "mine", "whoami", "")
+	if !s.Lambda.KillAny(last) {
+		t.Error("no process is killed")
+	}
+	if out, after := invoke(t, c, "mine", "whoami", ""); out.FunctionError != nil || after.PID == before.PID {
+		t.Errorf("after the kill, process %d answers %s; before it was %d", after.PID, out.Payload, before.PID)
 	}
 }
 

@@ -1,0 +1,101 @@
+package cost
+
+import "maps"
+
+// Part is what a part of an execution consists of, where nothing is repeated for
+// an error.
+type Part struct {
+	// States are the states that are entered, and Starts the child executions that
+	// the Map starts. AWS bills a transition for each.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html
+	States, Starts int
+	// Invocations are those of the functions, by name.
+	Invocations Calls
+	// AWS are calls of AWS, by whoever makes them, and Kubernetes calls of a cluster.
+	AWS, Kubernetes Calls
+}
+
+// Calls are numbers of calls, by what is called.
+type Calls map[string]int
+
+// The parts of an execution. A sandbox assumes the role and reads the resource
+// once for all targets of an execution in one account, so these calls are as many
+// as are made for a target at most.
+var (
+	// Execution is what every execution does, however many targets it has. plan
+	// writes lock, request, resource, targets and plan; the Map reads the targets and
+	// writes its manifest and one file of results; report lists what there is, reads
+	// plan, targets, manifest and results, and writes the report.
+	Execution = Part{
+		States:      6,
+		Invocations: Calls{"plan": 1, "report": 1},
+		AWS:         Calls{"s3:GetObject": 5, "s3:PutObject": 8, "s3:ListObjects": 1},
+	}
+	// Again is what an execution does besides where an earlier one has worked on the
+	// resource: plan finds the lock, reads it, and writes it anew.
+	Again = Part{AWS: Calls{"s3:GetObject": 1, "s3:PutObject": 1}}
+	// Changed is what is done for a target that is changed, and Ready within the
+	// first window. Each function assumes the role, and the cluster verifies each
+	// token; resolve lists the marks; apply reads the resource and writes the journal
+	// twice.
+	Changed = Part{
+		States: 6, Starts: 1,
+		Invocations: Calls{"resolve": 1, "apply": 1, "poll": 1},
+		AWS: Calls{"sts:AssumeRole": 3, "sts:GetCallerIdentity": 3, "eks:DescribeCluster": 1,
+			"s3:GetObject": 1, "s3:PutObject": 2, "s3:ListObjects": 1},
+		Kubernetes: Calls{"discovery": 1, "access review": 4, "get": 1, "patch": 1, "watch": 1},
+	}
+	// Window is each further window in which poll watches a target.
+	Window = Part{States: 3, Invocations: Calls{"poll": 1}, Kubernetes: Calls{"watch": 1}}
+	// Unchanged is what is done for a target that has the resource already, and is
+	// Ready: there is nothing to poll.
+	Unchanged = Part{
+		States: 4, Starts: 1,
+		Invocations: Calls{"resolve": 1, "apply": 1},
+		AWS: Calls{"sts:AssumeRole": 2, "sts:GetCallerIdentity": 2, "eks:DescribeCluster": 1,
+			"s3:GetObject": 1, "s3:PutObject": 2, "s3:ListObjects": 1},
+		Kubernetes: Calls{"discovery": 1, "access review": 4, "get": 1, "patch": 1},
+	}
+)
+
+// Transitions are the state transitions that AWS bills.
+func (p Part) Transitions() int { return p.States + p.Starts }
+
+// Sum returns all parts together.
+func Sum(parts ...Part) Part {
+	sum := Part{}
+	for _, p := range parts {
+		sum = sum.add(p, 1)
+	}
+	return sum
+}
+
+func (p Part) add(other Part, times int) Part {
+	p.States += times * other.States
+	p.Starts += times * other.Starts
+	p.Invocations = p.Invocations.add(other.Invocations, times)
+	p.AWS = p.AWS.add(other.AWS, times)
+	p.Kubernetes = p.Kubernetes.add(other.Kubernetes, times)
+	return p
+}
+
+func (c Calls) add(other Calls, times int) Calls {
+	sum := Calls{}
+	maps.Copy(sum, c)
+	for call, n := range other {
+		sum[call] += times * n
+	}
+	return sum
+}
+
+// Total is the number of all calls.
+func (c Calls) Total() int {
+	total := 0
+	for _, n := range c {
+		total += n
+	}
+	return total
+}
+
+// writes are the calls that S3 charges as PUT and LIST.
+func (c Calls) writes() int { return c["s3:PutObject"] + c["s3:ListObjects"] }

@@ -1,0 +1,25 @@
+package cost
+
+// What a deployment has that is paid by the month.
+const (
+	// DashboardMetrics is how many metrics the dashboard shows: an account's first
+	// three dashboards of up to 50 are free.
+	DashboardMetrics = 37
+	// AlarmMetrics is how many metrics the alarms look at: 2 in ExecutionFailed, and
+	// one for each function in FunctionThrottled.
+	AlarmMetrics = 7
+	// ScheduleAlarmMetrics is how many more there are with schedules: ScheduleGaveUp.
+	ScheduleAlarmMetrics = 1
+)
+
+// Month is what a deployment is charged for a month in which nothing runs.
+func Month(schedules, key bool) float64 {
+	alarms, total := AlarmMetrics, Dashboard.Of(1)
+	if schedules {
+		alarms += ScheduleAlarmMetrics
+	}
+	if key {
+		total += Key.Of(1)
+	}
+	return total + AlarmMetric.Of(float64(alarms))
+}
