@@ -84,7 +84,7 @@ func tag(stack awscdk.Stack, c config.Config) {
 
 // writeAccess writes the access templates and the RBAC rules. All access stacks
 // of a large fleet do not fit into one template, and a configuration need not
-// list resources: then there is no such file, nor one left of another configuration.
+// list what is allowed: then there is no such file, nor one left of another configuration.
 func writeAccess(c config.Config, dist, template string) error {
 	all, each, err := accessTemplates(c)
 	if err != nil {
@@ -105,7 +105,7 @@ func writeAccess(c config.Config, dist, template string) error {
 			return err
 		}
 	}
-	rules, err := access.RBAC(c.Resources)
+	rules, err := access.RBAC(c.Allow)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -106,6 +107,9 @@ func testFunctions(t *testing.T, s synthesis) {
 		}
 		if least := s.config.Functions["poll"].ReservedConcurrency; least > 0 && optional(awsenv.MaxConcurrency) {
 			f.want(t, least, "Environment", "Variables", awsenv.MaxConcurrency)
+		}
+		if allowed := allowlist.List(s.config.Allow).String(); allowed != "" && optional(awsenv.Allow) {
+			f.want(t, allowed, "Environment", "Variables", awsenv.Allow)
 		}
 	}
 }

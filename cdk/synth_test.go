@@ -189,7 +189,7 @@ func testGolden(t *testing.T, name string, s synthesis) {
 		files["access"] = filepath.Join(s.dist, templateFile)
 		files["access-222222222222"] = filepath.Join(s.dir, "crossapply-access-222222222222-eu-west-1.template.json")
 	}
-	if len(s.config.Resources) > 0 {
+	if len(s.config.Allow) > 0 {
 		files["rbac"] = filepath.Join(s.dist, rbacFile)
 	}
 	for part, file := range files {
@@ -332,7 +332,7 @@ func TestOtherNameAndPartition(t *testing.T) {
 	c.AlarmTopicARN = strings.Replace(c.AlarmTopicARN, "aws:sns:eu-west-1", "aws-cn:sns:cn-north-1", 1)
 	c.Accounts = []config.Account{{ID: "222222222222", Clusters: []config.Cluster{{Name: "analytics", Region: "cn-northwest-1"}}}}
 	c.CallerRole.Principals = []string{"444444444444"}
-	c.Resources = nil
+	c.Allow = nil
 	dir, dist := t.TempDir(), standIns(t)
 	app := newApp(t, dir)
 	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
@@ -367,7 +367,7 @@ func TestOtherNameAndPartition(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
-		t.Errorf("RBAC rules were written for no resources: %v", err)
+		t.Errorf("RBAC rules were written where nothing is listed: %v", err)
 	}
 }
 

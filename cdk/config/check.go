@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -114,7 +115,7 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
 	p.accounts(c)
 	p.roles(c)
-	p.resources(c)
+	p.allow(c)
 	p.schedules(c)
 	p.functions(c)
 	p.options(c)
@@ -202,20 +203,41 @@ func policySize(account Account) int {
 	return size
 }
 
-func (p *problems) resources(c *Config) {
-	for i, r := range c.Resources {
-		at := field.NewPath("resources").Index(i)
-		if r.Group != "" {
-			p.kubernetes(r.Group, at.Child("group"), validation.IsDNS1123Subdomain)
+// maxAllowBytes leaves room for plan's other environment variables: all together
+// may have 4 KB.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const maxAllowBytes = 3_500
+
+var kindName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+
+func (p *problems) allow(c *Config) {
+	path := field.NewPath("allow")
+	for i, rule := range c.Allow {
+		at := path.Index(i)
+		if rule.Group != "" {
+			p.kubernetes(rule.Group, at.Child("group"), validation.IsDNS1123Subdomain)
 		}
-		if r.Resource == "" {
-			p.add(field.Required(at.Child("resource"), "must be a plural such as kafkatopics"))
-		} else {
-			p.kubernetes(r.Resource, at.Child("resource"), validation.IsDNS1123Label)
+		switch {
+		case rule.Kind == allowlist.Any && rule.Plural == allowlist.Any:
+		case rule.Kind == allowlist.Any || rule.Plural == allowlist.Any:
+			p.add(field.Invalid(at.Child("plural"), rule.Plural, "kind and plural must both be * or neither"))
+		default:
+			p.matches(rule.Kind, kindName, at.Child("kind"), "must be a kind such as KafkaTopic, or *")
+			if rule.Plural == "" {
+				p.add(field.Required(at.Child("plural"), "must be a plural such as kafkatopics"))
+			} else {
+				p.kubernetes(rule.Plural, at.Child("plural"), validation.IsDNS1123Label)
+			}
 		}
-		for j, namespace := range r.Namespaces {
+		if rule.Group == "" && (rule.Kind == allowlist.Any || rule.Kind == "Secret") {
+			p.add(field.Invalid(at.Child("kind"), rule.Kind, "would let the workflow read Secrets, which no request may hold: name other kinds of the core group"))
+		}
+		for j, namespace := range rule.Namespaces {
 			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
 		}
+	}
+	if size := len(allowlist.List(c.Allow).String()) + len(strings.Join(c.AdditionalRegions, " ")); size > maxAllowBytes {
+		p.add(field.Forbidden(path, fmt.Sprintf("takes %d bytes of the plan function's environment, and may take %d: allow whole groups, with kind and plural *", size, maxAllowBytes)))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+
+	"github.com/crossapply/crossapply/shared/allowlist"
 )
 
 // Config is the configuration of a deployment.
@@ -42,9 +44,12 @@ type Config struct {
 	// organisation, and each access role's own trust remains.
 	OrganizationID string `json:"organizationId,omitempty"`
 
-	// Resources are the kinds that may be applied. They become the RBAC rules
-	// that `make synth` writes to dist/, to be applied in every cluster.
-	Resources []Resource `json:"resources,omitempty"`
+	// Allow lists what the workflow may touch at all. A request for anything else is
+	// refused before a cluster is called, and the RBAC rules that `make synth` writes
+	// to dist/, to be applied in every cluster, grant this and nothing more. By
+	// default only the clusters' own rules say what it may touch, and none are
+	// written.
+	Allow []allowlist.Rule `json:"allow,omitempty"`
 
 	// Schedules start executions at set times.
 	Schedules []Schedule `json:"schedules,omitempty"`
@@ -136,16 +141,6 @@ type Cluster struct {
 	Name string `json:"name"`
 	// Region is the AWS Region it lies in. Required.
 	Region string `json:"region"`
-}
-
-// Resource is a kind of Kubernetes object that may be applied.
-type Resource struct {
-	// Group is the API group, such as "kafka.strimzi.io"; empty for the core group.
-	Group string `json:"group,omitempty"`
-	// Resource is the plural name, such as "kafkatopics". Required.
-	Resource string `json:"resource"`
-	// Namespaces keeps it to these namespaces. The default is the whole cluster.
-	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // Schedule starts the workflow at set times.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/crossapply/crossapply/cdk/access"
 	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -39,6 +40,8 @@ func (h *hubStack) environment(name string) string {
 		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
 	case awsenv.AdditionalRegions:
 		return strings.Join(h.config.AdditionalRegions, " ")
+	case awsenv.Allow:
+		return allowlist.List(h.config.Allow).String()
 	case awsenv.MaxConcurrency:
 		return h.maxConcurrency()
 	}

@@ -70,7 +70,7 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
 		TimeoutSeconds: 30, MemoryMB: 256,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
-		Optional:    []string{awsenv.AdditionalRegions, awsenv.MaxConcurrency},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency},
 		Objects: []Objects{
 			{Keys: runs.All, Write: true},
 			// Of the execution that a retry names.
