@@ -40,13 +40,15 @@ type world struct {
 func newWorld(t *testing.T, s synthesis) world {
 	t.Helper()
 	w := world{hub: s.hub(t), Directory: iam.NewDirectory(time.Now, rand.Reader)}
-	for _, id := range []string{hubAccount, "222222222222", "333333333333", "999999999999"} {
-		must(t, w.AddAccount(iam.Account{ID: id}))
+	must(t, w.AddAccount(iam.Account{ID: "999999999999"}))
+	must(t, w.AddAccount(iam.Account{ID: hubAccount, Organization: s.config.OrganizationID}))
+	for _, account := range s.config.Accounts {
+		must(t, w.AddAccount(iam.Account{ID: account.ID, Organization: s.config.OrganizationID}))
 	}
 	w.here = strings.NewReplacer("arn:aws:", "arn:"+w.hub.partition()+":", ".eu-west-1.amazonaws.com", "."+w.hub.region+"."+w.hub.domain(), "eu-west-1", w.hub.region)
 	w.put(t, w.hub)
-	for _, place := range s.config.Places() {
-		w.put(t, s.access(t, place.Account, place.Region))
+	for _, account := range s.config.Accounts {
+		w.put(t, s.role(t, account))
 	}
 	w.bucket = w.hub.text(t, w.hub.Outputs["RunBucketName"]["Value"])
 	w.bucket = w.here.Replace("arn:aws:s3:::" + w.bucket)
@@ -430,13 +432,17 @@ func testCallerRole(t *testing.T, w world, s synthesis) {
 
 // testAssume assumes the access roles, and does with them what may be done.
 func testAssume(t *testing.T, w world, s synthesis) {
-	external, wrong := s.config.ExternalID, "wrong"
+	external, previous, wrong := s.config.ExternalID, s.config.PreviousExternalID, "wrong"
 	for _, account := range s.config.Accounts {
 		role := w.here.Replace("arn:aws:iam::" + account.ID + ":role/crossapply-access")
 		for _, name := range functionsThat(reachTargets) {
 			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, true)
-			testClusters(t, w, session.Caller, account)
+			testClusters(t, w, session.Caller, account, s.config)
+			if previous != "" {
+				_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &previous})
+				wantRefused(t, name+" assumes "+role+" with the external id that was", err, true)
+			}
 			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1"})
 			wantRefused(t, name+" assumes "+role+" without an external id", err, false)
 			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &wrong})
@@ -460,8 +466,14 @@ func testAssume(t *testing.T, w world, s synthesis) {
 	wantRefused(t, "an administrator of the hub assumes an access role", err, false)
 }
 
-func testClusters(t *testing.T, w world, caller iam.Caller, account config.Account) {
+// testClusters does what may be done with an account's role. The one that a
+// StackSet deploys is the same in every account.
+func testClusters(t *testing.T, w world, caller iam.Caller, account config.Account, c config.Config) {
 	t.Helper()
+	lists := account.Discovery
+	if c.StackSet != nil {
+		lists = c.Discovers()
+	}
 	may := func(action, resource string) error {
 		return w.Authorize(iam.Request{Caller: caller, Action: action, Resource: w.here.Replace(resource)})
 	}
@@ -470,10 +482,11 @@ func testClusters(t *testing.T, w world, caller iam.Caller, account config.Accou
 		wantRefused(t, "describing "+arn, may("eks:DescribeCluster", arn), true)
 		wantRefused(t, "deleting "+arn, may("eks:DeleteCluster", arn), false)
 		wantRefused(t, "giving oneself access to "+arn, may("eks:CreateAccessEntry", arn), false)
+		wantRefused(t, "describing another account's "+cluster.Name, may("eks:DescribeCluster", strings.Replace(arn, account.ID, "999999999999", 1)), false)
 	}
 	other := "arn:aws:eks:eu-west-1:" + account.ID + ":cluster/other"
-	wantRefused(t, "describing "+other, may("eks:DescribeCluster", other), account.Discovery)
-	wantRefused(t, "listing clusters", may("eks:ListClusters", "*"), account.Discovery)
+	wantRefused(t, "describing "+other, may("eks:DescribeCluster", other), lists || c.StackSet != nil)
+	wantRefused(t, "listing clusters", may("eks:ListClusters", "*"), lists)
 	wantRefused(t, "going on to another role", may("sts:AssumeRole", "arn:aws:iam::"+account.ID+":role/admin"), false)
 }
 

@@ -61,6 +61,7 @@ func synthesize(t *testing.T, c config.Config) synthesis {
 	}
 	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Reports: jsii.Bool(false)}), nil)
 	app.Synth(nil)
+	must(t, handOut(c, s.dir, s.dist))
 	return s
 }
 
@@ -108,11 +109,11 @@ func readJSON(t *testing.T, file string, into any) {
 	}
 }
 
-// TestStacks synthesises a minimal and a full configuration, and one for each of
-// two other partitions, and looks at the results from all sides.
+// TestStacks synthesises a minimal and a full configuration, one for each of two
+// other partitions and one for an organisation, and looks at the results from all sides.
 func TestStacks(t *testing.T) {
 	configurations := map[string]synthesis{}
-	for _, name := range []string{"minimal", "full", "china", "govcloud"} {
+	for _, name := range []string{"minimal", "full", "china", "govcloud", "organization"} {
 		configurations[name] = synthesize(t, load(t, name+".yaml"))
 	}
 	full := configurations["full"]
@@ -122,7 +123,11 @@ func TestStacks(t *testing.T) {
 			t.Run("definition", func(t *testing.T) { testDefinition(t, s) })
 			t.Run("functions", func(t *testing.T) { testFunctions(t, s) })
 			t.Run("bucket", func(t *testing.T) { testBucket(t, s) })
-			t.Run("access", func(t *testing.T) { testAccess(t, s) })
+			if s.config.StackSet == nil {
+				t.Run("access", func(t *testing.T) { testAccess(t, s) })
+			} else {
+				t.Run("stack sets", func(t *testing.T) { testStackSets(t, s) })
+			}
 			t.Run("observability", func(t *testing.T) { testObservability(t, s) })
 			t.Run("iam", func(t *testing.T) { testIAM(t, s) })
 		})
@@ -132,7 +137,6 @@ func TestStacks(t *testing.T) {
 	for _, name := range []string{"full", "china"} {
 		t.Run("customer-managed key/"+name, func(t *testing.T) { testKey(t, configurations[name]) })
 	}
-	t.Run("stack set", func(t *testing.T) { testStackSet(t, full) })
 	t.Run("same again", func(t *testing.T) { testSameAgain(t, full) })
 }
 
@@ -185,10 +189,7 @@ var hash = regexp.MustCompile(`[0-9a-f]{64}|(?:[0-9A-F]{8}[0-9a-f]{32})`)
 // anew. The asset hashes are those of stand-ins, or change with the definition.
 func testGolden(t *testing.T, name string, s synthesis) {
 	files := map[string]string{"hub": filepath.Join(s.dir, "crossapply.template.json")}
-	if s.hub(t).partition() == "aws" {
-		files["access"] = filepath.Join(s.dist, templateFile)
-		files["access-222222222222"] = filepath.Join(s.dir, "crossapply-access-222222222222-eu-west-1.template.json")
-	}
+	maps.Copy(files, accessFiles(s))
 	if len(s.config.Allow) > 0 {
 		files["rbac"] = filepath.Join(s.dist, rbacFile)
 	}
@@ -232,20 +233,22 @@ func firstDifference(got, want []byte) string {
 // What an earlier configuration left in dist/ is not handed out any more.
 func TestStaleTemplates(t *testing.T) {
 	dist := standIns(t)
-	stale := filepath.Join(dist, templateDir, "999999999999.template.json")
-	must(t, os.Mkdir(filepath.Dir(stale), 0o750))
+	stale := filepath.Join(dist, accessDir, "999999999999", "role.eu-west-1.template.json")
+	must(t, os.MkdirAll(filepath.Dir(stale), 0o750))
 	for _, file := range []string{stale, filepath.Join(dist, rbacFile)} {
 		must(t, os.WriteFile(file, []byte("{}"), 0o600))
 	}
-	must(t, build(newApp(t, t.TempDir()), load(t, "minimal.yaml"), paths{definition: definitionFile, dist: dist}))
-	want := []string{"222222222222.template.json"}
-	if got := listing(t, filepath.Dir(stale)); !slices.Equal(got, want) {
+	c, app := load(t, "minimal.yaml"), newApp(t, t.TempDir())
+	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+	must(t, handOut(c, *app.Synth(nil).Directory(), dist))
+	want := []string{"222222222222/eu-west-1-payments.template.json", "222222222222/role.eu-west-1.template.json"}
+	if got := listing(t, filepath.Join(dist, accessDir)); !slices.Equal(got, want) {
 		t.Errorf("the accounts' templates are %q, want %q", got, want)
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
 		t.Errorf("RBAC rules are left: %v", err)
 	}
-	if text := read(t, filepath.Join(dist, templateFile)); bytes.Contains(text, []byte("\n ")) {
+	if text := read(t, filepath.Join(dist, accessDir, want[0])); bytes.Contains(text, []byte("\n ")) {
 		t.Error("the template is not written compact")
 	}
 }
@@ -308,7 +311,9 @@ func TestSimilarNames(t *testing.T) {
 	c := load(t, "full.yaml")
 	c.Accounts[0].Clusters = []config.Cluster{
 		{Name: "prod-1", Region: "eu-west-1"}, {Name: "prod1", Region: "eu-west-1"}, {Name: "prod_1", Region: "eu-west-1"},
+		{Name: strings.Repeat("x", 100), Region: "eu-west-1"}, {Name: strings.Repeat("x", 99), Region: "eu-west-1"},
 	}
+	c.Name = strings.Repeat("n", 32)
 	twin := c.Schedules[0]
 	twin.Name = "night-ly"
 	c.Schedules = append(c.Schedules, twin)
@@ -318,8 +323,14 @@ func TestSimilarNames(t *testing.T) {
 	if n := len(s.hub(t).ofType("AWS::Scheduler::Schedule")); n != 3 {
 		t.Errorf("%d schedules, want 3", n)
 	}
-	if n := len(s.access(t, "222222222222", "eu-west-1").ofType("AWS::EKS::AccessEntry")); n != 3 {
-		t.Errorf("%d access entries, want 3", n)
+	names := map[string]bool{}
+	for id, artifact := range s.artifacts(t) {
+		if strings.HasPrefix(id, "crossapply-access-222222222222-") {
+			names[artifact.Properties.StackName] = true
+		}
+	}
+	if len(names) != 5 {
+		t.Errorf("the stacks of five clusters are named %q", slices.Sorted(maps.Keys(names)))
 	}
 }
 
@@ -339,9 +350,8 @@ func TestOtherNameAndPartition(t *testing.T) {
 	app.Synth(nil)
 	hub := filepath.Join(dir, "crossapply.template.json")
 	for _, file := range []string{
-		hub, filepath.Join(dist, templateFile), filepath.Join(dist, templateDir, "222222222222.template.json"),
-		filepath.Join(dir, "crossapply-access-222222222222-cn-north-1.template.json"),
-		filepath.Join(dir, "crossapply-access-222222222222-cn-northwest-1.template.json"),
+		hub, filepath.Join(dir, "crossapply-access-222222222222.template.json"),
+		filepath.Join(dir, "crossapply-access-222222222222-cn-northwest-1-analytics.template.json"),
 	} {
 		body := string(read(t, file))
 		for _, wrong := range []string{"arn:aws:", "crossapply-plan", "crossapply-access", "eu-west-1:1"} {
@@ -357,12 +367,12 @@ func TestOtherNameAndPartition(t *testing.T) {
 	if principal := regexp.MustCompile(`"logs\.cn-north-1\.",\s*\{\s*"Ref": "AWS::URLSuffix"`); !principal.Match(read(t, hub)) {
 		t.Error("CloudWatch Logs may not use the key: its principal is not the partition's")
 	}
-	var manifest struct {
-		Artifacts map[string]struct{ Properties struct{ StackName string } }
-	}
-	readJSON(t, filepath.Join(dir, "manifest.json"), &manifest)
-	for id, name := range map[string]string{"crossapply": "rollouts", "crossapply-access-222222222222-cn-north-1": "rollouts-access"} {
-		if got := manifest.Artifacts[id].Properties.StackName; got != name {
+	artifacts := synthesis{dir: dir}.artifacts(t)
+	for id, name := range map[string]string{
+		"crossapply": "rollouts", "crossapply-access-222222222222": "rollouts-access",
+		"crossapply-access-222222222222-cn-northwest-1-analytics": "rollouts-access-analytics",
+	} {
+		if got := artifacts[id].Properties.StackName; got != name {
 			t.Errorf("%s is the stack %q, want %q", id, got, name)
 		}
 	}

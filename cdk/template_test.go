@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
@@ -56,22 +58,43 @@ func (s synthesis) hub(t *testing.T) template {
 	return readTemplate(t, filepath.Join(s.dir, "crossapply.template.json"), s.config.Hub.Account, s.config.Hub.Region)
 }
 
-func (s synthesis) access(t *testing.T, account, region string) template {
-	return readTemplate(t, filepath.Join(s.dir, "crossapply-access-"+account+"-"+region+".template.json"), account, region)
+// role is the template of an account's access role, whoever deploys it.
+func (s synthesis) role(t *testing.T, account config.Account) template {
+	file := filepath.Join(s.dir, "crossapply-access-"+account.ID+".template.json")
+	if s.config.StackSet != nil {
+		file = filepath.Join(s.dist, accessDir, "role.template.json")
+	}
+	return readTemplate(t, file, account.ID, s.config.Home(account))
 }
 
-// portable is the access template, as it is deployed to an account and Region:
-// without what its conditions leave out.
-func (s synthesis) portable(t *testing.T, account, region string) template {
-	return portable(t, filepath.Join(s.dist, templateFile), account, region)
+// artifact is a stack in the cloud assembly.
+type artifact struct {
+	Type         string   `json:"type"`
+	Dependencies []string `json:"dependencies"`
+	Environment  string   `json:"environment"`
+	Properties   struct {
+		StackName                     string `json:"stackName"`
+		AssumeRoleARN                 string `json:"assumeRoleArn"`
+		RequiresBootstrapStackVersion int    `json:"requiresBootstrapStackVersion"`
+		TerminationProtection         bool   `json:"terminationProtection"`
+	} `json:"properties"`
 }
 
-// portableAlone is the same from the account's own file.
-func (s synthesis) portableAlone(t *testing.T, account, region string) template {
-	return portable(t, filepath.Join(s.dist, templateDir, account+".template.json"), account, region)
+// artifacts returns the stacks of the cloud assembly, by what the CDK calls them.
+func (s synthesis) artifacts(t *testing.T) map[string]artifact {
+	t.Helper()
+	var manifest struct {
+		Artifacts map[string]artifact `json:"artifacts"`
+	}
+	readJSON(t, filepath.Join(s.dir, "manifest.json"), &manifest)
+	maps.DeleteFunc(manifest.Artifacts, func(_ string, a artifact) bool { return a.Type != "aws:cloudformation:stack" })
+	return manifest.Artifacts
 }
 
-func portable(t *testing.T, file, account, region string) template {
+// conditioned is a template as it is deployed to an account and Region: without
+// what its conditions leave out.
+func conditioned(t *testing.T, file, account, region string) template {
+	t.Helper()
 	all := readTemplate(t, file, account, region)
 	for id, r := range all.Resources {
 		if r.Condition != "" && !all.holds(t, all.Conditions[r.Condition]) {

@@ -119,7 +119,18 @@ func (c *Config) setDefaults() {
 		}
 	}
 	if c.StackSet != nil {
-		setDefault(&c.StackSet.CallAs, "SELF")
+		c.StackSet.setDefaults()
+	}
+}
+
+func (s *StackSet) setDefaults() {
+	setDefault(&s.Templates, 1)
+	setDefault(&s.Operation.MaxConcurrentPercentage, 100)
+	setDefault(&s.Operation.ConcurrencyMode, "SOFT_FAILURE_TOLERANCE")
+	setDefault(&s.Operation.RegionConcurrency, "PARALLEL")
+	if s.Operation.FailureTolerancePercentage == nil {
+		all := 100
+		s.Operation.FailureTolerancePercentage = &all
 	}
 }
 

@@ -77,8 +77,10 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 
 func (c *Config) reaches(account string, cluster Cluster) bool {
 	return slices.ContainsFunc(c.Accounts, func(a Account) bool {
-		return a.ID == account && slices.Contains(a.Clusters, cluster)
-	})
+		return a.ID == account && slices.ContainsFunc(a.Clusters, func(c Cluster) bool {
+			return c.Name == cluster.Name && c.Region == cluster.Region
+		})
+	}) || c.everyAccount()
 }
 
 var (

@@ -17,7 +17,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/access"
-	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -33,7 +32,7 @@ func (h *hubStack) environment(name string) string {
 	case awsenv.RunBucket:
 		return *h.bucket.BucketName()
 	case awsenv.AccessRoleName:
-		return h.config.AccessRoleName
+		return h.config.QualifiedAccessRole()
 	case awsenv.ExternalID:
 		return h.config.ExternalID
 	case awsenv.PollWindow:
@@ -195,10 +194,10 @@ func (h *hubStack) useKeyOf(f deployment.Function, role awsiam.Role) {
 }
 
 // assumeAccess allows to assume the access roles: of each account by name, or,
-// where there are more accounts than policies can name, of all accounts of the
-// organisation.
+// where there are more accounts than policies can name, or every account of a
+// unit has one, of all accounts of the organisation.
 func (h *hubStack) assumeAccess() []awsiam.PolicyStatement {
-	if len(h.config.Accounts) > config.MaxNamedAccounts {
+	if !h.config.NamesAccounts() {
 		anywhere := allow([]string{"sts:AssumeRole"}, access.RoleARN(h.config, "*"))
 		anywhere.AddCondition(jsii.String("StringEquals"), map[string]any{"aws:ResourceOrgID": h.config.OrganizationID})
 		return []awsiam.PolicyStatement{anywhere}
