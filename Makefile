@@ -11,7 +11,7 @@ LINT      := go tool -modfile=.ci/lint.mod golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The versions of Node that jsii supports, on which the CDK runs in Go. With
 # OLD_NODE everything works still, and jsii's own warning fills a screen.
@@ -78,13 +78,14 @@ FORCE:
 # CONFIG names a configuration file; without it, cdk.json's is used. The stacks
 # are called crossapply... here whatever the configuration's name is in AWS.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
-synth diff deploy deploy-access: export JSII_DEPRECATED = quiet
-synth diff deploy deploy-access golden test: node
+synth diff deploy destroy deploy-stacksets diff-stacksets destroy-stacksets: export JSII_DEPRECATED = quiet
+synth diff deploy destroy deploy-access deploy-stacksets diff-stacksets destroy-stacksets golden test: node
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/
+	@rm -rf cdk.out
 	@$(CDK) synth --quiet
-	@ls cdk.out/*.template.json dist/*.template.json dist/crossapply-access/*
+	@echo "wrote $$(ls cdk.out/*.template.json | wc -l) templates to cdk.out/, and what is to be handed on to dist/"
 
 .PHONY: diff
 diff: build node_modules/.package-lock.json ## what a deployment of the hub would change
@@ -94,10 +95,46 @@ diff: build node_modules/.package-lock.json ## what a deployment of the hub woul
 deploy: build node_modules/.package-lock.json ## deploy the hub stack
 	@$(CDK) deploy crossapply
 
+.PHONY: destroy
+destroy: build node_modules/.package-lock.json ## delete the hub stack; docs/deploying.md says what stays
+	@$(CDK) destroy crossapply
+
+# ACCOUNTS are target accounts of the configuration, or all of them. JOBS are worked
+# on at the same time. For their credentials see cdk/access-stacks.
+ACCESS_STACKS := cdk/access-stacks
+JOBS          := 1
+each_account   = @test -n "$(ACCOUNTS)" || { echo "say which accounts: make $@ ACCOUNTS='222222222222 333333333333', or all" >&2; exit 1; }; \
+  accounts="$(ACCOUNTS)"; test "$$accounts" != all || accounts=$$(ls cdk.out | sed -n 's/^crossapply-access-\([0-9]\{12\}\)\.template\.json$$/\1/p'); \
+  printf '%s\n' $$accounts | xargs -P $(JOBS) -I{} $(ACCESS_STACKS) $(1) {}
+
 .PHONY: deploy-access
-deploy-access: build node_modules/.package-lock.json ## give access to the clusters of ACCOUNT=...
-	@test -n "$(ACCOUNT)" || { echo "say which account: make deploy-access ACCOUNT=222222222222" >&2; exit 1; }
-	@$(CDK) deploy 'crossapply-access-$(ACCOUNT)-*'
+deploy-access: synth ## give access to the clusters of ACCOUNTS='... ...' or all
+	$(call each_account,deploy)
+
+.PHONY: diff-access
+diff-access: synth ## what deploy-access would change in ACCOUNTS=...
+	$(call each_account,diff)
+
+.PHONY: destroy-access
+destroy-access: synth ## take away the access to the clusters of ACCOUNTS=...
+	$(call each_account,destroy)
+
+.PHONY: deploy-stacksets
+deploy-stacksets: build node_modules/.package-lock.json ## give access by the configuration's stackSet
+	@$(CDK) deploy 'crossapply-access-*'
+
+.PHONY: diff-stacksets
+diff-stacksets: build node_modules/.package-lock.json ## what deploy-stacksets would change
+	@$(CDK) diff 'crossapply-access-*'
+
+.PHONY: destroy-stacksets
+destroy-stacksets: build node_modules/.package-lock.json ## take away the access that the configuration's stackSet gives
+	@$(CDK) destroy 'crossapply-access-*'
+
+.PHONY: prune-versions
+prune-versions: ## say which old versions of MACHINE=<StateMachineArn> may go, or delete them: DELETE=yes (KEEP=10 newest stay)
+	@test -n "$(MACHINE)" || { echo "say of which state machine, by its ARN: MACHINE=arn:aws:states:..." >&2; exit 1; }
+	@go run ./cdk/prune -machine '$(MACHINE)' -keep $(or $(KEEP),10) $(if $(DELETE),-delete)
 
 # EXECUTION is the ARN of an execution. Of its parts the fourth is the Region, the
 # seventh the state machine, which bears the deployment's name, and the eighth the

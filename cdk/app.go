@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -18,14 +19,12 @@ import (
 // contextKey is where the configuration stands in the CDK's context.
 const contextKey = "crossapply"
 
-// Files that are written beside the functions' zips, for those who deploy
-// access without the CDK.
+// Files that are written beside the functions' zips.
 const (
-	// templateFile gives access to all accounts, and templateDir holds the like
-	// for each account alone.
-	templateFile = "crossapply-access.template.json"
-	templateDir  = "crossapply-access"
-	rbacFile     = "crossapply-rbac.yaml"
+	// accessDir holds the access stacks' templates: of each account in a folder of
+	// its own, for those who deploy without the CDK, or those of the StackSets.
+	accessDir = "crossapply-access"
+	rbacFile  = "crossapply-rbac.yaml"
 )
 
 // paths are the files that the app reads and writes.
@@ -52,26 +51,39 @@ func fromContext(value any) (config.Config, error) {
 	return config.Parse(raw, "cdk.json")
 }
 
-// build makes all stacks of a configuration, and the files beside them.
+// build makes all stacks of a configuration, and writes the files that they are
+// made of. What is written from them is for [handOut].
 func build(app awscdk.App, c config.Config, paths paths) error {
-	template := filepath.Join(paths.dist, templateFile)
-	if err := writeAccess(c, paths.dist, template); err != nil {
-		return err
-	}
-	stack, err := hub.New(app, hub.Props{Config: c, Definition: paths.definition, Assets: paths.dist, AccessTemplate: template})
+	rules, err := access.RBAC(c.Allow)
 	if err != nil {
 		return err
 	}
-	tag(stack, c)
-	homes := map[string]awscdk.Stack{}
-	for _, place := range c.Places() {
-		stack := access.NewStack(app, c, place)
-		tag(stack, c)
-		if place.Home {
-			homes[place.Account] = stack
-		} else {
-			stack.AddStackDependency(homes[place.Account], jsii.String("it makes the access role"))
+	if err := write(filepath.Join(paths.dist, rbacFile), rules); err != nil {
+		return err
+	}
+	// Of another configuration, templates may be left there.
+	dir := filepath.Join(paths.dist, accessDir)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove what an earlier run wrote: %w", err)
+	}
+	stack, err := hub.New(app, hub.Props{Config: c, Definition: paths.definition, Assets: paths.dist})
+	if err != nil {
+		return err
+	}
+	stacks := []awscdk.Stack{stack}
+	if c.StackSet != nil {
+		templates, err := writeTemplates(c, dir)
+		if err != nil {
+			return err
 		}
+		stacks = append(stacks, access.NewStackSets(app, c, templates)...)
+	} else {
+		for _, account := range c.Accounts {
+			stacks = append(stacks, access.NewStacks(app, c, account)...)
+		}
+	}
+	for _, stack := range stacks {
+		tag(stack, c)
 	}
 	return nil
 }
@@ -82,86 +94,83 @@ func tag(stack awscdk.Stack, c config.Config) {
 	}
 }
 
-// writeAccess writes the access templates and the RBAC rules. All access stacks
-// of a large fleet do not fit into one template, and a configuration need not
-// list resources: then there is no such file, nor one left of another configuration.
-func writeAccess(c config.Config, dist, template string) error {
-	all, each, err := accessTemplates(c)
-	if err != nil {
-		return err
-	}
-	if err := write(template, all); err != nil {
-		return err
-	}
-	dir := filepath.Join(dist, templateDir)
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove what an earlier run wrote: %w", err)
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // to be handed to others
-		return fmt.Errorf("write the access templates: %w", err)
-	}
-	for account, body := range each {
-		if err := write(filepath.Join(dir, account+".template.json"), body); err != nil {
-			return err
-		}
-	}
-	rules, err := access.RBAC(c.Resources)
-	if err != nil {
-		return err
-	}
-	return write(filepath.Join(dist, rbacFile), rules)
-}
-
-// accessTemplates synthesises the access template of all accounts, if they fit
-// one, and those of each account. They are an app of their own, so that none is
-// a stack that somebody might deploy by `cdk deploy --all`.
-func accessTemplates(c config.Config) (all []byte, each map[string][]byte, err error) {
+// writeTemplates synthesises what the StackSets deploy. The templates are an app
+// of their own, so that none is a stack that `cdk deploy` might take.
+func writeTemplates(c config.Config, to string) (access.Templates, error) {
 	dir, err := os.MkdirTemp("", "crossapply-access-")
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the access templates: %w", err)
+		return access.Templates{}, fmt.Errorf("write the access templates: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder for temporary files is left at worst
 	app := awscdk.NewApp(&awscdk.AppProps{
 		AnalyticsReporting: jsii.Bool(false), AutoSynth: jsii.Bool(false), Outdir: jsii.String(dir),
-		// The CLI asks for it, but it means nothing to those who get the template.
+		// The CLI asks for it, but it means nothing where there is no CDK.
 		PostCliContext: &map[string]any{"aws:cdk:enable-path-metadata": false},
 	})
-	const prefix = "crossapply-access-"
-	places := map[string][]config.Place{}
-	for _, place := range c.Places() {
-		places[place.Account] = append(places[place.Account], place)
-	}
-	for _, account := range c.Accounts {
-		tag(access.NewTemplate(app, prefix+account.ID, c, places[account.ID]), c)
-	}
-	if c.FitsOneTemplate() {
-		tag(access.NewTemplate(app, prefix+"all", c, c.Places()), c)
+	const role = "role"
+	tag(access.NewRoleTemplate(app, role, c), c)
+	written := []string{role}
+	var made access.Templates
+	for i, places := range c.Spread() {
+		if len(places) == 0 {
+			made.Entries = append(made.Entries, "")
+			continue
+		}
+		id := fmt.Sprintf("entries-%d", i+1)
+		tag(access.NewEntriesTemplate(app, id, c, places), c)
+		written = append(written, id)
+		made.Entries = append(made.Entries, filepath.Join(to, id+templateSuffix))
 	}
 	app.Synth(nil)
-	each = map[string][]byte{}
-	for account := range places {
-		if each[account], err = compact(filepath.Join(dir, prefix+account+".template.json")); err != nil {
-			return nil, nil, err
+	for _, id := range written {
+		if err := copyCompact(filepath.Join(dir, id+templateSuffix), filepath.Join(to, id+templateSuffix)); err != nil {
+			return access.Templates{}, err
 		}
 	}
-	if c.FitsOneTemplate() {
-		all, err = compact(filepath.Join(dir, prefix+"all.template.json"))
-	}
-	return all, each, err
+	made.Role = filepath.Join(to, role+templateSuffix)
+	return made, nil
 }
 
-// compact reads a template without its white space: CloudFormation takes
+const templateSuffix = ".template.json"
+
+// handOut copies the templates of each account's stacks from the cloud assembly to
+// a folder of the account's: none of them names another account.
+func handOut(c config.Config, assembly, dist string) error {
+	if c.StackSet != nil {
+		return nil
+	}
+	for _, account := range c.Accounts {
+		role := access.StackID(account.ID)
+		files := map[string]string{role: "role." + c.Home(account)}
+		for _, cluster := range account.Clusters {
+			id := access.EntryStackID(account.ID, cluster)
+			files[id] = strings.TrimPrefix(id, role+"-")
+		}
+		for id, name := range files {
+			to := filepath.Join(dist, accessDir, account.ID, name+templateSuffix)
+			if err := copyCompact(filepath.Join(assembly, id+templateSuffix), to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyCompact copies a template without its white space: CloudFormation takes
 // templates of up to 51,200 bytes without a bucket.
-func compact(file string) ([]byte, error) {
-	body, err := os.ReadFile(file) //nolint:gosec // in the folder made for it
+func copyCompact(from, to string) error {
+	body, err := os.ReadFile(from) //nolint:gosec // in a folder of this app's own
 	if err != nil {
-		return nil, fmt.Errorf("the access template: %w", err)
+		return fmt.Errorf("the access template: %w", err)
 	}
 	var text bytes.Buffer
 	if err := json.Compact(&text, body); err != nil {
-		return nil, fmt.Errorf("the access template: %w", err)
+		return fmt.Errorf("the access template: %w", err)
 	}
-	return text.Bytes(), nil
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // to be handed to others
+		return fmt.Errorf("write the access template: %w", err)
+	}
+	return write(to, text.Bytes())
 }
 
 // write writes a file, or removes it when there is nothing to write.

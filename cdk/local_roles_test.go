@@ -47,8 +47,8 @@ func TestLocalDeployment(t *testing.T) {
 		Roles:        rolesOf(t, hub),
 		Functions:    functionsOf(t, hub),
 	}
-	for _, place := range c.Places() {
-		out.Roles = append(out.Roles, rolesOf(t, s.access(t, place.Account, place.Region))...)
+	for _, account := range c.Accounts {
+		out.Roles = append(out.Roles, rolesOf(t, s.role(t, account))...)
 	}
 	got, err := json.MarshalIndent(out, "", "  ")
 	must(t, err)

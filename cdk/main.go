@@ -2,9 +2,9 @@
 // cdk.json says; package config documents the configuration, which stands under
 // the context key "crossapply": as an object, or as the name of a file.
 //
-//	cdk synth                                    # all stacks, and dist/crossapply-access*
+//	cdk synth                                    # all stacks, and dist/crossapply-access
 //	cdk deploy crossapply                        # the workflow, in the hub account
-//	cdk deploy 'crossapply-access-222222222222-*' # access to one account, with its credentials
+//	cdk deploy 'crossapply-access-222222222222*' # access to one account, with its credentials
 package main
 
 import (
@@ -38,6 +38,6 @@ func run() error {
 	if err := build(app, configuration, paths); err != nil {
 		return err
 	}
-	app.Synth(nil)
-	return nil
+	assembly := app.Synth(nil)
+	return handOut(configuration, *assembly.Directory(), paths.dist)
 }

@@ -18,10 +18,14 @@ var explained = []explanation{
 	{"AwsSolutions-S1", "/Runs/", "Objects of the run bucket expire within weeks, and only the workflow's own roles get at them; who needs a record of each access has CloudTrail's data events."},
 	{"AwsSolutions-IAM5[Resource::<Runs", "Role/DefaultPolicy/", "A prefix of the run bucket: the names of executions are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/WorkflowRole/DefaultPolicy/", "Child executions of the workflow's own Map: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:lambda:", "/WorkflowRole/DefaultPolicy/", "All versions of a function: executions under way call the one that they began with."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/PlanRole/DefaultPolicy/", "Executions of the workflow, asked whether they still run: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/CallerPolicy/", "Executions of the workflow: their names are not known before."},
-	{"AwsSolutions-IAM5[Resource::<Runs", "/CallerPolicy/", "The stop mark of an execution: the names of executions are not known before."},
+	{"AwsSolutions-IAM5[Resource::<Runs", "/CallerPolicy/", "The stop mark and the report of an execution: the names of executions are not known before."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/ReaderPolicy/", "Versions, executions and Map Runs of the workflow: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::<Runs", "/ReaderPolicy/", "The reports of all executions."},
 	{"AwsSolutions-IAM5[Resource::*]", "Role/DefaultPolicy/", "X-Ray, log delivery and network interfaces: actions that take no resource."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:iam::*:role/crossapply-access]", "Role/DefaultPolicy/", "The access role in every account of the organisation, which the statement's condition says."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:eks:*:", "/Role", "Discovery asks for all clusters of the account."},
 	{"AwsSolutions-IAM5[Resource::*]", "/Role", "eks:ListClusters takes no resource."},
 	{"AwsSolutions-SF1", "/Workflow/", "Errors alone are logged by default: every event costs more in logs than the workflow itself, and the console keeps the history anyway. logs.level has ALL."},
@@ -35,7 +39,7 @@ type finding struct{ rule, resource string }
 func findings(t *testing.T, s synthesis) []finding {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.dir, "*.metadata.json"))
-	if err != nil || len(files) != 1+len(s.config.Places()) {
+	if err != nil || len(files) != len(s.artifacts(t)) {
 		t.Fatalf("want annotations of each stack, got %q (%v)", files, err)
 	}
 	var found []finding

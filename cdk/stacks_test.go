@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -35,7 +35,7 @@ func testDefinition(t *testing.T, s synthesis) {
 			continue
 		}
 		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
-		if want := hub.arn("lambda", "function:crossapply-"+function); values[name] != want {
+		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); values[name] != want {
 			t.Errorf("%s is %s, want %s", name, values[name], want)
 		}
 	}
@@ -56,8 +56,10 @@ func testDefinition(t *testing.T, s synthesis) {
 	machine.want(t, false, "LoggingConfiguration", "IncludeExecutionData")
 	hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/vendedlogs/states/crossapply").want(t, s.config.Logs.RetentionDays, "RetentionInDays")
 	hub.only(t, "AWS::StepFunctions::StateMachineAlias").want(t, "live", "Name")
-	if version := hub.only(t, "AWS::StepFunctions::StateMachineVersion"); version.DeletionPolicy != "Retain" {
-		t.Error("an old version must stay, as the way back")
+	for _, version := range append(hub.ofType("AWS::Lambda::Version"), hub.only(t, "AWS::StepFunctions::StateMachineVersion")) {
+		if version.UpdateReplacePolicy != "Retain" || version.DeletionPolicy != "RetainExceptOnCreate" {
+			t.Errorf("an old %s must stay, as the way back, but not one whose deployment failed", version.Type)
+		}
 	}
 	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
 	if output != hub.arn("states", "stateMachine:crossapply:live") {
@@ -105,6 +107,9 @@ func testFunctions(t *testing.T, s synthesis) {
 		if least := s.config.Functions["poll"].ReservedConcurrency; least > 0 && optional(awsenv.MaxConcurrency) {
 			f.want(t, least, "Environment", "Variables", awsenv.MaxConcurrency)
 		}
+		if allowed := allowlist.List(s.config.Allow).String(); allowed != "" && optional(awsenv.Allow) {
+			f.want(t, allowed, "Environment", "Variables", awsenv.Allow)
+		}
 	}
 }
 
@@ -113,65 +118,23 @@ func testBucket(t *testing.T, s synthesis) {
 	for _, setting := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		bucket.want(t, true, "PublicAccessBlockConfiguration", setting)
 	}
-	bucket.want(t, s.config.RunDays, "LifecycleConfiguration", "Rules", 0, "ExpirationInDays")
-	bucket.want(t, "Enabled", "LifecycleConfiguration", "Rules", 0, "Status")
+	days := map[any]any{}
+	for _, rule := range bucket.at("LifecycleConfiguration", "Rules").([]any) {
+		rule := rule.(map[string]any)
+		if rule["Status"] != "Enabled" {
+			t.Errorf("the rule %v is %v", rule["Id"], rule["Status"])
+		}
+		days[rule["Prefix"]] = rule["ExpirationInDays"]
+	}
+	want := map[any]any{"runs/": s.config.RunDays, "claims/": s.config.RunDays, "locks/": s.config.RunDays, "reports/": s.config.ReportDays, nil: nil}
+	if fmt.Sprint(days) != fmt.Sprint(want) {
+		t.Errorf("objects stay for %v days, want %v", days, want)
+	}
 	algorithm := "AES256"
 	if s.config.CustomerManagedKey {
 		algorithm = "aws:kms"
 	}
 	bucket.want(t, algorithm, "BucketEncryption", "ServerSideEncryptionConfiguration", 0, "ServerSideEncryptionByDefault", "SSEAlgorithm")
-}
-
-// Each account gets the role once and every cluster its entry; the portable
-// templates give the same as the stacks do, and an account's own tells nothing
-// of the others.
-func testAccess(t *testing.T, s synthesis) {
-	for _, place := range s.config.Places() {
-		stack, portable := s.access(t, place.Account, place.Region), s.portable(t, place.Account, place.Region)
-		for _, template := range []template{stack, portable, s.portableAlone(t, place.Account, place.Region)} {
-			roles, entries := template.ofType("AWS::IAM::Role"), template.ofType("AWS::EKS::AccessEntry")
-			if len(template.Resources) != len(roles)+len(entries) || len(entries) != len(place.Clusters) || place.Home != (len(roles) == 1) {
-				t.Errorf("%+v: %d roles, %d entries of %d resources", place, len(roles), len(entries), len(template.Resources))
-			}
-			for _, cluster := range place.Clusters {
-				entry := template.named(t, "AWS::EKS::AccessEntry", "ClusterName", cluster)
-				entry.want(t, "arn:"+stack.partition()+":iam::"+place.Account+":role/crossapply-access", "PrincipalArn")
-				entry.want(t, "[crossapply]", "KubernetesGroups")
-				entry.want(t, "STANDARD", "Type")
-				if place.Home != (len(entry.DependsOn) == 1) {
-					t.Errorf("%s: an entry must wait for the role where both are made: %v", cluster, entry.DependsOn)
-				}
-			}
-		}
-	}
-	for _, account := range s.config.Accounts {
-		body := read(t, filepath.Join(s.dist, templateDir, account.ID+".template.json"))
-		for _, other := range s.config.Accounts {
-			if other.ID != account.ID && bytes.Contains(body, []byte(other.ID)) {
-				t.Errorf("the template of %s names %s", account.ID, other.ID)
-			}
-		}
-	}
-	elsewhere := s.portable(t, "999999999999", "eu-west-1")
-	if len(elsewhere.Resources) != 0 {
-		t.Errorf("an account that is not in the configuration would get %d resources", len(elsewhere.Resources))
-	}
-	var manifest struct {
-		Artifacts map[string]struct {
-			Dependencies []string       `json:"dependencies"`
-			Properties   map[string]any `json:"properties"`
-		} `json:"artifacts"`
-	}
-	readJSON(t, filepath.Join(s.dir, "manifest.json"), &manifest)
-	for _, place := range s.config.Places() {
-		artifact, ok := manifest.Artifacts["crossapply-access-"+place.Account+"-"+place.Region]
-		if !ok || artifact.Properties["assumeRoleArn"] != nil || artifact.Properties["requiresBootstrapStackVersion"] != nil {
-			t.Errorf("%+v: the stack must be deployable without bootstrapping: %v", place, artifact.Properties)
-		}
-		if place.Home != (len(artifact.Dependencies) == 0) {
-			t.Errorf("%+v depends on %v", place, artifact.Dependencies)
-		}
-	}
 }
 
 func testSchedules(t *testing.T, s synthesis) {
@@ -286,19 +249,4 @@ func testKey(t *testing.T, s synthesis) {
 		}
 	}
 	hub.only(t, "AWS::StepFunctions::StateMachine").want(t, "CUSTOMER_MANAGED_KMS_KEY", "EncryptionConfiguration", "Type")
-}
-
-func testStackSet(t *testing.T, s synthesis) {
-	hub := s.hub(t)
-	homes := hub.named(t, "AWS::CloudFormation::StackSet", "StackSetName", "crossapply-access")
-	homes.want(t, "[222222222222]", "StackInstancesGroup", 0, "DeploymentTargets", "Accounts")
-	homes.want(t, "[eu-west-1]", "StackInstancesGroup", 0, "Regions")
-	homes.want(t, "[333333333333]", "StackInstancesGroup", 1, "DeploymentTargets", "Accounts")
-	homes.want(t, "[us-east-1]", "StackInstancesGroup", 1, "Regions")
-	homes.want(t, "INTERSECTION", "StackInstancesGroup", 0, "DeploymentTargets", "AccountFilterType")
-	others := hub.named(t, "AWS::CloudFormation::StackSet", "StackSetName", "crossapply-access-other-regions")
-	others.want(t, "[222222222222]", "StackInstancesGroup", 0, "DeploymentTargets", "Accounts")
-	if len(others.DependsOn) != 1 {
-		t.Errorf("other Regions need the roles first: %v", others.DependsOn)
-	}
 }

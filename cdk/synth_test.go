@@ -61,6 +61,7 @@ func synthesize(t *testing.T, c config.Config) synthesis {
 	}
 	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Reports: jsii.Bool(false)}), nil)
 	app.Synth(nil)
+	must(t, handOut(c, s.dir, s.dist))
 	return s
 }
 
@@ -108,11 +109,11 @@ func readJSON(t *testing.T, file string, into any) {
 	}
 }
 
-// TestStacks synthesises a minimal and a full configuration, and one for each of
-// two other partitions, and looks at the results from all sides.
+// TestStacks synthesises a minimal and a full configuration, one for each of two
+// other partitions and one for an organisation, and looks at the results from all sides.
 func TestStacks(t *testing.T) {
 	configurations := map[string]synthesis{}
-	for _, name := range []string{"minimal", "full", "china", "govcloud"} {
+	for _, name := range []string{"minimal", "full", "china", "govcloud", "organization"} {
 		configurations[name] = synthesize(t, load(t, name+".yaml"))
 	}
 	full := configurations["full"]
@@ -122,7 +123,11 @@ func TestStacks(t *testing.T) {
 			t.Run("definition", func(t *testing.T) { testDefinition(t, s) })
 			t.Run("functions", func(t *testing.T) { testFunctions(t, s) })
 			t.Run("bucket", func(t *testing.T) { testBucket(t, s) })
-			t.Run("access", func(t *testing.T) { testAccess(t, s) })
+			if s.config.StackSet == nil {
+				t.Run("access", func(t *testing.T) { testAccess(t, s) })
+			} else {
+				t.Run("stack sets", func(t *testing.T) { testStackSets(t, s) })
+			}
 			t.Run("observability", func(t *testing.T) { testObservability(t, s) })
 			t.Run("iam", func(t *testing.T) { testIAM(t, s) })
 		})
@@ -132,7 +137,6 @@ func TestStacks(t *testing.T) {
 	for _, name := range []string{"full", "china"} {
 		t.Run("customer-managed key/"+name, func(t *testing.T) { testKey(t, configurations[name]) })
 	}
-	t.Run("stack set", func(t *testing.T) { testStackSet(t, full) })
 	t.Run("same again", func(t *testing.T) { testSameAgain(t, full) })
 }
 
@@ -177,17 +181,16 @@ func read(t *testing.T, file string) []byte {
 	return body
 }
 
-var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
+// hash is that of an asset, or of a function's code and configuration, which makes
+// the logical id of its version.
+var hash = regexp.MustCompile(`[0-9a-f]{64}|(?:[0-9A-F]{8}[0-9a-f]{32})`)
 
 // testGolden compares with what was reviewed; `go test ./cdk -update` writes it
 // anew. The asset hashes are those of stand-ins, or change with the definition.
 func testGolden(t *testing.T, name string, s synthesis) {
 	files := map[string]string{"hub": filepath.Join(s.dir, "crossapply.template.json")}
-	if s.hub(t).partition() == "aws" {
-		files["access"] = filepath.Join(s.dist, templateFile)
-		files["access-222222222222"] = filepath.Join(s.dir, "crossapply-access-222222222222-eu-west-1.template.json")
-	}
-	if len(s.config.Resources) > 0 {
+	maps.Copy(files, accessFiles(s))
+	if len(s.config.Allow) > 0 {
 		files["rbac"] = filepath.Join(s.dist, rbacFile)
 	}
 	for part, file := range files {
@@ -214,7 +217,7 @@ func reviewable(t *testing.T, file string) []byte {
 		must(t, json.Indent(&text, body, "", " "))
 		body = text.Bytes()
 	}
-	return append(assetHash.ReplaceAll(body, []byte("<hash>")), '\n')
+	return append(hash.ReplaceAll(body, []byte("<hash>")), '\n')
 }
 
 func firstDifference(got, want []byte) string {
@@ -230,21 +233,65 @@ func firstDifference(got, want []byte) string {
 // What an earlier configuration left in dist/ is not handed out any more.
 func TestStaleTemplates(t *testing.T) {
 	dist := standIns(t)
-	stale := filepath.Join(dist, templateDir, "999999999999.template.json")
-	must(t, os.Mkdir(filepath.Dir(stale), 0o750))
+	stale := filepath.Join(dist, accessDir, "999999999999", "role.eu-west-1.template.json")
+	must(t, os.MkdirAll(filepath.Dir(stale), 0o750))
 	for _, file := range []string{stale, filepath.Join(dist, rbacFile)} {
 		must(t, os.WriteFile(file, []byte("{}"), 0o600))
 	}
-	must(t, build(newApp(t, t.TempDir()), load(t, "minimal.yaml"), paths{definition: definitionFile, dist: dist}))
-	want := []string{"222222222222.template.json"}
-	if got := listing(t, filepath.Dir(stale)); !slices.Equal(got, want) {
+	c, app := load(t, "minimal.yaml"), newApp(t, t.TempDir())
+	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+	must(t, handOut(c, *app.Synth(nil).Directory(), dist))
+	want := []string{"222222222222/eu-west-1-payments.template.json", "222222222222/role.eu-west-1.template.json"}
+	if got := listing(t, filepath.Join(dist, accessDir)); !slices.Equal(got, want) {
 		t.Errorf("the accounts' templates are %q, want %q", got, want)
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
 		t.Errorf("RBAC rules are left: %v", err)
 	}
-	if text := read(t, filepath.Join(dist, templateFile)); bytes.Contains(text, []byte("\n ")) {
+	if text := read(t, filepath.Join(dist, accessDir, want[0])); bytes.Contains(text, []byte("\n ")) {
 		t.Error("the template is not written compact")
+	}
+}
+
+// Other code or another setting of a function publishes a version of it, and of
+// no other; the same again publishes none.
+func TestVersions(t *testing.T) {
+	versions := func(c config.Config, plan string) map[string]string {
+		dist := standIns(t)
+		must(t, os.WriteFile(filepath.Join(dist, "plan.zip"), []byte(plan), 0o600))
+		app := newApp(t, t.TempDir())
+		must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+		hub := synthesis{config: c, dir: *app.Synth(nil).Directory()}.hub(t)
+		ids := map[string]string{}
+		for id, r := range hub.Resources {
+			if r.Type == "AWS::Lambda::Version" {
+				ids[strings.TrimPrefix(hub.text(t, r.Properties["FunctionName"]), "crossapply-")] = id
+			}
+		}
+		return ids
+	}
+	c := load(t, "minimal.yaml")
+	first, tuned := versions(c, "code"), load(t, "minimal.yaml")
+	tuned.Functions["poll"] = config.Function{MemoryMB: 512}
+	tuned.Functions["report"] = config.Function{MemoryMB: tuned.Functions["report"].MemoryMB, ReservedConcurrency: 5}
+	for _, test := range []struct {
+		name    string
+		second  map[string]string
+		changed []string
+	}{
+		{"nothing", versions(c, "code"), nil},
+		{"the code of plan", versions(c, "other code"), []string{"plan"}},
+		{"the memory of poll, and a concurrency, which is no part of a version", versions(tuned, "code"), []string{"poll"}},
+	} {
+		var changed []string
+		for _, name := range deployment.FunctionNames() {
+			if first[name] != test.second[name] {
+				changed = append(changed, name)
+			}
+		}
+		if len(first) != len(deployment.FunctionNames()) || !slices.Equal(changed, test.changed) {
+			t.Errorf("%s: new versions of %q, want %q", test.name, changed, test.changed)
+		}
 	}
 }
 
@@ -264,7 +311,9 @@ func TestSimilarNames(t *testing.T) {
 	c := load(t, "full.yaml")
 	c.Accounts[0].Clusters = []config.Cluster{
 		{Name: "prod-1", Region: "eu-west-1"}, {Name: "prod1", Region: "eu-west-1"}, {Name: "prod_1", Region: "eu-west-1"},
+		{Name: strings.Repeat("x", 100), Region: "eu-west-1"}, {Name: strings.Repeat("x", 99), Region: "eu-west-1"},
 	}
+	c.Name = strings.Repeat("n", 32)
 	twin := c.Schedules[0]
 	twin.Name = "night-ly"
 	c.Schedules = append(c.Schedules, twin)
@@ -274,8 +323,14 @@ func TestSimilarNames(t *testing.T) {
 	if n := len(s.hub(t).ofType("AWS::Scheduler::Schedule")); n != 3 {
 		t.Errorf("%d schedules, want 3", n)
 	}
-	if n := len(s.access(t, "222222222222", "eu-west-1").ofType("AWS::EKS::AccessEntry")); n != 3 {
-		t.Errorf("%d access entries, want 3", n)
+	names := map[string]bool{}
+	for id, artifact := range s.artifacts(t) {
+		if strings.HasPrefix(id, "crossapply-access-222222222222-") {
+			names[artifact.Properties.StackName] = true
+		}
+	}
+	if len(names) != 5 {
+		t.Errorf("the stacks of five clusters are named %q", slices.Sorted(maps.Keys(names)))
 	}
 }
 
@@ -287,16 +342,16 @@ func TestOtherNameAndPartition(t *testing.T) {
 	c.Name, c.AccessRoleName, c.Hub.Region = "rollouts", "rollouts-access", "cn-north-1"
 	c.AlarmTopicARN = strings.Replace(c.AlarmTopicARN, "aws:sns:eu-west-1", "aws-cn:sns:cn-north-1", 1)
 	c.Accounts = []config.Account{{ID: "222222222222", Clusters: []config.Cluster{{Name: "analytics", Region: "cn-northwest-1"}}}}
-	c.Resources = nil
+	c.CallerRole.Principals = []string{"444444444444"}
+	c.Allow = nil
 	dir, dist := t.TempDir(), standIns(t)
 	app := newApp(t, dir)
 	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
 	app.Synth(nil)
 	hub := filepath.Join(dir, "crossapply.template.json")
 	for _, file := range []string{
-		hub, filepath.Join(dist, templateFile), filepath.Join(dist, templateDir, "222222222222.template.json"),
-		filepath.Join(dir, "crossapply-access-222222222222-cn-north-1.template.json"),
-		filepath.Join(dir, "crossapply-access-222222222222-cn-northwest-1.template.json"),
+		hub, filepath.Join(dir, "crossapply-access-222222222222.template.json"),
+		filepath.Join(dir, "crossapply-access-222222222222-cn-northwest-1-analytics.template.json"),
 	} {
 		body := string(read(t, file))
 		for _, wrong := range []string{"arn:aws:", "crossapply-plan", "crossapply-access", "eu-west-1:1"} {
@@ -312,17 +367,17 @@ func TestOtherNameAndPartition(t *testing.T) {
 	if principal := regexp.MustCompile(`"logs\.cn-north-1\.",\s*\{\s*"Ref": "AWS::URLSuffix"`); !principal.Match(read(t, hub)) {
 		t.Error("CloudWatch Logs may not use the key: its principal is not the partition's")
 	}
-	var manifest struct {
-		Artifacts map[string]struct{ Properties struct{ StackName string } }
-	}
-	readJSON(t, filepath.Join(dir, "manifest.json"), &manifest)
-	for id, name := range map[string]string{"crossapply": "rollouts", "crossapply-access-222222222222-cn-north-1": "rollouts-access"} {
-		if got := manifest.Artifacts[id].Properties.StackName; got != name {
+	artifacts := synthesis{dir: dir}.artifacts(t)
+	for id, name := range map[string]string{
+		"crossapply": "rollouts", "crossapply-access-222222222222": "rollouts-access",
+		"crossapply-access-222222222222-cn-northwest-1-analytics": "rollouts-access-analytics",
+	} {
+		if got := artifacts[id].Properties.StackName; got != name {
 			t.Errorf("%s is the stack %q, want %q", id, got, name)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
-		t.Errorf("RBAC rules were written for no resources: %v", err)
+		t.Errorf("RBAC rules were written where nothing is listed: %v", err)
 	}
 }
 

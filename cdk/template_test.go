@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
@@ -26,6 +28,8 @@ type resource struct {
 	DependsOn      []string       `json:"DependsOn"`
 	Condition      string         `json:"Condition"`
 	DeletionPolicy string         `json:"DeletionPolicy"`
+	// UpdateReplacePolicy is what becomes of it when another takes its place.
+	UpdateReplacePolicy string `json:"UpdateReplacePolicy"`
 }
 
 // partition is the one it is deployed in, and domain that partition's own.
@@ -54,22 +58,43 @@ func (s synthesis) hub(t *testing.T) template {
 	return readTemplate(t, filepath.Join(s.dir, "crossapply.template.json"), s.config.Hub.Account, s.config.Hub.Region)
 }
 
-func (s synthesis) access(t *testing.T, account, region string) template {
-	return readTemplate(t, filepath.Join(s.dir, "crossapply-access-"+account+"-"+region+".template.json"), account, region)
+// role is the template of an account's access role, whoever deploys it.
+func (s synthesis) role(t *testing.T, account config.Account) template {
+	file := filepath.Join(s.dir, "crossapply-access-"+account.ID+".template.json")
+	if s.config.StackSet != nil {
+		file = filepath.Join(s.dist, accessDir, "role.template.json")
+	}
+	return readTemplate(t, file, account.ID, s.config.Home(account))
 }
 
-// portable is the access template, as it is deployed to an account and Region:
-// without what its conditions leave out.
-func (s synthesis) portable(t *testing.T, account, region string) template {
-	return portable(t, filepath.Join(s.dist, templateFile), account, region)
+// artifact is a stack in the cloud assembly.
+type artifact struct {
+	Type         string   `json:"type"`
+	Dependencies []string `json:"dependencies"`
+	Environment  string   `json:"environment"`
+	Properties   struct {
+		StackName                     string `json:"stackName"`
+		AssumeRoleARN                 string `json:"assumeRoleArn"`
+		RequiresBootstrapStackVersion int    `json:"requiresBootstrapStackVersion"`
+		TerminationProtection         bool   `json:"terminationProtection"`
+	} `json:"properties"`
 }
 
-// portableAlone is the same from the account's own file.
-func (s synthesis) portableAlone(t *testing.T, account, region string) template {
-	return portable(t, filepath.Join(s.dist, templateDir, account+".template.json"), account, region)
+// artifacts returns the stacks of the cloud assembly, by what the CDK calls them.
+func (s synthesis) artifacts(t *testing.T) map[string]artifact {
+	t.Helper()
+	var manifest struct {
+		Artifacts map[string]artifact `json:"artifacts"`
+	}
+	readJSON(t, filepath.Join(s.dir, "manifest.json"), &manifest)
+	maps.DeleteFunc(manifest.Artifacts, func(_ string, a artifact) bool { return a.Type != "aws:cloudformation:stack" })
+	return manifest.Artifacts
 }
 
-func portable(t *testing.T, file, account, region string) template {
+// conditioned is a template as it is deployed to an account and Region: without
+// what its conditions leave out.
+func conditioned(t *testing.T, file, account, region string) template {
+	t.Helper()
 	all := readTemplate(t, file, account, region)
 	for id, r := range all.Resources {
 		if r.Condition != "" && !all.holds(t, all.Conditions[r.Condition]) {
@@ -231,6 +256,8 @@ func (tp template) ref(t *testing.T, id string) string {
 		return tp.text(t, r.Properties["Name"])
 	case "AWS::Lambda::Function":
 		return tp.text(t, r.Properties["FunctionName"])
+	case "AWS::Lambda::Version":
+		return tp.arn("lambda", "function:"+tp.text(t, r.Properties["FunctionName"])+":1")
 	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy":
 		return tp.attribute(t, id, "Arn")
 	}
@@ -285,6 +312,11 @@ func (tp template) policiesOf(t *testing.T, roleID string) []string {
 	inline, _ := tp.Resources[roleID].Properties["Policies"].([]any)
 	for _, policy := range inline {
 		documents = append(documents, tp.document(t, policy.(map[string]any)["PolicyDocument"]))
+	}
+	attached, _ := tp.Resources[roleID].Properties["ManagedPolicyArns"].([]any)
+	for _, policy := range attached {
+		id := policy.(map[string]any)["Ref"].(string)
+		documents = append(documents, tp.document(t, tp.Resources[id].Properties["PolicyDocument"]))
 	}
 	for _, r := range tp.Resources {
 		roles, _ := r.Properties["Roles"].([]any)

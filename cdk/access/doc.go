@@ -1,19 +1,20 @@
-// Package access is the stack that gives the workflow access to the clusters of
-// a target account: the access role, and one EKS access entry per cluster that
-// maps the role to the Kubernetes group "crossapply". What that group may do is
-// for the cluster's RBAC to say ([RBAC]).
+// Package access is what gives the workflow access to the clusters of a target
+// account: the access role, and one EKS access entry per cluster that maps the
+// role to the Kubernetes group "crossapply". What that group may do is for the
+// cluster's RBAC to say ([RBAC]), or for an EKS access policy on the entry.
 //
 // The tour:
 //
-//   - [NewStack] is the stack of one account in one Region, for `cdk deploy`
-//     with that account's credentials.
-//   - [NewTemplate] is several of them in one template, where conditions pick
-//     what belongs to the account and Region it is deployed to: all for
-//     StackSets, and those of an account for a team that deploys without the CDK
-//     and that the others are no business of. Everything comes from the
+//   - [NewStacks] is an account's stacks, for `cdk deploy` with that account's
+//     credentials: the role's, and one for each cluster. CloudFormation rolls a
+//     stack back whole, so in one stack a cluster that is missing, or that takes
+//     no access entries, would keep all others from theirs.
+//   - [NewStackSets] is the StackSets of an organisation, which deploy
+//     [NewRoleTemplate] and [NewEntriesTemplate]. Everything comes from the
 //     configuration, so there is no parameter that could be given wrongly.
-//   - Neither has assets, and the CDK's legacy synthesizer deploys with the
-//     caller's own credentials, so no account or Region must be bootstrapped.
+//   - What is deployed in target accounts has no assets, and the CDK's legacy
+//     synthesizer deploys with the caller's own credentials, so no target account
+//     or Region must be bootstrapped.
 //
 // The role trusts the hub account as far as the caller is one of the functions'
 // roles, by condition on aws:PrincipalArn. Naming the roles as principals

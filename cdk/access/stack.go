@@ -1,11 +1,13 @@
 package access
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"regexp"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseks"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -14,158 +16,97 @@ import (
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
-const description = "Gives the crossapply workflow access to EKS clusters of this account."
+// StackID is what the CDK calls the stack of an account's access role, in `cdk
+// deploy` and cdk.out: the same whatever the configuration's name is.
+func StackID(account string) string { return "crossapply-access-" + account }
 
-// RoleARN returns the ARN of the access role in an account.
-func RoleARN(c config.Config, account string) string {
-	return fmt.Sprintf("arn:%s:iam::%s:role/%s", regions.Partition(c.Hub.Region), account, c.AccessRoleName)
+// EntryStackID is what it calls the stack of a cluster's access entry.
+func EntryStackID(account string, cluster config.Cluster) string {
+	return fmt.Sprintf("%s-%s-%s", StackID(account), cluster.Region, stackPart(cluster.Name))
 }
 
-// stackID is what the CDK calls a place's stack, in `cdk deploy` and cdk.out: the
-// same whatever the configuration's name is.
-func stackID(place config.Place) *string {
-	return jsii.String(fmt.Sprintf("crossapply-access-%s-%s", place.Account, place.Region))
-}
-
-// NewStack makes the stack of one account in one Region.
-func NewStack(scope constructs.Construct, c config.Config, place config.Place) awscdk.Stack {
-	stack := awscdk.NewStack(scope, stackID(place), &awscdk.StackProps{
-		StackName:   jsii.String(c.Name + "-access"),
-		Description: jsii.String(description),
-		Env:         &awscdk.Environment{Account: jsii.String(place.Account), Region: jsii.String(place.Region)},
-		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
-	})
-	part{config: c, place: place}.build(stack)
-	return stack
-}
-
-// NewTemplate makes a stack of several places, each part under the condition
-// that it is deployed there.
-func NewTemplate(scope constructs.Construct, id string, c config.Config, places []config.Place) awscdk.Stack {
-	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
-		Description: jsii.String(description),
-		Synthesizer: awscdk.NewLegacyStackSynthesizer(),
-	})
-	for _, place := range places {
-		here := constructs.NewConstruct(stack, jsii.String(fmt.Sprintf("In-%s-%s", place.Account, place.Region)))
-		condition := awscdk.NewCfnCondition(here, jsii.String("Condition"), &awscdk.CfnConditionProps{
-			Expression: awscdk.Fn_ConditionAnd(
-				awscdk.Fn_ConditionEquals(awscdk.Aws_ACCOUNT_ID(), place.Account),
-				awscdk.Fn_ConditionEquals(awscdk.Aws_REGION(), place.Region),
-			),
-		})
-		part{config: c, place: place, condition: condition}.build(here)
-	}
-	return stack
-}
-
-// part is what one account needs in one Region.
-type part struct {
-	config config.Config
-	place  config.Place
-	// condition is nil where the part has a stack of its own.
-	condition awscdk.CfnCondition
-}
-
-func (p part) build(scope constructs.Construct) {
-	var role awsiam.CfnRole
-	if p.place.Home {
-		role = p.newRole(scope)
-	}
-	// Below a construct of their own, logical ids carry a hash: names may differ
-	// in nothing but a hyphen.
-	entries := constructs.NewConstruct(scope, jsii.String("Entries"))
-	for _, cluster := range p.place.Clusters {
-		entry := awseks.NewCfnAccessEntry(entries, jsii.String(cluster), &awseks.CfnAccessEntryProps{
-			ClusterName:      jsii.String(cluster),
-			PrincipalArn:     jsii.String(RoleARN(p.config, p.place.Account)),
-			KubernetesGroups: jsii.Strings(deployment.Group),
-			Type:             jsii.String("STANDARD"),
-		})
-		p.onlyHere(entry)
-		if role != nil {
-			entry.AddResourceDependency(role, jsii.String("EKS refuses an entry for a role that is not there"))
-		}
-	}
-}
-
-func (p part) onlyHere(resource awscdk.CfnResource) {
-	if p.condition != nil {
-		resource.CfnOptions().SetCondition(p.condition)
-	}
-}
-
-// newRole makes the access role: trusted by the hub's functions that call
-// clusters, with the external id, to describe the clusters.
-func (p part) newRole(scope constructs.Construct) awsiam.CfnRole {
-	role := awsiam.NewCfnRole(scope, jsii.String("Role"), &awsiam.CfnRoleProps{
-		RoleName:                 jsii.String(p.config.AccessRoleName),
-		Description:              jsii.String("Lets the crossapply workflow find this account's clusters; access to a cluster is given by its access entry."),
-		AssumeRolePolicyDocument: p.trust(),
-		Policies: []*awsiam.CfnRole_PolicyProperty{{
-			PolicyName: jsii.String("clusters"), PolicyDocument: p.permissions(),
-		}},
-	})
-	p.onlyHere(role)
-	return role
-}
-
-func (p part) trust() awsiam.PolicyDocument {
-	partition := regions.Partition(p.config.Hub.Region)
-	var callers []string
-	for _, function := range deployment.Functions() {
-		if function.ReachesTargets {
-			callers = append(callers, fmt.Sprintf("arn:%s:iam::%s:role/%s-%s", partition, p.config.Hub.Account, p.config.Name, function.Name))
-		}
-	}
-	return document(&awsiam.PolicyStatementProps{
-		Actions:    jsii.Strings("sts:AssumeRole"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(jsii.String(fmt.Sprintf("arn:%s:iam::%s:root", partition, p.config.Hub.Account)))},
-		Conditions: &map[string]any{
-			"StringEquals": map[string]any{"sts:ExternalId": p.config.ExternalID},
-			"ArnEquals":    map[string]any{"aws:PrincipalArn": callers},
-		},
-	})
-}
-
-func (p part) permissions() awsiam.PolicyDocument {
-	account := p.account()
-	arn := func(region, cluster string) *string {
-		return jsii.String(fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", regions.Partition(p.config.Hub.Region), region, account.ID, cluster))
-	}
-	var clusters []*string
+// NewStacks makes the stacks of one account: the access role's, and then one for
+// each cluster.
+func NewStacks(scope constructs.Construct, c config.Config, account config.Account) []awscdk.Stack {
+	role := newStack(scope, c, account, StackID(account.ID), c.Home(account), "")
+	newRole(role, c, account.ID, clusterARNs(c, account), account.Discovery)
+	stacks := []awscdk.Stack{role}
 	for _, cluster := range account.Clusters {
-		clusters = append(clusters, arn(cluster.Region, cluster.Name))
-	}
-	if !account.Discovery {
-		return document(describe(clusters))
-	}
-	return document(
-		// DescribeCluster tells a cluster's tags too.
-		describe([]*string{arn("*", "*")}),
-		// It takes no resource.
-		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelastickubernetesservice.html
-		&awsiam.PolicyStatementProps{Actions: jsii.Strings("eks:ListClusters"), Resources: jsii.Strings("*")},
-	)
-}
-
-func describe(clusters []*string) *awsiam.PolicyStatementProps {
-	return &awsiam.PolicyStatementProps{Actions: jsii.Strings("eks:DescribeCluster"), Resources: &clusters}
-}
-
-func (p part) account() config.Account {
-	for _, account := range p.config.Accounts {
-		if account.ID == p.place.Account {
-			return account
+		stack := newStack(scope, c, account, EntryStackID(account.ID, cluster), cluster.Region, "-"+stackPart(cluster.Name))
+		stack.AddStackDependency(role, jsii.String("EKS refuses an entry for a role that is not there"))
+		if cluster.WithoutEntry {
+			newNothing(stack)
+		} else {
+			newEntry(stack, "Entry", c, account.ID, cluster.Name)
 		}
+		stacks = append(stacks, stack)
 	}
-	return config.Account{ID: p.place.Account}
+	return stacks
 }
 
-func document(statements ...*awsiam.PolicyStatementProps) awsiam.PolicyDocument {
-	all := make([]awsiam.PolicyStatement, len(statements))
-	for i, statement := range statements {
-		all[i] = awsiam.NewPolicyStatement(statement)
+func newStack(scope constructs.Construct, c config.Config, account config.Account, id, region, suffix string) awscdk.Stack {
+	return awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		StackName:             jsii.String(c.Name + "-access" + suffix),
+		Description:           jsii.String("Gives the crossapply workflow access to EKS clusters of this account."),
+		Env:                   &awscdk.Environment{Account: jsii.String(account.ID), Region: jsii.String(region)},
+		TerminationProtection: jsii.Bool(c.TerminationProtection),
+		Synthesizer:           awscdk.NewLegacyStackSynthesizer(),
+	})
+}
+
+var notInStackNames = regexp.MustCompile(`[^0-9A-Za-z-]`)
+
+// maxStackPart leaves room for the deployment's name in a stack's name, and for
+// account and Region in what the CDK calls it: both may have 128 characters.
+const maxStackPart = 80
+
+// stackPart is a cluster's name as a part of a stack's, which has letters, digits
+// and hyphens only. One that had to be changed ends in a hash, so that two names
+// stay two.
+func stackPart(cluster string) string {
+	part := notInStackNames.ReplaceAllString(cluster, "-")
+	if part == cluster && len(part) <= maxStackPart {
+		return part
 	}
-	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all})
+	sum := sha256.Sum256([]byte(cluster))
+	hash := "-" + hex.EncodeToString(sum[:4])
+	return part[:min(len(part), maxStackPart-len(hash))] + hash
+}
+
+// newNothing makes a resource that is nothing, in a stack that would have none
+// without it and so could not be deployed: what it had is deleted all the same.
+func newNothing(stack awscdk.Stack) {
+	awscdk.NewCfnWaitConditionHandle(stack, jsii.String("Nothing"), nil)
+}
+
+// newEntry makes the access entry of a cluster.
+func newEntry(scope constructs.Construct, id string, c config.Config, account, cluster string) awseks.CfnAccessEntry {
+	return awseks.NewCfnAccessEntry(scope, jsii.String(id), &awseks.CfnAccessEntryProps{
+		ClusterName:      jsii.String(cluster),
+		PrincipalArn:     jsii.String(RoleARN(c, account)),
+		KubernetesGroups: jsii.Strings(deployment.Group),
+		Type:             jsii.String("STANDARD"),
+		AccessPolicies:   accessPolicies(c),
+	})
+}
+
+// accessPolicies returns nil where there are none: an entry's property that is an
+// empty list would differ from one that is not there.
+func accessPolicies(c config.Config) any {
+	if len(c.AccessPolicies) == 0 {
+		return nil
+	}
+	var policies []*awseks.CfnAccessEntry_AccessPolicyProperty
+	for _, policy := range c.AccessPolicies {
+		scope := &awseks.CfnAccessEntry_AccessScopeProperty{Type: jsii.String("cluster")}
+		if len(policy.Namespaces) > 0 {
+			scope = &awseks.CfnAccessEntry_AccessScopeProperty{Type: jsii.String("namespace"), Namespaces: jsii.Strings(policy.Namespaces...)}
+		}
+		policies = append(policies, &awseks.CfnAccessEntry_AccessPolicyProperty{
+			// EKS's own, so that the account is "aws" in every partition.
+			PolicyArn:   jsii.String(fmt.Sprintf("arn:%s:eks::aws:cluster-access-policy/%s", regions.Partition(c.Hub.Region), policy.Name)),
+			AccessScope: scope,
+		})
+	}
+	return policies
 }

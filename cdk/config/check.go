@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -27,8 +28,13 @@ var (
 	securityGroupID = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
 	organizationID  = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 	tagText         = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
+	rolePath        = regexp.MustCompile(`^/([\w+=,.@-]+/)*$`)
+	policyName      = regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
+	accessPolicy    = regexp.MustCompile(`^Amazon[0-9A-Za-z]{1,122}$`)
 	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
+
+const externalIDForm = "must be 2 to 1,000 letters, digits and any of _+=,.@:/-"
 
 // retentionDays are the periods CloudWatch Logs knows.
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -108,11 +114,11 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
 	p.region(c, c.Hub.Region, hub.Child("region"))
 	p.additionalRegions(c)
-	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
-	p.matches(c.AccessRoleName, roleName, field.NewPath("accessRoleName"), "must be a role's name without a path, at most 64 characters")
+	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), externalIDForm)
 	p.accounts(c)
 	p.roles(c)
-	p.resources(c)
+	p.accessPolicies(c)
+	p.allow(c)
 	p.schedules(c)
 	p.functions(c)
 	p.options(c)
@@ -122,7 +128,7 @@ func (c *Config) check() field.ErrorList {
 
 func (p *problems) accounts(c *Config) {
 	path := field.NewPath("accounts")
-	if len(c.Accounts) == 0 {
+	if len(c.Accounts) == 0 && !c.everyAccount() {
 		p.add(field.Required(path, "name at least one target account"))
 	}
 	seen := map[string]*field.Path{}
@@ -131,7 +137,11 @@ func (p *problems) accounts(c *Config) {
 		if p.matches(account.ID, accountID, at.Child("id"), "must be the 12 digits of an AWS account id, as a string") {
 			unique(p, seen, account.ID, account.ID, at.Child("id"))
 		}
-		if account.HomeRegion != "" {
+		switch {
+		case account.HomeRegion == "":
+		case c.StackSet != nil:
+			p.add(field.Forbidden(at.Child("homeRegion"), "stackSet.homeRegion is that of all accounts"))
+		default:
 			p.region(c, account.HomeRegion, at.Child("homeRegion"))
 		}
 		p.clusters(c, account, at.Child("clusters"))
@@ -144,23 +154,76 @@ func (p *problems) accounts(c *Config) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const MaxNamedAccounts = 500
 
-// roles checks the access role against the roles of the hub, and that the hub's
-// can name all accounts.
+// maxQualifiedName is how many characters the access role's name may have with
+// its path: [MaxNamedAccounts] is counted with so many.
+const maxQualifiedName = 64
+
+// maxExternalIDs is how many characters both external ids may have, so that a
+// trust policy has no more than the 2,048 that IAM allows.
+const maxExternalIDs = 1_000
+
+// roles checks what the roles are called, whom they trust, and that the hub's can
+// name all accounts.
 func (p *problems) roles(c *Config) {
-	if c.OrganizationID != "" {
-		p.matches(c.OrganizationID, organizationID, field.NewPath("organizationId"), "must be an organisation's id such as o-a1b2c3d4e5")
-	} else if len(c.Accounts) > MaxNamedAccounts {
-		p.add(field.Forbidden(field.NewPath("accounts"), fmt.Sprintf("are %d, and the functions' policies can name %d: give organizationId", len(c.Accounts), MaxNamedAccounts)))
+	at := field.NewPath("accessRoleName")
+	p.matches(c.AccessRoleName, roleName, at, "must be a role's name without a path, at most 64 characters")
+	if c.RolePath != "" {
+		p.matches(c.RolePath, rolePath, field.NewPath("rolePath"), "must begin and end with /, with letters, digits and any of _+=,.@- between")
 	}
+	if size := len(c.QualifiedAccessRole()); size > maxQualifiedName && c.RolePath != "" {
+		p.add(field.Invalid(field.NewPath("rolePath"), c.RolePath, fmt.Sprintf("makes %d characters with accessRoleName, of at most %d", size, maxQualifiedName)))
+	}
+	if c.PermissionsBoundary != "" {
+		p.matches(c.PermissionsBoundary, policyName, field.NewPath("permissionsBoundary"), "must be a managed policy's name, with its path if it has one, and no ARN")
+	}
+	if c.PreviousExternalID != "" {
+		p.previousExternalID(c, field.NewPath("previousExternalId"))
+	}
+	p.organization(c)
 	part, ours := strings.CutPrefix(c.AccessRoleName, c.Name+"-")
 	if ours && slices.Contains(hubRoles(), part) && c.indexOfHub() >= 0 {
-		p.add(field.Invalid(field.NewPath("accessRoleName"), c.AccessRoleName, "is the name of a role of the hub, whose account is among accounts"))
+		p.add(field.Invalid(at, c.AccessRoleName, "is the name of a role of the hub, whose account is among accounts"))
+	}
+}
+
+func (p *problems) previousExternalID(c *Config, path *field.Path) {
+	p.matches(c.PreviousExternalID, externalID, path, externalIDForm)
+	if c.PreviousExternalID == c.ExternalID {
+		p.add(field.Invalid(path, c.PreviousExternalID, "is externalId itself"))
+	}
+	if size := len(c.ExternalID) + len(c.PreviousExternalID); size > maxExternalIDs {
+		p.add(field.TooLong(path, "", maxExternalIDs-len(c.ExternalID)))
+	}
+}
+
+func (p *problems) organization(c *Config) {
+	path := field.NewPath("organizationId")
+	switch {
+	case c.OrganizationID != "":
+		p.matches(c.OrganizationID, organizationID, path, "must be an organisation's id such as o-a1b2c3d4e5")
+	case c.everyAccount():
+		p.add(field.Required(path, "stackSet.allAccounts is on: the functions may assume the access role in the accounts of this organisation"))
+	case !c.NamesAccounts():
+		p.add(field.Forbidden(field.NewPath("accounts"), fmt.Sprintf("are %d, and the functions' policies can name %d: give organizationId", len(c.Accounts), MaxNamedAccounts)))
+	}
+}
+
+func (p *problems) accessPolicies(c *Config) {
+	seen := map[string]*field.Path{}
+	for i, policy := range c.AccessPolicies {
+		at := field.NewPath("accessPolicies").Index(i)
+		if p.matches(policy.Name, accessPolicy, at.Child("name"), "must be the name of an EKS access policy such as AmazonEKSEditPolicy") {
+			unique(p, seen, policy.Name, policy.Name, at.Child("name"))
+		}
+		for j, namespace := range policy.Namespaces {
+			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
+		}
 	}
 }
 
 // hubRoles are the roles of the hub, by what stands behind the deployment's name.
 func hubRoles() []string {
-	return append(deployment.FunctionNames(), "workflow", "schedule")
+	return append(deployment.FunctionNames(), "workflow", "schedule", "caller")
 }
 
 // indexOfHub returns which of the accounts is the hub's, or -1.
@@ -172,17 +235,15 @@ func (p *problems) clusters(c *Config, account Account, path *field.Path) {
 	if len(account.Clusters) == 0 && !account.Discovery {
 		p.add(field.Required(path, "name at least one cluster, or turn discovery on"))
 	}
-	seen := map[Cluster]*field.Path{}
+	type name struct{ region, name string }
+	seen := map[name]*field.Path{}
 	for i, cluster := range account.Clusters {
 		at := path.Index(i)
 		p.matches(cluster.Name, clusterName, at.Child("name"), "must be an EKS cluster's name: up to 100 letters, digits, - and _")
 		p.region(c, cluster.Region, at.Child("region"))
-		unique(p, seen, cluster, cluster.Name, at)
+		unique(p, seen, name{cluster.Region, cluster.Name}, cluster.Name, at)
 	}
-	if len(account.Clusters) >= templateResources {
-		p.add(field.TooMany(path, len(account.Clusters), templateResources-1))
-	}
-	if size := policySize(account); size > maxPolicySize && !account.Discovery {
+	if size := policySize(account); size > maxPolicySize && !account.Discovery && c.StackSet == nil {
 		p.add(field.Forbidden(path, fmt.Sprintf("the clusters' ARNs take %d characters, and a role's policies may have %d: turn discovery on", size, maxPolicySize)))
 	}
 }
@@ -200,20 +261,41 @@ func policySize(account Account) int {
 	return size
 }
 
-func (p *problems) resources(c *Config) {
-	for i, r := range c.Resources {
-		at := field.NewPath("resources").Index(i)
-		if r.Group != "" {
-			p.kubernetes(r.Group, at.Child("group"), validation.IsDNS1123Subdomain)
+// maxAllowBytes leaves room for plan's other environment variables: all together
+// may have 4 KB.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const maxAllowBytes = 3_500
+
+var kindName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+
+func (p *problems) allow(c *Config) {
+	path := field.NewPath("allow")
+	for i, rule := range c.Allow {
+		at := path.Index(i)
+		if rule.Group != "" {
+			p.kubernetes(rule.Group, at.Child("group"), validation.IsDNS1123Subdomain)
 		}
-		if r.Resource == "" {
-			p.add(field.Required(at.Child("resource"), "must be a plural such as kafkatopics"))
-		} else {
-			p.kubernetes(r.Resource, at.Child("resource"), validation.IsDNS1123Label)
+		switch {
+		case rule.Kind == allowlist.Any && rule.Plural == allowlist.Any:
+		case rule.Kind == allowlist.Any || rule.Plural == allowlist.Any:
+			p.add(field.Invalid(at.Child("plural"), rule.Plural, "kind and plural must both be * or neither"))
+		default:
+			p.matches(rule.Kind, kindName, at.Child("kind"), "must be a kind such as KafkaTopic, or *")
+			if rule.Plural == "" {
+				p.add(field.Required(at.Child("plural"), "must be a plural such as kafkatopics"))
+			} else {
+				p.kubernetes(rule.Plural, at.Child("plural"), validation.IsDNS1123Label)
+			}
 		}
-		for j, namespace := range r.Namespaces {
+		if rule.Group == "" && (rule.Kind == allowlist.Any || rule.Kind == "Secret") {
+			p.add(field.Invalid(at.Child("kind"), rule.Kind, "would let the workflow read Secrets, which no request may hold: name other kinds of the core group"))
+		}
+		for j, namespace := range rule.Namespaces {
 			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
 		}
+	}
+	if size := len(allowlist.List(c.Allow).String()) + len(strings.Join(c.AdditionalRegions, " ")); size > maxAllowBytes {
+		p.add(field.Forbidden(path, fmt.Sprintf("takes %d bytes of the plan function's environment, and may take %d: allow whole groups, with kind and plural *", size, maxAllowBytes)))
 	}
 }
 
@@ -238,6 +320,8 @@ func (p *problems) functions(c *Config) {
 func (p *problems) options(c *Config) {
 	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
 	p.between(c.RunDays, 2, 89, field.NewPath("runDays"))
+	p.between(c.ReportDays, c.RunDays, 36_500, field.NewPath("reportDays"))
+	p.callerRole(c)
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
 		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))
@@ -257,6 +341,18 @@ func (p *problems) options(c *Config) {
 	}
 	p.tags(c)
 	p.stackSet(c)
+}
+
+func (p *problems) callerRole(c *Config) {
+	if c.CallerRole == nil {
+		return
+	}
+	path := field.NewPath("callerRole")
+	if c.CallerRole.ExternalID != "" {
+		p.matches(c.CallerRole.ExternalID, externalID, path.Child("externalId"), externalIDForm)
+	}
+	role := regexp.MustCompile(`^[0-9]{12}$|^arn:` + c.regions().Partition + `:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
+	p.list(c.CallerRole.Principals, role, path.Child("principals"), "must be the 12 digits of an AWS account id, or the ARN of a role in the hub's partition")
 }
 
 // partition refuses what the hub's partition does not have: in China, trusted
@@ -287,17 +383,76 @@ func (p *problems) stackSet(c *Config) {
 		return
 	}
 	path := field.NewPath("stackSet")
-	p.list(c.StackSet.OrganizationalUnitIDs, unitID, path.Child("organizationalUnitIds"), "must be the id of an organisational unit or a root")
-	if roles := []string{"SELF", "DELEGATED_ADMIN"}; !slices.Contains(roles, c.StackSet.CallAs) {
-		p.add(field.NotSupported(path.Child("callAs"), c.StackSet.CallAs, roles))
-	}
+	p.units(c.StackSet.OrganizationalUnitIDs, path.Child("organizationalUnitIds"))
+	p.oneOf(c.StackSet.CallAs, path.Child("callAs"), "SELF", "DELEGATED_ADMIN")
 	if i := c.indexOfHub(); i >= 0 && c.StackSet.CallAs == "SELF" {
 		p.add(field.Invalid(path.Child("callAs"), c.StackSet.CallAs, fmt.Sprintf(
 			"makes the hub's the management account, which service-managed StackSets leave out, but %s is the hub's", field.NewPath("accounts").Index(i))))
 	}
-	if !c.FitsOneTemplate() {
-		p.add(field.Forbidden(path, fmt.Sprintf("all access stacks in one template are more than %d resources or %d bytes; deploy them one by one", templateResources, templateBytes)))
+	p.region(c, c.StackSet.HomeRegion, path.Child("homeRegion"))
+	p.operation(c.StackSet.Operation, path.Child("operation"))
+	p.between(c.StackSet.Templates, 1, maxTemplates, path.Child("templates"))
+	if c.StackSet.Templates >= 1 && c.StackSet.Templates <= maxTemplates {
+		p.templates(c, path.Child("templates"))
 	}
+}
+
+// maxTemplates is how many templates the access entries may be spread over. More
+// would be more StackSets than an administrator may have, in several units.
+const maxTemplates = 50
+
+// units checks that none holds another: an account would be in both.
+func (p *problems) units(ids []string, path *field.Path) {
+	p.list(ids, unitID, path, "must be the id of an organisational unit or a root")
+	seen := map[string]*field.Path{}
+	for i, id := range ids {
+		unique(p, seen, id, id, path.Index(i))
+		if strings.HasPrefix(id, "r-") && len(ids) > 1 {
+			p.add(field.Invalid(path.Index(i), id, "the root holds every unit: name it alone, or only the units"))
+		}
+	}
+}
+
+func (p *problems) operation(o Operation, path *field.Path) {
+	p.between(o.MaxConcurrentPercentage, 1, 100, path.Child("maxConcurrentPercentage"))
+	p.between(*o.FailureTolerancePercentage, 0, 100, path.Child("failureTolerancePercentage"))
+	p.oneOf(o.ConcurrencyMode, path.Child("concurrencyMode"), "SOFT_FAILURE_TOLERANCE", "STRICT_FAILURE_TOLERANCE")
+	p.oneOf(o.RegionConcurrency, path.Child("regionConcurrency"), "PARALLEL", "SEQUENTIAL")
+}
+
+func (p *problems) oneOf(value string, path *field.Path, values ...string) {
+	if value == "" {
+		p.add(field.Required(path, "must be one of "+strings.Join(values, ", ")))
+	} else if !slices.Contains(values, value) {
+		p.add(field.NotSupported(path, value, values))
+	}
+}
+
+// templates checks that each template holds its access entries.
+func (p *problems) templates(c *Config, path *field.Path) {
+	for i, places := range c.Spread() {
+		entries := 0
+		for _, place := range places {
+			entries += len(place.Clusters)
+		}
+		if entries > templateResources || entries*c.entrySize() > templateBytes {
+			p.add(field.Invalid(path, c.StackSet.Templates, fmt.Sprintf(
+				"number %d would hold %d access entries, and can hold %d: give more templates", i+1, entries, min(templateResources, templateBytes/c.entrySize()))))
+		}
+	}
+}
+
+// entrySize is how many bytes of a template an access entry takes, with its
+// condition: reckoned generously.
+func (c *Config) entrySize() int {
+	size := 1_000
+	for key, value := range c.Tags {
+		size += len(`{"Key":"","Value":""},`) + len(key) + len(value)
+	}
+	for _, policy := range c.AccessPolicies {
+		size += 200 + len(policy.Name) + len(strings.Join(policy.Namespaces, `","`))
+	}
+	return size
 }
 
 func (p *problems) list(values []string, pattern *regexp.Regexp, path *field.Path, must string) {
@@ -307,22 +462,6 @@ func (p *problems) list(values []string, pattern *regexp.Regexp, path *field.Pat
 	for i, value := range values {
 		p.matches(value, pattern, path.Index(i), must)
 	}
-}
-
-// FitsOneTemplate says whether all access stacks fit into one CloudFormation
-// template: a role per account and an entry per cluster, each with its tags. The
-// size is reckoned generously.
-func (c Config) FitsOneTemplate() bool {
-	tags := 0
-	for key, value := range c.Tags {
-		tags += len(`{"Key":"","Value":""},`) + len(key) + len(value)
-	}
-	resources, bytes := 0, 0
-	for _, account := range c.Accounts {
-		resources += 1 + len(account.Clusters)
-		bytes += 1_500 + len(c.ExternalID) + len(account.Clusters)*700
-	}
-	return resources <= templateResources && bytes+resources*tags <= templateBytes
 }
 
 func asText(numbers []int) []string {

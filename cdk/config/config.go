@@ -1,10 +1,9 @@
 package config
 
 import (
-	"cmp"
 	"encoding/json"
-	"maps"
-	"slices"
+
+	"github.com/crossapply/crossapply/shared/allowlist"
 )
 
 // Config is the configuration of a deployment.
@@ -23,28 +22,58 @@ type Config struct {
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
 	ExternalID string `json:"externalId"`
 
+	// PreviousExternalID is trusted by the access roles beside [Config.ExternalID],
+	// to change that in three deployments with no gap: both in the access stacks,
+	// then the hub, then the access stacks without this key. The two have at most
+	// 1,000 characters together, so that the trust policy keeps to IAM's quota.
+	PreviousExternalID string `json:"previousExternalId,omitempty"`
+
 	// AdditionalRegions are AWS Regions, of the hub's partition, that this release
 	// does not know yet. By default a Region that it does not know is refused.
 	AdditionalRegions []string `json:"additionalRegions,omitempty"`
 
-	// Accounts lists the target accounts, with their clusters. Required.
-	Accounts []Account `json:"accounts"`
+	// Accounts lists the target accounts, with their clusters. Required, unless
+	// [StackSet.AllAccounts] is on.
+	Accounts []Account `json:"accounts,omitempty"`
 
 	// AccessRoleName is the name of the access role in every target account, at
-	// most 64 characters. The default is [Config.Name] with
-	// "-access" behind it.
+	// most 64 characters, [Config.RolePath] included. The default is [Config.Name]
+	// with "-access" behind it.
 	AccessRoleName string `json:"accessRoleName,omitempty"`
 
+	// RolePath is the path of all roles, in the hub and in target accounts, such
+	// as "/platform/". The default is "/". Decide before the first deployment: a
+	// role that is made anew breaks its access entries.
+	RolePath string `json:"rolePath,omitempty"`
+
+	// PermissionsBoundary is the name, with its path if it has one, of the managed
+	// policy that bounds what all roles may do. It must be there, in the hub's
+	// account and in each target account, before the roles are made.
+	PermissionsBoundary string `json:"permissionsBoundary,omitempty"`
+
+	// TerminationProtection keeps the stacks from being deleted before it is
+	// turned off again. Stacks that a StackSet deploys cannot have it.
+	TerminationProtection bool `json:"terminationProtection,omitempty"`
+
+	// AccessPolicies are EKS access policies that each access entry gets, beside
+	// the Kubernetes group "crossapply". EKS allows built-in kinds with them; for
+	// custom resources only AmazonEKSClusterAdminPolicy, which allows everything.
+	// https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
+	AccessPolicies []AccessPolicy `json:"accessPolicies,omitempty"`
+
 	// OrganizationID is the id of the AWS organisation that all target accounts
-	// are in, such as "o-a1b2c3d4e5". It is needed beyond [MaxNamedAccounts]
-	// accounts, which are more than the policies of the functions' roles can name
-	// one by one: these then allow the access role in every account of the
-	// organisation, and each access role's own trust remains.
+	// are in, such as "o-a1b2c3d4e5". It is needed with [StackSet.AllAccounts] and
+	// beyond [MaxNamedAccounts] accounts, which are more than the policies of the
+	// functions' roles can name one by one: these then allow the access role in
+	// every account of the organisation, and each access role's own trust remains.
 	OrganizationID string `json:"organizationId,omitempty"`
 
-	// Resources are the kinds that may be applied. They become the RBAC rules
-	// that `make synth` writes to dist/, to be applied in every cluster.
-	Resources []Resource `json:"resources,omitempty"`
+	// Allow lists what the workflow may touch at all. A request for anything else is
+	// refused before a cluster is called, and the RBAC rules that `make synth` writes
+	// to dist/, to be applied in every cluster, grant this and nothing more. By
+	// default only the clusters' own rules say what it may touch, and none are
+	// written.
+	Allow []allowlist.Rule `json:"allow,omitempty"`
 
 	// Schedules start executions at set times.
 	Schedules []Schedule `json:"schedules,omitempty"`
@@ -65,10 +94,20 @@ type Config struct {
 	// Logs says what is logged and for how long.
 	Logs Logs `json:"logs,omitzero"`
 
-	// RunDays is how many days the objects of an execution, its report included,
-	// stay in the run bucket: 2 to 89, by default 30. Names of executions may
-	// come again after 90 days.
+	// RunDays is how many days what an execution works with stays in the run
+	// bucket, its report excepted: 2 to 89, by default 30. So long it can be
+	// retried. Names of executions may come again after 90 days.
 	RunDays int `json:"runDays,omitempty"`
+
+	// ReportDays is how many days the full reports stay in the run bucket, at least
+	// RunDays. The default is 365. Step Functions itself forgets an execution after
+	// 90 days.
+	ReportDays int `json:"reportDays,omitempty"`
+
+	// CallerRole is a role that principals of other accounts may assume, to start
+	// the workflow and read its reports. By default there is none; callers of the
+	// hub account need only the managed policy.
+	CallerRole *CallerRole `json:"callerRole,omitempty"`
 
 	// CustomerManagedKey encrypts the run bucket, the log groups, the
 	// executions, the dead-letter queue and the functions' environment with a
@@ -79,9 +118,8 @@ type Config struct {
 	// alarm goes off or back. Without one the alarms are shown only.
 	AlarmTopicARN string `json:"alarmTopicArn,omitempty"`
 
-	// StackSet lets the hub stack deploy the access stacks itself, through
-	// AWS Organizations, with service-managed permissions. By default each is
-	// deployed with its account's own credentials.
+	// StackSet deploys the access stacks through AWS Organizations. By default
+	// each is deployed with its account's own credentials.
 	StackSet *StackSet `json:"stackSet,omitempty"`
 
 	// Tags are put on everything that can carry tags: keys of up to 128 and
@@ -104,11 +142,12 @@ type Hub struct {
 type Account struct {
 	// ID is the account's 12-digit id, as a string. Required.
 	ID string `json:"id"`
-	// HomeRegion is the AWS Region whose access stack makes the access role; IAM
-	// itself is global. The default is the hub's Region, whether or not the
-	// account has clusters there, so that the role never moves when clusters come
-	// and go. Decide before the first deployment: a role that is made anew
-	// breaks its access entries.
+	// HomeRegion is the AWS Region whose stack makes the access role; IAM itself
+	// is global. The default is the hub's Region, whether or not the account has
+	// clusters there, so that the role never moves when clusters come and go. It
+	// cannot be changed while the role is there: IAM refuses a second one of its
+	// name, so the deployment in the other Region fails and nothing is lost. With
+	// [Config.StackSet] that one says it for all accounts.
 	HomeRegion string `json:"homeRegion,omitempty"`
 	// Clusters lists the EKS clusters that the workflow may reach. Required,
 	// unless [Account.Discovery] is on.
@@ -126,14 +165,18 @@ type Cluster struct {
 	Name string `json:"name"`
 	// Region is the AWS Region it lies in. Required.
 	Region string `json:"region"`
+	// WithoutEntry leaves the cluster without an access entry of ours, and takes
+	// one away that we made: for a cluster that is not there yet, that has its
+	// entry from elsewhere, or that maps the access role in its aws-auth ConfigMap.
+	// A cluster that was made anew under its old name, which took its entry along,
+	// gets it again by two deployments: one with this key and one without.
+	WithoutEntry bool `json:"withoutEntry,omitempty"`
 }
 
-// Resource is a kind of Kubernetes object that may be applied.
-type Resource struct {
-	// Group is the API group, such as "kafka.strimzi.io"; empty for the core group.
-	Group string `json:"group,omitempty"`
-	// Resource is the plural name, such as "kafkatopics". Required.
-	Resource string `json:"resource"`
+// AccessPolicy is an EKS access policy on an access entry.
+type AccessPolicy struct {
+	// Name is the policy's name, such as "AmazonEKSEditPolicy". Required.
+	Name string `json:"name"`
 	// Namespaces keeps it to these namespaces. The default is the whole cluster.
 	Namespaces []string `json:"namespaces,omitempty"`
 }
@@ -193,6 +236,16 @@ type VPC struct {
 	SecurityGroupIDs []string `json:"securityGroupIds"`
 }
 
+// CallerRole says who of other accounts may assume the role for callers.
+type CallerRole struct {
+	// Principals are accounts, by their 12 digits, and roles, by their ARNs. An
+	// account's own administrators decide who in it may assume the role. Required.
+	Principals []string `json:"principals"`
+	// ExternalID is what they must say when they assume it: see
+	// [Config.ExternalID] for its form. By default they need not say anything.
+	ExternalID string `json:"externalId,omitempty"`
+}
+
 // Logs says what is logged and for how long.
 type Logs struct {
 	// RetentionDays is one of the periods CloudWatch Logs knows. The default is 30.
@@ -206,50 +259,51 @@ type Logs struct {
 }
 
 // StackSet deploys the access stacks through AWS Organizations, with
-// service-managed permissions. All target accounts must be in the
-// organisation, and none may be its management account. The access stacks must
-// not be deployed in another way too. An account that fails does not fail the
-// hub's deployment: the StackSet's instances say how each went.
+// service-managed permissions, which partition aws-cn does not have. All target
+// accounts must be in the organisation, and none may be its management account.
+// The access stacks must not be deployed in another way too. An account that fails
+// does not fail the deployment unless [Operation.FailureTolerancePercentage] says
+// so: the StackSet's instances say how each went.
 type StackSet struct {
-	// OrganizationalUnitIDs are the roots or organisational units that hold the
-	// target accounts. Required.
+	// OrganizationalUnitIDs are the organisational units that hold the target
+	// accounts, or the root alone. Required. Each has StackSets of its own, so
+	// that no change of this list deletes anything: a unit that leaves it keeps
+	// its access stacks until its StackSets are destroyed.
 	OrganizationalUnitIDs []string `json:"organizationalUnitIds"`
 	// CallAs is DELEGATED_ADMIN when the hub account is a delegated
-	// administrator, or SELF (the default) when it is the management account.
-	CallAs string `json:"callAs,omitempty"`
+	// administrator, or SELF when it is the management account. Required.
+	CallAs string `json:"callAs"`
+	// HomeRegion is the AWS Region whose stacks make the access roles. Required,
+	// so that it does not move with the hub. It is part of the StackSets' names: a
+	// change makes new ones, which fail where a role is, and deletes nothing.
+	HomeRegion string `json:"homeRegion"`
+	// AllAccounts gives every account of the units the access role, those that
+	// join later included. It needs [Config.OrganizationID]. Access entries are
+	// made for [Config.Accounts] still, since they take the clusters' names; any
+	// other cluster gets its entry from whoever makes the cluster.
+	AllAccounts bool `json:"allAccounts,omitempty"`
+	// Templates is how many templates the access entries are spread over, by the
+	// accounts' ids: 1 (the default) to 50, each with up to 500 entries. It may
+	// grow. To make it smaller, take the access entries away first.
+	Templates int `json:"templates,omitempty"`
+	// Operation says how fast the StackSets work, and when they stop.
+	Operation Operation `json:"operation,omitzero"`
 }
 
-// Place is one access stack: what one account needs in one Region.
-type Place struct {
-	Account string
-	Region  string
-	// Home says that the access role itself is made here. IAM is global, so one
-	// of an account's places makes it, before the others need it.
-	Home bool
-	// Clusters are the names of the account's clusters in this Region.
-	Clusters []string
-}
-
-// Places lists the access stacks, by account and, within an account, its home
-// first and the other Regions in alphabetical order. An account without clusters
-// in its home Region has a place there all the same, for the role alone.
-func (c Config) Places() []Place {
-	var places []Place
-	for _, account := range c.Accounts {
-		home := cmp.Or(account.HomeRegion, c.Hub.Region)
-		byRegion := map[string][]string{home: nil}
-		for _, cluster := range account.Clusters {
-			byRegion[cluster.Region] = append(byRegion[cluster.Region], cluster.Name)
-		}
-		for _, region := range homeFirst(home, byRegion) {
-			slices.Sort(byRegion[region])
-			places = append(places, Place{Account: account.ID, Region: region, Home: region == home, Clusters: byRegion[region]})
-		}
-	}
-	return places
-}
-
-func homeFirst(home string, regions map[string][]string) []string {
-	others := slices.DeleteFunc(slices.Sorted(maps.Keys(regions)), func(region string) bool { return region == home })
-	return append([]string{home}, others...)
+// Operation is how StackSets work on accounts.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-concepts.html#stackset-ops-options
+type Operation struct {
+	// MaxConcurrentPercentage is how many of the accounts are worked on at once: 1
+	// to 100, by default 100.
+	MaxConcurrentPercentage int `json:"maxConcurrentPercentage,omitempty"`
+	// FailureTolerancePercentage is how many of the accounts may fail, in each
+	// Region, before the operation stops and the deployment fails: 0 to 100, by
+	// default 100.
+	FailureTolerancePercentage *int `json:"failureTolerancePercentage,omitempty"`
+	// ConcurrencyMode is SOFT_FAILURE_TOLERANCE (the default), or
+	// STRICT_FAILURE_TOLERANCE, which works on no more accounts at once than may
+	// still fail.
+	ConcurrencyMode string `json:"concurrencyMode,omitempty"`
+	// RegionConcurrency is PARALLEL (the default) or SEQUENTIAL.
+	RegionConcurrency string `json:"regionConcurrency,omitempty"`
 }

@@ -28,6 +28,19 @@ func schedule(fields string) string {
 	return minimal + "schedules:\n- {name: nightly, expression: rate(1 day), request: " + request + ", " + fields + "}\n"
 }
 
+// stackSet is one that is right but for the given keys.
+func stackSet(keys string) string {
+	set := map[string]any{"organizationalUnitIds": []string{"ou-ab12-11111111"}, "callAs": "SELF", "homeRegion": "eu-west-1"}
+	if err := yaml.Unmarshal([]byte("{"+keys+"}"), &set); err != nil {
+		panic(err)
+	}
+	text, err := yaml.Marshal(map[string]any{"stackSet": set})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
 func manyClusters(account string, count int) string {
 	var text strings.Builder
 	text.WriteString("- id: \"" + account + "\"\n  clusters:\n")
@@ -69,7 +82,7 @@ func TestMinimal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 ||
+	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 || c.ReportDays != 365 ||
 		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
 		t.Errorf("defaults are not as documented: %+v", c)
 	}
@@ -110,24 +123,59 @@ func TestMistakes(t *testing.T) {
 			"schedules[0].request.targets[0].region: Invalid value: \"eu-west1\": no such AWS Region: there is eu-west-1"},
 		{"retry", schedule(`request: {retry: {execution: "arn:aws:states:eu-west-1:111111111111:execution:crossapply:a"}}`), "schedules[0].request.retry: Forbidden"},
 		{"more clusters than a policy can name", minimal + manyClusters("333333333333", 200), "accounts[1].clusters"},
-		{"more than one template holds", minimal + manyClusters("333333333333", 100) + manyClusters("444444444444", 100) + manyClusters("555555555555", 100) +
-			manyClusters("666666666666", 100) + manyClusters("777777777777", 100) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet"},
-		{"more bytes than one template holds", replace("rollouts-of-example-corp", strings.Repeat("x", 1_000)) + manyAccounts(420) +
-			"stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet: Forbidden"},
-		{"kind", minimal + "resources: [{group: Example.com, resource: topics}]\n", "resources[0].group"},
-		{"no plural", minimal + "resources: [{group: example.com}]\n", "resources[0].resource"},
-		{"namespace", minimal + "resources: [{resource: configmaps, namespaces: [a_b]}]\n", "resources[0].namespaces[0]"},
+		{"more entries than a template holds", minimal + manyClusters("333333333333", 501) + stackSet(""), "stackSet.templates: Invalid value: 1: number 1 would hold 502 access entries, and can hold 500"},
+		{"more bytes than a template holds", minimal + manyClusters("333333333333", 400) + stackSet("") + "tags: {team: " + strings.Repeat("x", 256) + ", a: " +
+			strings.Repeat("x", 256) + ", b: " + strings.Repeat("x", 256) + ", c: " + strings.Repeat("x", 256) + ", d: " + strings.Repeat("x", 256) +
+			", e: " + strings.Repeat("x", 256) + "}\n", "stackSet.templates: Invalid value: 1: number 1 would hold 401 access entries, and can hold"},
+		{"group", minimal + "allow: [{group: Example.com, kind: Topic, plural: topics}]\n", "allow[0].group"},
+		{"kind", minimal + "allow: [{group: example.com, kind: topics, plural: topics}]\n", "allow[0].kind"},
+		{"no plural", minimal + "allow: [{group: example.com, kind: Topic}]\n", "allow[0].plural: Required"},
+		{"all kinds of one plural", minimal + "allow: [{group: example.com, kind: \"*\", plural: topics}]\n", "allow[0].plural"},
+		{"secrets", minimal + "allow: [{kind: Secret, plural: secrets}]\n", "allow[0].kind"},
+		{"all of the core group", minimal + "allow: [{kind: \"*\", plural: \"*\"}]\n", "allow[0].kind"},
+		{"namespace", minimal + "allow: [{kind: ConfigMap, plural: configmaps, namespaces: [a_b]}]\n", "allow[0].namespaces[0]"},
+		{"more than an environment holds", minimal + "allow:\n" + strings.Repeat("- {group: example.com, kind: Topic, plural: topics}\n", 70), "allow: Forbidden"},
+		{"what is not allowed", schedule("") + "allow: [{kind: ConfigMap, plural: configmaps, namespaces: [a]}]\n", "schedules[0].request.resource: Forbidden"},
 		{"unknown function", minimal + "functions: {pole: {}}\n", "functions.pole"},
 		{"memory", minimal + "functions: {poll: {memoryMB: 64}}\n", "functions.poll.memoryMB"},
 		{"window", minimal + "pollWindowSeconds: 120\n", "pollWindowSeconds"},
 		{"retention", minimal + "logs: {retentionDays: 31}\n", "logs.retentionDays"},
 		{"log level", minimal + "logs: {level: DEBUG}\n", "logs.level"},
 		{"run days", minimal + "runDays: 90\n", "runDays"},
+		{"report days", minimal + "runDays: 60\nreportDays: 59\n", "reportDays"},
+		{"caller's role for nobody", minimal + "callerRole: {}\n", "callerRole.principals: Required"},
+		{"caller's role for a user", minimal + "callerRole: {principals: [\"arn:aws:iam::444444444444:user/ann\"]}\n", "callerRole.principals[0]"},
+		{"caller's role for another partition", minimal + "callerRole: {principals: [\"444444444444\", \"arn:aws-cn:iam::444444444444:role/ci\"]}\n", "callerRole.principals[1]"},
+		{"caller's external id", minimal + "callerRole: {principals: [\"444444444444\"], externalId: \"a b\"}\n", "callerRole.externalId"},
+		{"access role like the caller's", replace(`id: "222222222222"`, `id: "111111111111"`) + "accessRoleName: crossapply-caller\n", "accessRoleName"},
 		{"vpc", minimal + "vpc: {subnetIds: [sub-1], securityGroupIds: []}\n", "vpc.subnetIds[0]"},
 		{"no security group", minimal + "vpc: {subnetIds: [subnet-0123456789abcdef0], securityGroupIds: []}\n", "vpc.securityGroupIds"},
 		{"topic elsewhere", minimal + "alarmTopicArn: arn:aws:sns:us-east-1:111111111111:alarms\n", "alarmTopicArn"},
-		{"stack set", minimal + "stackSet: {organizationalUnitIds: [finance]}\n", "stackSet.organizationalUnitIds[0]"},
-		{"stack set in China", strings.ReplaceAll(minimal, "eu-west-1", "cn-north-1") + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet: Forbidden"},
+		{"unit", minimal + stackSet("organizationalUnitIds: [finance]"), "stackSet.organizationalUnitIds[0]: Invalid value"},
+		{"no unit", minimal + stackSet("organizationalUnitIds: []"), "stackSet.organizationalUnitIds: Required"},
+		{"unit twice", minimal + stackSet("organizationalUnitIds: [ou-ab12-11111111, ou-ab12-11111111]"), "stackSet.organizationalUnitIds[1]: Invalid value: \"ou-ab12-11111111\": repeats"},
+		{"unit beside its root", minimal + stackSet("organizationalUnitIds: [ou-ab12-11111111, r-ab12]"), "stackSet.organizationalUnitIds[1]: Invalid value: \"r-ab12\": the root holds every unit"},
+		{"no callAs", minimal + stackSet(`callAs: ""`), "stackSet.callAs: Required value: must be one of SELF, DELEGATED_ADMIN"},
+		{"callAs", minimal + stackSet("callAs: ADMIN"), "stackSet.callAs: Unsupported value"},
+		{"no home of stack sets", minimal + stackSet(`homeRegion: ""`), "stackSet.homeRegion: Required"},
+		{"home of an account beside that of stack sets", replace(`id: "222222222222"`, "id: \"222222222222\"\n  homeRegion: eu-west-1") + stackSet(""), "accounts[0].homeRegion: Forbidden"},
+		{"templates", minimal + stackSet("templates: 51"), "stackSet.templates: Invalid value: 51"},
+		{"concurrency", minimal + stackSet("operation: {maxConcurrentPercentage: 101}"), "stackSet.operation.maxConcurrentPercentage"},
+		{"tolerance", minimal + stackSet("operation: {failureTolerancePercentage: -1}"), "stackSet.operation.failureTolerancePercentage"},
+		{"concurrency mode", minimal + stackSet("operation: {concurrencyMode: SOFT}"), "stackSet.operation.concurrencyMode: Unsupported value"},
+		{"concurrency of Regions", minimal + stackSet("operation: {regionConcurrency: BOTH}"), "stackSet.operation.regionConcurrency: Unsupported value"},
+		{"all accounts of no organisation", minimal + stackSet("allAccounts: true"), "organizationId: Required"},
+		{"no accounts", replace(minimal[strings.Index(minimal, "accounts:"):], ""), "accounts: Required"},
+		{"stack set in China", strings.ReplaceAll(minimal, "eu-west-1", "cn-north-1") + stackSet("homeRegion: cn-north-1"), "stackSet: Forbidden: AWS in China has no StackSets"},
+		{"role path", minimal + "rolePath: platform\n", "rolePath: Invalid value"},
+		{"long role path", minimal + "rolePath: /" + strings.Repeat("x", 64) + "/\n", "rolePath: Invalid value"},
+		{"boundary as an ARN", minimal + "permissionsBoundary: \"arn:aws:iam::111111111111:policy/boundary\"\n", "permissionsBoundary: Invalid value"},
+		{"previous external id", minimal + "previousExternalId: \"a b\"\n", "previousExternalId: Invalid value"},
+		{"previous external id that is no other", minimal + "previousExternalId: rollouts-of-example-corp\n", "previousExternalId: Invalid value"},
+		{"two long external ids", minimal + "previousExternalId: " + strings.Repeat("x", 990) + "\n", "previousExternalId: Too long"},
+		{"access policy as an ARN", minimal + "accessPolicies: [{name: \"arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy\"}]\n", "accessPolicies[0].name: Invalid value"},
+		{"access policy twice", minimal + "accessPolicies: [{name: AmazonEKSEditPolicy}, {name: AmazonEKSEditPolicy, namespaces: [a]}]\n", "accessPolicies[1].name: Invalid value"},
+		{"namespace of an access policy", minimal + "accessPolicies: [{name: AmazonEKSEditPolicy, namespaces: [a_b]}]\n", "accessPolicies[0].namespaces[0]"},
 		{"duplicate schedule", schedule("") + "- {name: nightly, expression: rate(1 day), request: " + request + "}\n", "schedules[1].name"},
 		{"schedule name", schedule("name: a b"), "schedules[0].name"},
 		{"schedule expression", schedule("expression: every day"), "schedules[0].expression"},
@@ -163,9 +211,8 @@ func TestMistakes(t *testing.T) {
 		{"home in another partition", replace(`id: "222222222222"`, "id: \"222222222222\"\n  homeRegion: cn-north-1"), "accounts[0].homeRegion"},
 		{"more accounts than policies can name", minimal + manyAccounts(500), "accounts: Forbidden"},
 		{"organisation", minimal + "organizationId: ou-ab12-11111111\n", "organizationId"},
-		{"more clusters than a template holds", minimal + strings.Replace(manyClusters("333333333333", 500), "clusters:", "discovery: true\n  clusters:", 1), "accounts[1].clusters: Too many"},
 		{"access role like a role of the hub", replace(`id: "222222222222"`, `id: "111111111111"`) + "accessRoleName: crossapply-poll\n", "accessRoleName"},
-		{"hub as member of its own organisation", replace(`id: "222222222222"`, `id: "111111111111"`) + "stackSet: {organizationalUnitIds: [ou-ab12-11111111]}\n", "stackSet.callAs"},
+		{"hub as member of its own organisation", replace(`id: "222222222222"`, `id: "111111111111"`) + stackSet(""), "stackSet.callAs"},
 		{"tag of AWS", minimal + "tags: {\"AWS:team\": platform}\n", "tags[AWS:team]"},
 		{"tag without a key", minimal + "tags: {\"\": platform}\n", "tags[]"},
 		{"tag without a value", minimal + "tags: {team: \"\"}\n", "tags[team]"},
@@ -240,55 +287,67 @@ hub: {account: "111111111111", region: eu-west-1}
 externalId: example
 accounts:
 - id: "333333333333"
-  clusters: [{name: c, region: us-east-1}, {name: b, region: eu-west-1}, {name: a, region: eu-west-1}]
-- id: "222222222222"
-  clusters: [{name: a, region: us-east-1}, {name: a, region: ap-south-1}]
+  clusters: [{name: c, region: us-east-1}, {name: b, region: eu-west-1}, {name: a, region: eu-west-1}, {name: d, region: eu-west-1, withoutEntry: true}]
 - {id: "444444444444", discovery: true}
-- id: "555555555555"
-  homeRegion: us-east-1
-  clusters: [{name: a, region: eu-west-1}, {name: a, region: us-east-1}]
+- id: "222222222222"
+  clusters: [{name: a, region: us-east-1, withoutEntry: true}, {name: a, region: ap-south-1}]
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []config.Place{
-		{Account: "333333333333", Region: "eu-west-1", Home: true, Clusters: []string{"a", "b"}},
+		{Account: "333333333333", Region: "eu-west-1", Clusters: []string{"a", "b"}},
 		{Account: "333333333333", Region: "us-east-1", Clusters: []string{"c"}},
-		{Account: "222222222222", Region: "eu-west-1", Home: true},
 		{Account: "222222222222", Region: "ap-south-1", Clusters: []string{"a"}},
-		{Account: "222222222222", Region: "us-east-1", Clusters: []string{"a"}},
-		{Account: "444444444444", Region: "eu-west-1", Home: true},
-		{Account: "555555555555", Region: "us-east-1", Home: true, Clusters: []string{"a"}},
-		{Account: "555555555555", Region: "eu-west-1", Clusters: []string{"a"}},
 	}
 	if got := c.Places(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
-// Whatever clusters come and go, the access role stays where it was made: its
-// entries would break with a role made anew.
-func TestHomeStays(t *testing.T) {
-	regions := []string{"ap-south-1", "eu-west-1", "us-east-1"}
-	for _, given := range []string{"", "us-east-1"} {
-		want := "eu-west-1"
-		if given != "" {
-			want = given
+// Where an access entry is made depends on nothing but the account and the number
+// of templates, and with more of them an account stays or moves to the last: two
+// templates never make the same entry at the same time.
+func TestSpread(t *testing.T) {
+	c := config.Config{StackSet: &config.StackSet{}}
+	for i := range 300 {
+		c.Accounts = append(c.Accounts, config.Account{ID: fmt.Sprintf("%012d", 300000000000+i*7919), Clusters: []config.Cluster{{Name: "a", Region: "eu-west-1"}}})
+	}
+	in := map[string]int{}
+	for templates := 1; templates <= 12; templates++ {
+		c.StackSet.Templates = templates
+		spread := c.Spread()
+		if len(spread) != templates {
+			t.Fatalf("%d templates, want %d", len(spread), templates)
 		}
-		for set := range 1 << len(regions) {
-			account := config.Account{ID: "222222222222", HomeRegion: given}
-			for i, region := range regions {
-				if set&(1<<i) != 0 {
-					account.Clusters = append(account.Clusters, config.Cluster{Name: "a", Region: region})
-				}
+		for i, places := range spread {
+			if even := 300 / templates; len(places) < even/2 || len(places) > even*2 {
+				t.Errorf("template %d of %d holds %d accounts", i, templates, len(places))
 			}
-			c := config.Config{Hub: config.Hub{Account: "111111111111", Region: "eu-west-1"}, Accounts: []config.Account{account}}
-			for i, place := range c.Places() {
-				if place.Home != (place.Region == want) || place.Home != (i == 0) {
-					t.Errorf("clusters %+v, home %q: %+v is place %d", account.Clusters, given, place, i)
+			for _, place := range places {
+				if before, known := in[place.Account]; known && before != i && i != templates-1 {
+					t.Errorf("%s moves from template %d to %d of %d", place.Account, before, i, templates)
 				}
+				in[place.Account] = i
 			}
 		}
+	}
+}
+
+// Whatever clusters come and go, the access role stays where it was made.
+func TestHome(t *testing.T) {
+	c := config.Config{Hub: config.Hub{Account: "111111111111", Region: "eu-west-1"}}
+	account := config.Account{ID: "222222222222", Clusters: []config.Cluster{{Name: "a", Region: "ap-south-1"}}}
+	if got := c.Home(account); got != "eu-west-1" {
+		t.Errorf("by default: %s", got)
+	}
+	account.HomeRegion = "us-east-1"
+	if got := c.Home(account); got != "us-east-1" {
+		t.Errorf("as the account says: %s", got)
+	}
+	c.StackSet = &config.StackSet{HomeRegion: "eu-central-1"}
+	if got := c.Home(account); got != "eu-central-1" {
+		t.Errorf("with StackSets: %s", got)
 	}
 }
 

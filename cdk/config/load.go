@@ -96,6 +96,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.AccessRoleName, c.Name+"-access")
 	setDefault(&c.PollWindowSeconds, int(awsenv.DefaultPollWindow.Seconds()))
 	setDefault(&c.RunDays, 30)
+	setDefault(&c.ReportDays, 365)
 	setDefault(&c.Logs.RetentionDays, 30)
 	setDefault(&c.Logs.Level, "ERROR")
 	tuned := maps.Clone(c.Functions)
@@ -118,7 +119,18 @@ func (c *Config) setDefaults() {
 		}
 	}
 	if c.StackSet != nil {
-		setDefault(&c.StackSet.CallAs, "SELF")
+		c.StackSet.setDefaults()
+	}
+}
+
+func (s *StackSet) setDefaults() {
+	setDefault(&s.Templates, 1)
+	setDefault(&s.Operation.MaxConcurrentPercentage, 100)
+	setDefault(&s.Operation.ConcurrencyMode, "SOFT_FAILURE_TOLERANCE")
+	setDefault(&s.Operation.RegionConcurrency, "PARALLEL")
+	if s.Operation.FailureTolerancePercentage == nil {
+		all := 100
+		s.Operation.FailureTolerancePercentage = &all
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/request"
 )
 
@@ -64,6 +65,9 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	if parsed.IdempotencyKey != "" {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
+	if why := allowlist.List(c.Allow).Refuse(parsed.ResourceRef); why != "" && len(mistakes) == 0 {
+		p.add(field.Forbidden(path.Child("resource"), why))
+	}
 	for i, t := range parsed.Targets {
 		if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
 			p.add(field.Invalid(path.Child("targets").Index(i), t.String(), "is not among the clusters of accounts"))
@@ -73,8 +77,10 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 
 func (c *Config) reaches(account string, cluster Cluster) bool {
 	return slices.ContainsFunc(c.Accounts, func(a Account) bool {
-		return a.ID == account && slices.Contains(a.Clusters, cluster)
-	})
+		return a.ID == account && slices.ContainsFunc(a.Clusters, func(c Cluster) bool {
+			return c.Name == cluster.Name && c.Region == cluster.Region
+		})
+	}) || c.everyAccount()
 }
 
 var (

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/access"
-	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -32,13 +32,15 @@ func (h *hubStack) environment(name string) string {
 	case awsenv.RunBucket:
 		return *h.bucket.BucketName()
 	case awsenv.AccessRoleName:
-		return h.config.AccessRoleName
+		return h.config.QualifiedAccessRole()
 	case awsenv.ExternalID:
 		return h.config.ExternalID
 	case awsenv.PollWindow:
 		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
 	case awsenv.AdditionalRegions:
 		return strings.Join(h.config.AdditionalRegions, " ")
+	case awsenv.Allow:
+		return allowlist.List(h.config.Allow).String()
 	case awsenv.MaxConcurrency:
 		return h.maxConcurrency()
 	}
@@ -128,6 +130,9 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 		MemorySize:    jsii.Number(tuning.MemoryMB),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(f.TimeoutSeconds)),
 		Environment:   pointers(environment),
+		// A change publishes a version. Those before it stay for the executions that
+		// name them: see newAlias.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE},
 	}
 	if tuning.ReservedConcurrency > 0 {
 		props.ReservedConcurrentExecutions = jsii.Number(tuning.ReservedConcurrency)
@@ -189,10 +194,10 @@ func (h *hubStack) useKeyOf(f deployment.Function, role awsiam.Role) {
 }
 
 // assumeAccess allows to assume the access roles: of each account by name, or,
-// where there are more accounts than policies can name, of all accounts of the
-// organisation.
+// where there are more accounts than policies can name, or every account of a
+// unit has one, of all accounts of the organisation.
 func (h *hubStack) assumeAccess() []awsiam.PolicyStatement {
-	if len(h.config.Accounts) > config.MaxNamedAccounts {
+	if !h.config.NamesAccounts() {
 		anywhere := allow([]string{"sts:AssumeRole"}, access.RoleARN(h.config, "*"))
 		anywhere.AddCondition(jsii.String("StringEquals"), map[string]any{"aws:ResourceOrgID": h.config.OrganizationID})
 		return []awsiam.PolicyStatement{anywhere}

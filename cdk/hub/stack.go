@@ -25,8 +25,6 @@ type Props struct {
 	Definition string
 	// Assets is the folder that holds plan.zip and the other functions' zips.
 	Assets string
-	// AccessTemplate is the path of the access template, for Config.StackSet.
-	AccessTemplate string
 }
 
 // hubStack is the stack while it is put together.
@@ -60,7 +58,6 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 		return nil, err
 	}
 	h.newObservability(workflow, functions, deadLetters)
-	h.newStackSet(props.AccessTemplate)
 	return h.Stack, nil
 }
 

@@ -18,6 +18,8 @@ import (
 type Account struct {
 	ID    string // twelve digits
 	Alias string // for people; may be empty
+	// Organization is the id of the organisation that it is in; may be empty.
+	Organization string
 }
 
 // User is an IAM user with one access key.

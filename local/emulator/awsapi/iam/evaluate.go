@@ -103,12 +103,23 @@ func (d *Directory) evaluation(r Request) evaluation {
 	}
 	global := globalKeys(r.Caller, d.now())
 	global["aws:ResourceAccount"] = []string{e.ResourceAccount}
+	for key, account := range map[string]string{"aws:PrincipalOrgID": r.Caller.Account, "aws:ResourceOrgID": e.ResourceAccount} {
+		if organization := d.organizationOf(account); organization != "" {
+			global[key] = []string{organization}
+		}
+	}
 	for _, source := range []Conditions{global, r.Conditions} {
 		for key, value := range maps.All(source) {
 			e.keys[strings.ToLower(key)] = value
 		}
 	}
 	return e
+}
+
+func (d *Directory) organizationOf(account string) string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.accounts[account].Organization
 }
 
 // globalKeys are the keys AWS adds to every request.
