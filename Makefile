@@ -78,8 +78,9 @@ FORCE:
 # CONFIG names a configuration file; without it, cdk.json's is used. The stacks
 # are called crossapply... here whatever the configuration's name is in AWS.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
-synth diff deploy destroy deploy-stacksets diff-stacksets destroy-stacksets: export JSII_DEPRECATED = quiet
-synth diff deploy destroy deploy-access deploy-stacksets diff-stacksets destroy-stacksets golden test: node
+STACKS := synth diff deploy destroy deploy-stacksets diff-stacksets destroy-stacksets
+$(STACKS): export JSII_DEPRECATED = quiet
+$(STACKS) golden test: node
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/

@@ -14,11 +14,11 @@ var (
 	})
 	AssumeRoleDenied = declare("CrossApply.AssumeRoleDenied", Entry{
 		When: "STS refuses the access role of the target account: it does not exist, does not trust this function's role, or expects another external id",
-		Do:   "Deploy the access stack in the target account, with the hub's account and external id, or correct the target's account.",
+		Do:   "Deploy the access of the target account (make deploy-access), with the hub's account and external id, or correct the target's account.",
 	})
 	DescribeClusterDenied = declare("CrossApply.DescribeClusterDenied", Entry{
 		When: "the access role may not call eks:DescribeCluster on the cluster",
-		Do:   "Add the cluster to the access stack of its account and deploy it, or correct the target: the role may not look for clusters that the stack does not name.",
+		Do:   "Add the cluster to the configuration's accounts and deploy the access of its account (make deploy-access), or correct the target: the role may not look for clusters that are not named.",
 	})
 	ClusterNotFound = declare("CrossApply.ClusterNotFound", Entry{
 		When: "the account has no EKS cluster of that name in that Region",
