@@ -132,6 +132,11 @@ diff-stacksets: build node_modules/.package-lock.json ## what deploy-stacksets w
 destroy-stacksets: build node_modules/.package-lock.json ## take away the access that the configuration's stackSet gives
 	@$(CDK) destroy 'crossapply-access-*'
 
+.PHONY: prune-versions
+prune-versions: ## say which old versions of MACHINE=<StateMachineArn> may go, or delete them: DELETE=yes (KEEP=10 newest stay)
+	@test -n "$(MACHINE)" || { echo "say of which state machine, by its ARN: MACHINE=arn:aws:states:..." >&2; exit 1; }
+	@go run ./cdk/prune -machine '$(MACHINE)' -keep $(or $(KEEP),10) $(if $(DELETE),-delete)
+
 # EXECUTION is the ARN of an execution. Of its parts the fourth is the Region, the
 # seventh the state machine, which bears the deployment's name, and the eighth the
 # execution's name.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ const (
 	hubAccount  = "111111111111"
 	machineARN  = "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply"
 	callerRole  = "parent" // a parent workflow's, with the managed policy attached
+	readerRole  = "reader" // somebody's, with the managed policy for readers attached
 	strangerARN = "arn:aws:iam::999999999999:role/crossapply-resolve"
 )
 
@@ -53,8 +55,10 @@ func newWorld(t *testing.T, s synthesis) world {
 	policy, err := iam.ParseResourcePolicy(w.hub.document(t, w.hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"]))
 	must(t, err)
 	w.bucketPolicy = policy
-	caller := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "crossapply-caller").Properties["PolicyDocument"])
-	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: callerRole, Trust: trustedBy("states.amazonaws.com"), Policies: []string{caller}}))
+	for role, name := range map[string]string{callerRole: "crossapply-caller", readerRole: "crossapply-reader"} {
+		policy := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", name).Properties["PolicyDocument"])
+		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{policy}}))
+	}
 	// A role of the right name in another account, that may do anything there.
 	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
 		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
@@ -102,11 +106,11 @@ func wantRefused(t *testing.T, what string, err error, allowed bool) {
 // as returns a session of a hub role as the service that uses it gets it.
 func (w world) as(t *testing.T, role string) iam.Caller {
 	t.Helper()
-	if role == "workflow" || role == callerRole || role == "schedule" {
+	if slices.Contains([]string{"workflow", "schedule", callerRole, readerRole}, role) {
 		// These services call as the role itself, here.
 		name := "crossapply-" + role
-		if role == callerRole {
-			name = callerRole
+		if role == callerRole || role == readerRole {
+			name = role
 		}
 		caller, err := w.RoleCaller(w.here.Replace("arn:aws:iam::" + hubAccount + ":role/" + name))
 		must(t, err)
@@ -131,6 +135,7 @@ func function(name string) string {
 const (
 	child  = "arn:aws:states:eu-west-1:111111111111:execution:crossapply/Target:7f3"
 	parent = "arn:aws:states:eu-west-1:111111111111:execution:crossapply:nightly"
+	mapRun = "arn:aws:states:eu-west-1:111111111111:mapRun:crossapply/Target:7f3"
 	rule   = "arn:aws:events:eu-west-1:111111111111:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
 )
 
@@ -155,8 +160,9 @@ func (w world) needed() []act {
 		{role: "plan", action: "s3:PutObject", resource: b + "/locks/abc"},
 		{role: "plan", action: "s3:GetObject", resource: b + "/locks/abc"},
 		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/request.json"},
-		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
-		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/report.json"}}},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/plan.json"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/2026-11-25/e1.json"}}},
 		{role: "plan", action: "states:DescribeExecution", resource: parent},
 		{role: "resolve", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/marks/"}}},
 		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
@@ -164,7 +170,7 @@ func (w world) needed() []act {
 		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
 		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
 		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/7f/manifest.json"},
-		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/report.json"},
+		{role: "report", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/results/"}}},
 		{role: "workflow", action: "states:StartExecution", resource: machineARN},
 		{role: "workflow", action: "states:DescribeExecution", resource: child},
@@ -178,13 +184,23 @@ func (w world) needed() []act {
 		{role: callerRole, action: "states:DescribeExecution", resource: parent},
 		{role: callerRole, action: "states:StopExecution", resource: parent},
 		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: callerRole, action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: callerRole, action: "events:PutRule", resource: rule},
 		{role: callerRole, action: "events:PutTargets", resource: rule},
 		{role: callerRole, action: "events:DescribeRule", resource: rule},
 	}
+	for action, resource := range map[string]string{
+		"states:DescribeStateMachine": machineARN + ":3", "states:ListExecutions": machineARN, "states:ListStateMachineVersions": machineARN,
+		"states:DescribeExecution": parent, "states:GetExecutionHistory": child, "states:ListMapRuns": parent, "states:DescribeMapRun": mapRun,
+		"s3:GetObject": b + "/reports/2026-11-25/e1.json",
+	} {
+		all = append(all, act{role: readerRole, action: action, resource: resource})
+	}
+	all = append(all, act{role: readerRole, action: "states:ListExecutions", resource: mapRun},
+		act{role: readerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/2026-11-25/"}}})
 	for _, name := range deployment.FunctionNames() {
 		all = append(all,
-			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name)},
+			act{role: "workflow", action: "lambda:InvokeFunction", resource: function(name) + ":7"},
 			act{role: name, action: "logs:CreateLogStream", resource: logStream(name)},
 			act{role: name, action: "logs:PutLogEvents", resource: logStream(name)},
 			act{role: name, action: "xray:PutTraceSegments", resource: "*"},
@@ -223,7 +239,8 @@ func (w world) forbidden() []act {
 		{role: "plan", action: "logs:PutLogEvents", resource: logStream("poll")},
 		{role: "poll", action: "lambda:InvokeFunction", resource: function("apply")},
 		{role: "workflow", action: "lambda:InvokeFunction", resource: "arn:aws:lambda:eu-west-1:111111111111:function:payroll"},
-		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan") + "-copy"},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan") + "-copy:1"},
+		{role: "workflow", action: "lambda:InvokeFunction", resource: function("plan")},
 		{role: "workflow", action: "lambda:UpdateFunctionCode", resource: function("plan")},
 		{role: "workflow", action: "states:StartExecution", resource: machineARN + "-other"},
 		{role: "workflow", action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
@@ -235,7 +252,17 @@ func (w world) forbidden() []act {
 		{role: callerRole, action: "states:StartExecution", resource: machineARN + "-other", keys: byAlias("live")},
 		{role: callerRole, action: "states:UpdateStateMachine", resource: machineARN},
 		{role: callerRole, action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
-		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/report.json"},
+		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: callerRole, action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: callerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/"}}},
+		{role: callerRole, action: "states:GetExecutionHistory", resource: parent},
+		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: readerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/"}}},
+		{role: readerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: readerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
+		{role: readerRole, action: "states:StopExecution", resource: parent},
+		{role: readerRole, action: "states:DescribeExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
+		{role: readerRole, action: "states:UpdateStateMachineAlias", resource: machineARN + ":live"},
 		{role: callerRole, action: "lambda:InvokeFunction", resource: function("apply")},
 	}
 	for _, name := range functionsThat(reachTargets) {
@@ -298,6 +325,7 @@ func testIAM(t *testing.T, s synthesis) {
 		ResourceAccount: hubAccount, ResourcePolicy: &w.bucketPolicy, Conditions: iam.Conditions{"aws:SecureTransport": {"false"}}}
 	wantRefused(t, "reading the bucket without TLS", w.Authorize(insecure), false)
 	testTrust(t, w)
+	testCallerRole(t, w, s)
 	testAssume(t, w, s)
 }
 
@@ -329,8 +357,11 @@ func (w world) withKey() (needed, forbidden []act) {
 	}
 	add(&needed, "schedule", via("sqs"), decrypt, generate)
 	add(&forbidden, "schedule", via("s3"), decrypt, generate)
-	add(&needed, callerRole, via("s3"), generate)
-	add(&forbidden, callerRole, via("s3"), decrypt)
+	add(&needed, callerRole, via("s3"), decrypt, generate)
+	add(&needed, readerRole, via("s3"), decrypt)
+	add(&needed, readerRole, started(machineARN), decrypt)
+	add(&forbidden, readerRole, via("s3"), generate)
+	add(&forbidden, readerRole, started(machineARN), generate)
 	for _, role := range []string{"plan", "apply", "report"} {
 		add(&needed, role, via("s3"), decrypt, generate)
 		add(&forbidden, role, via("s3"), encrypt)
@@ -341,7 +372,7 @@ func (w world) withKey() (needed, forbidden []act) {
 		add(&needed, role, via("lambda"), decrypt)
 	}
 	add(&forbidden, "resolve", via("s3"), decrypt, encrypt, generate)
-	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole) {
+	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole, readerRole) {
 		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
 	}
 	return needed, forbidden
@@ -365,6 +396,40 @@ func testTrust(t *testing.T, w world) {
 	check("another schedule group takes it", "scheduler.amazonaws.com", "schedule", group+"default", false)
 }
 
+// Those whom the configuration names may assume the callers' role, with the external
+// id, and then do what callers may.
+func testCallerRole(t *testing.T, w world, s synthesis) {
+	if s.config.CallerRole == nil {
+		return
+	}
+	role, external := "arn:aws:iam::"+hubAccount+":role/crossapply-caller", s.config.CallerRole.ExternalID
+	const assume = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`
+	for _, test := range []struct {
+		account, name string
+		id            *string
+		allowed       bool
+	}{
+		{"444444444444", "anybody", &external, true},
+		{"444444444444", "anybody", nil, false},
+		{"555555555555", "teams/pipeline", &external, true},
+		{"555555555555", "teams/pipeline", nil, false},
+		{"555555555555", "pipeline", &external, false},
+		{"999999999999", "teams/pipeline", &external, false},
+	} {
+		must(t, w.AddAccount(iam.Account{ID: test.account}))
+		who := iam.Role{Account: test.account, Name: test.name, Trust: trustedBy("ec2.amazonaws.com"), Policies: []string{assume}}
+		must(t, w.PutRole(who))
+		caller, err := w.RoleCaller(who.ARN())
+		must(t, err)
+		session, err := w.AssumeRole(caller, iam.AssumeRoleInput{RoleARN: role, SessionName: "ci", ExternalID: test.id})
+		wantRefused(t, fmt.Sprintf("%s assumes the callers' role, with an external id: %v", who.ARN(), test.id != nil), err, test.allowed)
+		if err == nil {
+			start := iam.Request{Caller: session.Caller, Action: "states:StartExecution", Resource: machineARN, Conditions: byAlias("live")}
+			wantRefused(t, who.ARN()+" starts the workflow", w.Authorize(start), true)
+		}
+	}
+}
+
 // testAssume assumes the access roles, and does with them what may be done.
 func testAssume(t *testing.T, w world, s synthesis) {
 	external, previous, wrong := s.config.ExternalID, s.config.PreviousExternalID, "wrong"
@@ -383,7 +448,7 @@ func testAssume(t *testing.T, w world, s synthesis) {
 			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &wrong})
 			wantRefused(t, name+" assumes "+role+" with a wrong external id", err, false)
 		}
-		for _, name := range []string{"plan", "report", "workflow", callerRole} {
+		for _, name := range []string{"plan", "report", "workflow", callerRole, readerRole} {
 			_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, false)
 		}

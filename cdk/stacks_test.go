@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -34,7 +35,7 @@ func testDefinition(t *testing.T, s synthesis) {
 			continue
 		}
 		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
-		if want := hub.arn("lambda", "function:crossapply-"+function); values[name] != want {
+		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); values[name] != want {
 			t.Errorf("%s is %s, want %s", name, values[name], want)
 		}
 	}
@@ -55,8 +56,10 @@ func testDefinition(t *testing.T, s synthesis) {
 	machine.want(t, false, "LoggingConfiguration", "IncludeExecutionData")
 	hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/vendedlogs/states/crossapply").want(t, s.config.Logs.RetentionDays, "RetentionInDays")
 	hub.only(t, "AWS::StepFunctions::StateMachineAlias").want(t, "live", "Name")
-	if version := hub.only(t, "AWS::StepFunctions::StateMachineVersion"); version.DeletionPolicy != "Retain" {
-		t.Error("an old version must stay, as the way back")
+	for _, version := range append(hub.ofType("AWS::Lambda::Version"), hub.only(t, "AWS::StepFunctions::StateMachineVersion")) {
+		if version.UpdateReplacePolicy != "Retain" || version.DeletionPolicy != "RetainExceptOnCreate" {
+			t.Errorf("an old %s must stay, as the way back, but not one whose deployment failed", version.Type)
+		}
 	}
 	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
 	if output != hub.arn("states", "stateMachine:crossapply:live") {
@@ -104,6 +107,9 @@ func testFunctions(t *testing.T, s synthesis) {
 		if least := s.config.Functions["poll"].ReservedConcurrency; least > 0 && optional(awsenv.MaxConcurrency) {
 			f.want(t, least, "Environment", "Variables", awsenv.MaxConcurrency)
 		}
+		if allowed := allowlist.List(s.config.Allow).String(); allowed != "" && optional(awsenv.Allow) {
+			f.want(t, allowed, "Environment", "Variables", awsenv.Allow)
+		}
 	}
 }
 
@@ -112,8 +118,18 @@ func testBucket(t *testing.T, s synthesis) {
 	for _, setting := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
 		bucket.want(t, true, "PublicAccessBlockConfiguration", setting)
 	}
-	bucket.want(t, s.config.RunDays, "LifecycleConfiguration", "Rules", 0, "ExpirationInDays")
-	bucket.want(t, "Enabled", "LifecycleConfiguration", "Rules", 0, "Status")
+	days := map[any]any{}
+	for _, rule := range bucket.at("LifecycleConfiguration", "Rules").([]any) {
+		rule := rule.(map[string]any)
+		if rule["Status"] != "Enabled" {
+			t.Errorf("the rule %v is %v", rule["Id"], rule["Status"])
+		}
+		days[rule["Prefix"]] = rule["ExpirationInDays"]
+	}
+	want := map[any]any{"runs/": s.config.RunDays, "claims/": s.config.RunDays, "locks/": s.config.RunDays, "reports/": s.config.ReportDays, nil: nil}
+	if fmt.Sprint(days) != fmt.Sprint(want) {
+		t.Errorf("objects stay for %v days, want %v", days, want)
+	}
 	algorithm := "AES256"
 	if s.config.CustomerManagedKey {
 		algorithm = "aws:kms"

@@ -181,14 +181,16 @@ func read(t *testing.T, file string) []byte {
 	return body
 }
 
-var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
+// hash is that of an asset, or of a function's code and configuration, which makes
+// the logical id of its version.
+var hash = regexp.MustCompile(`[0-9a-f]{64}|(?:[0-9A-F]{8}[0-9a-f]{32})`)
 
 // testGolden compares with what was reviewed; `go test ./cdk -update` writes it
 // anew. The asset hashes are those of stand-ins, or change with the definition.
 func testGolden(t *testing.T, name string, s synthesis) {
 	files := map[string]string{"hub": filepath.Join(s.dir, "crossapply.template.json")}
 	maps.Copy(files, accessFiles(s))
-	if len(s.config.Resources) > 0 {
+	if len(s.config.Allow) > 0 {
 		files["rbac"] = filepath.Join(s.dist, rbacFile)
 	}
 	for part, file := range files {
@@ -215,7 +217,7 @@ func reviewable(t *testing.T, file string) []byte {
 		must(t, json.Indent(&text, body, "", " "))
 		body = text.Bytes()
 	}
-	return append(assetHash.ReplaceAll(body, []byte("<hash>")), '\n')
+	return append(hash.ReplaceAll(body, []byte("<hash>")), '\n')
 }
 
 func firstDifference(got, want []byte) string {
@@ -248,6 +250,48 @@ func TestStaleTemplates(t *testing.T) {
 	}
 	if text := read(t, filepath.Join(dist, accessDir, want[0])); bytes.Contains(text, []byte("\n ")) {
 		t.Error("the template is not written compact")
+	}
+}
+
+// Other code or another setting of a function publishes a version of it, and of
+// no other; the same again publishes none.
+func TestVersions(t *testing.T) {
+	versions := func(c config.Config, plan string) map[string]string {
+		dist := standIns(t)
+		must(t, os.WriteFile(filepath.Join(dist, "plan.zip"), []byte(plan), 0o600))
+		app := newApp(t, t.TempDir())
+		must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
+		hub := synthesis{config: c, dir: *app.Synth(nil).Directory()}.hub(t)
+		ids := map[string]string{}
+		for id, r := range hub.Resources {
+			if r.Type == "AWS::Lambda::Version" {
+				ids[strings.TrimPrefix(hub.text(t, r.Properties["FunctionName"]), "crossapply-")] = id
+			}
+		}
+		return ids
+	}
+	c := load(t, "minimal.yaml")
+	first, tuned := versions(c, "code"), load(t, "minimal.yaml")
+	tuned.Functions["poll"] = config.Function{MemoryMB: 512}
+	tuned.Functions["report"] = config.Function{MemoryMB: tuned.Functions["report"].MemoryMB, ReservedConcurrency: 5}
+	for _, test := range []struct {
+		name    string
+		second  map[string]string
+		changed []string
+	}{
+		{"nothing", versions(c, "code"), nil},
+		{"the code of plan", versions(c, "other code"), []string{"plan"}},
+		{"the memory of poll, and a concurrency, which is no part of a version", versions(tuned, "code"), []string{"poll"}},
+	} {
+		var changed []string
+		for _, name := range deployment.FunctionNames() {
+			if first[name] != test.second[name] {
+				changed = append(changed, name)
+			}
+		}
+		if len(first) != len(deployment.FunctionNames()) || !slices.Equal(changed, test.changed) {
+			t.Errorf("%s: new versions of %q, want %q", test.name, changed, test.changed)
+		}
 	}
 }
 
@@ -298,7 +342,8 @@ func TestOtherNameAndPartition(t *testing.T) {
 	c.Name, c.AccessRoleName, c.Hub.Region = "rollouts", "rollouts-access", "cn-north-1"
 	c.AlarmTopicARN = strings.Replace(c.AlarmTopicARN, "aws:sns:eu-west-1", "aws-cn:sns:cn-north-1", 1)
 	c.Accounts = []config.Account{{ID: "222222222222", Clusters: []config.Cluster{{Name: "analytics", Region: "cn-northwest-1"}}}}
-	c.Resources = nil
+	c.CallerRole.Principals = []string{"444444444444"}
+	c.Allow = nil
 	dir, dist := t.TempDir(), standIns(t)
 	app := newApp(t, dir)
 	must(t, build(app, c, paths{definition: definitionFile, dist: dist}))
@@ -332,7 +377,7 @@ func TestOtherNameAndPartition(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dist, rbacFile)); !os.IsNotExist(err) {
-		t.Errorf("RBAC rules were written for no resources: %v", err)
+		t.Errorf("RBAC rules were written where nothing is listed: %v", err)
 	}
 }
 

@@ -28,6 +28,8 @@ type resource struct {
 	DependsOn      []string       `json:"DependsOn"`
 	Condition      string         `json:"Condition"`
 	DeletionPolicy string         `json:"DeletionPolicy"`
+	// UpdateReplacePolicy is what becomes of it when another takes its place.
+	UpdateReplacePolicy string `json:"UpdateReplacePolicy"`
 }
 
 // partition is the one it is deployed in, and domain that partition's own.
@@ -254,6 +256,8 @@ func (tp template) ref(t *testing.T, id string) string {
 		return tp.text(t, r.Properties["Name"])
 	case "AWS::Lambda::Function":
 		return tp.text(t, r.Properties["FunctionName"])
+	case "AWS::Lambda::Version":
+		return tp.arn("lambda", "function:"+tp.text(t, r.Properties["FunctionName"])+":1")
 	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy":
 		return tp.attribute(t, id, "Arn")
 	}
@@ -308,6 +312,11 @@ func (tp template) policiesOf(t *testing.T, roleID string) []string {
 	inline, _ := tp.Resources[roleID].Properties["Policies"].([]any)
 	for _, policy := range inline {
 		documents = append(documents, tp.document(t, policy.(map[string]any)["PolicyDocument"]))
+	}
+	attached, _ := tp.Resources[roleID].Properties["ManagedPolicyArns"].([]any)
+	for _, policy := range attached {
+		id := policy.(map[string]any)["Ref"].(string)
+		documents = append(documents, tp.document(t, tp.Resources[id].Properties["PolicyDocument"]))
 	}
 	for _, r := range tp.Resources {
 		roles, _ := r.Properties["Roles"].([]any)

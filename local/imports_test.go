@@ -27,7 +27,7 @@ var rules = []struct {
 	{"local", "cdk", "", "the local world needs no CDK, whose compile takes minutes"},
 	{"", "github.com/aws/aws-cdk-go", "cdk", "only the CDK app needs the CDK"},
 	{"", "k8s.io/client-go/kubernetes", "local", "the typed clientset costs a function megabytes and milliseconds"},
-	{"", "github.com/aws/aws-sdk-go-v2/config", "local", "package awsenv does what a function needs at a fraction of the size"},
+	{"functions/", "github.com/aws/aws-sdk-go-v2/config", "", "package awsenv does what a function needs at a fraction of the size"},
 }
 
 func TestImports(t *testing.T) {

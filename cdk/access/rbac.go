@@ -9,24 +9,24 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/crossapply/crossapply/cdk/config"
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // RBAC returns the rules to be applied in every cluster, as YAML: what the
-// group of the access entries may do with the kinds of the configuration, which
-// is what the operations use.
-func RBAC(resources []config.Resource) ([]byte, error) {
+// group of the access entries may do with what the configuration allows, which is
+// what the operations use.
+func RBAC(allowed []allowlist.Rule) ([]byte, error) {
 	rules := map[string][]rbac.PolicyRule{} // by namespace; "" is the whole cluster
-	for _, r := range resources {
+	for _, r := range allowed {
 		namespaces := r.Namespaces
 		if len(namespaces) == 0 {
 			namespaces = []string{""}
 		}
 		for _, namespace := range namespaces {
 			rules[namespace] = append(rules[namespace], rbac.PolicyRule{
-				APIGroups: []string{r.Group}, Resources: []string{r.Resource},
+				APIGroups: []string{r.Group}, Resources: []string{r.Plural},
 				Verbs: operation.Verbs(),
 			})
 		}

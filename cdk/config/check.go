@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -32,6 +33,8 @@ var (
 	accessPolicy    = regexp.MustCompile(`^Amazon[0-9A-Za-z]{1,122}$`)
 	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
+
+const externalIDForm = "must be 2 to 1,000 letters, digits and any of _+=,.@:/-"
 
 // retentionDays are the periods CloudWatch Logs knows.
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -111,11 +114,11 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
 	p.region(c, c.Hub.Region, hub.Child("region"))
 	p.additionalRegions(c)
-	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
+	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), externalIDForm)
 	p.accounts(c)
 	p.roles(c)
 	p.accessPolicies(c)
-	p.resources(c)
+	p.allow(c)
 	p.schedules(c)
 	p.functions(c)
 	p.options(c)
@@ -184,7 +187,7 @@ func (p *problems) roles(c *Config) {
 }
 
 func (p *problems) previousExternalID(c *Config, path *field.Path) {
-	p.matches(c.PreviousExternalID, externalID, path, "must be 2 to 1,000 letters, digits and any of _+=,.@:/-")
+	p.matches(c.PreviousExternalID, externalID, path, externalIDForm)
 	if c.PreviousExternalID == c.ExternalID {
 		p.add(field.Invalid(path, c.PreviousExternalID, "is externalId itself"))
 	}
@@ -220,7 +223,7 @@ func (p *problems) accessPolicies(c *Config) {
 
 // hubRoles are the roles of the hub, by what stands behind the deployment's name.
 func hubRoles() []string {
-	return append(deployment.FunctionNames(), "workflow", "schedule")
+	return append(deployment.FunctionNames(), "workflow", "schedule", "caller")
 }
 
 // indexOfHub returns which of the accounts is the hub's, or -1.
@@ -258,20 +261,41 @@ func policySize(account Account) int {
 	return size
 }
 
-func (p *problems) resources(c *Config) {
-	for i, r := range c.Resources {
-		at := field.NewPath("resources").Index(i)
-		if r.Group != "" {
-			p.kubernetes(r.Group, at.Child("group"), validation.IsDNS1123Subdomain)
+// maxAllowBytes leaves room for plan's other environment variables: all together
+// may have 4 KB.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const maxAllowBytes = 3_500
+
+var kindName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+
+func (p *problems) allow(c *Config) {
+	path := field.NewPath("allow")
+	for i, rule := range c.Allow {
+		at := path.Index(i)
+		if rule.Group != "" {
+			p.kubernetes(rule.Group, at.Child("group"), validation.IsDNS1123Subdomain)
 		}
-		if r.Resource == "" {
-			p.add(field.Required(at.Child("resource"), "must be a plural such as kafkatopics"))
-		} else {
-			p.kubernetes(r.Resource, at.Child("resource"), validation.IsDNS1123Label)
+		switch {
+		case rule.Kind == allowlist.Any && rule.Plural == allowlist.Any:
+		case rule.Kind == allowlist.Any || rule.Plural == allowlist.Any:
+			p.add(field.Invalid(at.Child("plural"), rule.Plural, "kind and plural must both be * or neither"))
+		default:
+			p.matches(rule.Kind, kindName, at.Child("kind"), "must be a kind such as KafkaTopic, or *")
+			if rule.Plural == "" {
+				p.add(field.Required(at.Child("plural"), "must be a plural such as kafkatopics"))
+			} else {
+				p.kubernetes(rule.Plural, at.Child("plural"), validation.IsDNS1123Label)
+			}
 		}
-		for j, namespace := range r.Namespaces {
+		if rule.Group == "" && (rule.Kind == allowlist.Any || rule.Kind == "Secret") {
+			p.add(field.Invalid(at.Child("kind"), rule.Kind, "would let the workflow read Secrets, which no request may hold: name other kinds of the core group"))
+		}
+		for j, namespace := range rule.Namespaces {
 			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
 		}
+	}
+	if size := len(allowlist.List(c.Allow).String()) + len(strings.Join(c.AdditionalRegions, " ")); size > maxAllowBytes {
+		p.add(field.Forbidden(path, fmt.Sprintf("takes %d bytes of the plan function's environment, and may take %d: allow whole groups, with kind and plural *", size, maxAllowBytes)))
 	}
 }
 
@@ -296,6 +320,8 @@ func (p *problems) functions(c *Config) {
 func (p *problems) options(c *Config) {
 	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
 	p.between(c.RunDays, 2, 89, field.NewPath("runDays"))
+	p.between(c.ReportDays, c.RunDays, 36_500, field.NewPath("reportDays"))
+	p.callerRole(c)
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
 		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))
@@ -315,6 +341,18 @@ func (p *problems) options(c *Config) {
 	}
 	p.tags(c)
 	p.stackSet(c)
+}
+
+func (p *problems) callerRole(c *Config) {
+	if c.CallerRole == nil {
+		return
+	}
+	path := field.NewPath("callerRole")
+	if c.CallerRole.ExternalID != "" {
+		p.matches(c.CallerRole.ExternalID, externalID, path.Child("externalId"), externalIDForm)
+	}
+	role := regexp.MustCompile(`^[0-9]{12}$|^arn:` + c.regions().Partition + `:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
+	p.list(c.CallerRole.Principals, role, path.Child("principals"), "must be the 12 digits of an AWS account id, or the ARN of a role in the hub's partition")
 }
 
 // partition refuses what the hub's partition does not have: in China, trusted

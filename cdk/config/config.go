@@ -1,6 +1,10 @@
 package config
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/crossapply/crossapply/shared/allowlist"
+)
 
 // Config is the configuration of a deployment.
 type Config struct {
@@ -64,9 +68,12 @@ type Config struct {
 	// every account of the organisation, and each access role's own trust remains.
 	OrganizationID string `json:"organizationId,omitempty"`
 
-	// Resources are the kinds that may be applied. They become the RBAC rules
-	// that `make synth` writes to dist/, to be applied in every cluster.
-	Resources []Resource `json:"resources,omitempty"`
+	// Allow lists what the workflow may touch at all. A request for anything else is
+	// refused before a cluster is called, and the RBAC rules that `make synth` writes
+	// to dist/, to be applied in every cluster, grant this and nothing more. By
+	// default only the clusters' own rules say what it may touch, and none are
+	// written.
+	Allow []allowlist.Rule `json:"allow,omitempty"`
 
 	// Schedules start executions at set times.
 	Schedules []Schedule `json:"schedules,omitempty"`
@@ -87,10 +94,20 @@ type Config struct {
 	// Logs says what is logged and for how long.
 	Logs Logs `json:"logs,omitzero"`
 
-	// RunDays is how many days the objects of an execution, its report included,
-	// stay in the run bucket: 2 to 89, by default 30. Names of executions may
-	// come again after 90 days.
+	// RunDays is how many days what an execution works with stays in the run
+	// bucket, its report excepted: 2 to 89, by default 30. So long it can be
+	// retried. Names of executions may come again after 90 days.
 	RunDays int `json:"runDays,omitempty"`
+
+	// ReportDays is how many days the full reports stay in the run bucket, at least
+	// RunDays. The default is 365. Step Functions itself forgets an execution after
+	// 90 days.
+	ReportDays int `json:"reportDays,omitempty"`
+
+	// CallerRole is a role that principals of other accounts may assume, to start
+	// the workflow and read its reports. By default there is none; callers of the
+	// hub account need only the managed policy.
+	CallerRole *CallerRole `json:"callerRole,omitempty"`
 
 	// CustomerManagedKey encrypts the run bucket, the log groups, the
 	// executions, the dead-letter queue and the functions' environment with a
@@ -164,16 +181,6 @@ type AccessPolicy struct {
 	Namespaces []string `json:"namespaces,omitempty"`
 }
 
-// Resource is a kind of Kubernetes object that may be applied.
-type Resource struct {
-	// Group is the API group, such as "kafka.strimzi.io"; empty for the core group.
-	Group string `json:"group,omitempty"`
-	// Resource is the plural name, such as "kafkatopics". Required.
-	Resource string `json:"resource"`
-	// Namespaces keeps it to these namespaces. The default is the whole cluster.
-	Namespaces []string `json:"namespaces,omitempty"`
-}
-
 // Schedule starts the workflow at set times.
 // https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 type Schedule struct {
@@ -227,6 +234,16 @@ type VPC struct {
 	SubnetIDs []string `json:"subnetIds"`
 	// SecurityGroupIDs are their security groups. Required.
 	SecurityGroupIDs []string `json:"securityGroupIds"`
+}
+
+// CallerRole says who of other accounts may assume the role for callers.
+type CallerRole struct {
+	// Principals are accounts, by their 12 digits, and roles, by their ARNs. An
+	// account's own administrators decide who in it may assume the role. Required.
+	Principals []string `json:"principals"`
+	// ExternalID is what they must say when they assume it: see
+	// [Config.ExternalID] for its form. By default they need not say anything.
+	ExternalID string `json:"externalId,omitempty"`
 }
 
 // Logs says what is logged and for how long.

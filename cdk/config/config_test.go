@@ -82,7 +82,7 @@ func TestMinimal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 ||
+	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 || c.ReportDays != 365 ||
 		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
 		t.Errorf("defaults are not as documented: %+v", c)
 	}
@@ -127,15 +127,27 @@ func TestMistakes(t *testing.T) {
 		{"more bytes than a template holds", minimal + manyClusters("333333333333", 400) + stackSet("") + "tags: {team: " + strings.Repeat("x", 256) + ", a: " +
 			strings.Repeat("x", 256) + ", b: " + strings.Repeat("x", 256) + ", c: " + strings.Repeat("x", 256) + ", d: " + strings.Repeat("x", 256) +
 			", e: " + strings.Repeat("x", 256) + "}\n", "stackSet.templates: Invalid value: 1: number 1 would hold 401 access entries, and can hold"},
-		{"kind", minimal + "resources: [{group: Example.com, resource: topics}]\n", "resources[0].group"},
-		{"no plural", minimal + "resources: [{group: example.com}]\n", "resources[0].resource"},
-		{"namespace", minimal + "resources: [{resource: configmaps, namespaces: [a_b]}]\n", "resources[0].namespaces[0]"},
+		{"group", minimal + "allow: [{group: Example.com, kind: Topic, plural: topics}]\n", "allow[0].group"},
+		{"kind", minimal + "allow: [{group: example.com, kind: topics, plural: topics}]\n", "allow[0].kind"},
+		{"no plural", minimal + "allow: [{group: example.com, kind: Topic}]\n", "allow[0].plural: Required"},
+		{"all kinds of one plural", minimal + "allow: [{group: example.com, kind: \"*\", plural: topics}]\n", "allow[0].plural"},
+		{"secrets", minimal + "allow: [{kind: Secret, plural: secrets}]\n", "allow[0].kind"},
+		{"all of the core group", minimal + "allow: [{kind: \"*\", plural: \"*\"}]\n", "allow[0].kind"},
+		{"namespace", minimal + "allow: [{kind: ConfigMap, plural: configmaps, namespaces: [a_b]}]\n", "allow[0].namespaces[0]"},
+		{"more than an environment holds", minimal + "allow:\n" + strings.Repeat("- {group: example.com, kind: Topic, plural: topics}\n", 70), "allow: Forbidden"},
+		{"what is not allowed", schedule("") + "allow: [{kind: ConfigMap, plural: configmaps, namespaces: [a]}]\n", "schedules[0].request.resource: Forbidden"},
 		{"unknown function", minimal + "functions: {pole: {}}\n", "functions.pole"},
 		{"memory", minimal + "functions: {poll: {memoryMB: 64}}\n", "functions.poll.memoryMB"},
 		{"window", minimal + "pollWindowSeconds: 120\n", "pollWindowSeconds"},
 		{"retention", minimal + "logs: {retentionDays: 31}\n", "logs.retentionDays"},
 		{"log level", minimal + "logs: {level: DEBUG}\n", "logs.level"},
 		{"run days", minimal + "runDays: 90\n", "runDays"},
+		{"report days", minimal + "runDays: 60\nreportDays: 59\n", "reportDays"},
+		{"caller's role for nobody", minimal + "callerRole: {}\n", "callerRole.principals: Required"},
+		{"caller's role for a user", minimal + "callerRole: {principals: [\"arn:aws:iam::444444444444:user/ann\"]}\n", "callerRole.principals[0]"},
+		{"caller's role for another partition", minimal + "callerRole: {principals: [\"444444444444\", \"arn:aws-cn:iam::444444444444:role/ci\"]}\n", "callerRole.principals[1]"},
+		{"caller's external id", minimal + "callerRole: {principals: [\"444444444444\"], externalId: \"a b\"}\n", "callerRole.externalId"},
+		{"access role like the caller's", replace(`id: "222222222222"`, `id: "111111111111"`) + "accessRoleName: crossapply-caller\n", "accessRoleName"},
 		{"vpc", minimal + "vpc: {subnetIds: [sub-1], securityGroupIds: []}\n", "vpc.subnetIds[0]"},
 		{"no security group", minimal + "vpc: {subnetIds: [subnet-0123456789abcdef0], securityGroupIds: []}\n", "vpc.securityGroupIds"},
 		{"topic elsewhere", minimal + "alarmTopicArn: arn:aws:sns:us-east-1:111111111111:alarms\n", "alarmTopicArn"},

@@ -96,6 +96,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.AccessRoleName, c.Name+"-access")
 	setDefault(&c.PollWindowSeconds, int(awsenv.DefaultPollWindow.Seconds()))
 	setDefault(&c.RunDays, 30)
+	setDefault(&c.ReportDays, 365)
 	setDefault(&c.Logs.RetentionDays, 30)
 	setDefault(&c.Logs.Level, "ERROR")
 	tuned := maps.Clone(c.Functions)

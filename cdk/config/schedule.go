@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/request"
 )
 
@@ -63,6 +64,9 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	}
 	if parsed.IdempotencyKey != "" {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
+	}
+	if why := allowlist.List(c.Allow).Refuse(parsed.ResourceRef); why != "" && len(mistakes) == 0 {
+		p.add(field.Forbidden(path.Child("resource"), why))
 	}
 	for i, t := range parsed.Targets {
 		if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {

@@ -1,11 +1,15 @@
 package hub
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // newKey makes the deployment's own key, where it wants one.
@@ -33,8 +37,8 @@ func (h *hubStack) newKey() {
 	}), jsii.Bool(true))
 }
 
-// newBucket makes the run bucket. Nothing in it is worth keeping for long: its
-// objects expire, and so need no versions.
+// newBucket makes the run bucket. Its objects are written once and expire, the
+// reports later than the rest, and so need no versions.
 func (h *hubStack) newBucket() {
 	props := &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
@@ -42,11 +46,7 @@ func (h *hubStack) newBucket() {
 		EnforceSSL:        jsii.Bool(true),
 		MinimumTLSVersion: jsii.Number(1.2),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
-		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("expire"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(h.config.RunDays)),
-			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
-		}},
+		LifecycleRules:    h.expiry(),
 		// The reports outlive the stack until they expire.
 		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
 	}
@@ -54,6 +54,23 @@ func (h *hubStack) newBucket() {
 		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, h.key, jsii.Bool(true)
 	}
 	h.bucket = awss3.NewBucket(h.Stack, jsii.String("Runs"), props)
+}
+
+// expiry says how long objects stay, by the prefix of their keys.
+func (h *hubStack) expiry() *[]*awss3.LifecycleRule {
+	rules := []*awss3.LifecycleRule{{
+		Id: jsii.String("uploads"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
+	}}
+	expire := func(prefix string, days int) {
+		rules = append(rules, &awss3.LifecycleRule{
+			Id: jsii.String(strings.TrimSuffix(prefix, "/")), Prefix: jsii.String(prefix), Expiration: awscdk.Duration_Days(jsii.Number(days)),
+		})
+	}
+	for _, prefix := range runs.Temporary() {
+		expire(prefix, h.config.RunDays)
+	}
+	expire(runs.Reports, h.config.ReportDays)
+	return &rules
 }
 
 // objects returns the ARN of objects in the run bucket.
@@ -84,7 +101,13 @@ func (h *hubStack) startEncrypted(w workflow) []awsiam.PolicyStatement {
 	if h.key == nil {
 		return nil
 	}
-	use := allow([]string{"kms:Decrypt", "kms:GenerateDataKey"}, *h.key.KeyArn())
+	return []awsiam.PolicyStatement{h.keyOfExecutions(w, "kms:Decrypt", "kms:GenerateDataKey")}
+}
+
+// keyOfExecutions allows to use the deployment's key for what Step Functions
+// encrypted with it.
+func (h *hubStack) keyOfExecutions(w workflow, actions ...string) awsiam.PolicyStatement {
+	use := allow(actions, *h.key.KeyArn())
 	use.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:aws:states:stateMachineArn": w.arn})
-	return []awsiam.PolicyStatement{use}
+	return use
 }

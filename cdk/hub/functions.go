@@ -17,6 +17,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/crossapply/crossapply/cdk/access"
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -38,6 +39,8 @@ func (h *hubStack) environment(name string) string {
 		return strconv.Itoa(h.config.PollWindowSeconds) + "s"
 	case awsenv.AdditionalRegions:
 		return strings.Join(h.config.AdditionalRegions, " ")
+	case awsenv.Allow:
+		return allowlist.List(h.config.Allow).String()
 	case awsenv.MaxConcurrency:
 		return h.maxConcurrency()
 	}
@@ -127,6 +130,9 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 		MemorySize:    jsii.Number(tuning.MemoryMB),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(f.TimeoutSeconds)),
 		Environment:   pointers(environment),
+		// A change publishes a version. Those before it stay for the executions that
+		// name them: see newAlias.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE},
 	}
 	if tuning.ReservedConcurrency > 0 {
 		props.ReservedConcurrentExecutions = jsii.Number(tuning.ReservedConcurrency)

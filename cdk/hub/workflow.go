@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -32,18 +30,25 @@ func (h *hubStack) executions() string {
 	return h.arn("states", "execution:"+h.config.Name+":*")
 }
 
+// children returns the pattern of the ARNs of the child executions, which carry
+// the Map's label.
+func (h *hubStack) children() string {
+	return h.arn("states", "execution:"+h.config.Name+"/"+deployment.MapLabel+":*")
+}
+
 func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
 	w := workflow{arn: h.arn("states", "stateMachine:"+h.config.Name)}
 	substitutions := map[string]*string{deployment.PartitionPlaceholder: jsii.String(regions.Partition(h.config.Hub.Region))}
 	for _, f := range deployment.Functions() {
-		substitutions[f.Placeholder()] = functions[f.Name].FunctionArn()
+		// By version: an execution under way keeps the code that it began with.
+		substitutions[f.Placeholder()] = functions[f.Name].CurrentVersion().FunctionArn()
 	}
 	props := &sfn.StateMachineProps{
 		StateMachineName:        jsii.String(h.config.Name),
 		StateMachineType:        sfn.StateMachineType_STANDARD,
 		DefinitionBody:          sfn.DefinitionBody_FromFile(jsii.String(definition), nil),
 		DefinitionSubstitutions: &substitutions,
-		Role:                    h.newWorkflowRole(w, functions),
+		Role:                    h.newWorkflowRole(w),
 		TracingEnabled:          jsii.Bool(true),
 	}
 	if h.config.Logs.Level != "OFF" {
@@ -65,7 +70,7 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 // own Distributed Map, read the targets, write the results and the marks of
 // targets that failed, and look at the execution that a duplicate waits for.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Function) awsiam.Role {
+func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
 		RoleName:    h.name("workflow"),
 		Description: jsii.String("The state machine of the workflow."),
@@ -73,15 +78,14 @@ func (h *hubStack) newWorkflowRole(w workflow, functions map[string]awslambda.Fu
 	})
 	var invoked []string
 	for _, name := range deployment.FunctionNames() {
-		invoked = append(invoked, *functions[name].FunctionArn())
+		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(name)+":*")) // all versions
 	}
-	children := h.arn("states", fmt.Sprintf("execution:%s/%s:*", h.config.Name, deployment.MapLabel))
 	for _, statement := range []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, invoked...),
 		allow([]string{"states:StartExecution"}, w.arn),
-		// AWS documents the first form for running a Map and the second for its
-		// children: they carry the Map's label.
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), children),
+		// AWS documents the first form for running a Map, and the second is its
+		// children's.
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), h.children()),
 		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
 		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Failed+"*"))),
 		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),
@@ -113,13 +117,14 @@ func (w workflow) startLive() awsiam.PolicyStatement {
 }
 
 // newAlias publishes the state machine as a version and points the alias at it.
-// Versions are kept, so that pointing the alias at the one before is a way back.
+// Versions are kept, with the functions' versions that they name, so that pointing
+// the alias at an earlier one is the way back. Command prune deletes old ones.
 func (h *hubStack) newAlias(machine sfn.StateMachine) sfn.CfnStateMachineAlias {
 	version := sfn.NewCfnStateMachineVersion(h.Stack, jsii.String("Version"), &sfn.CfnStateMachineVersionProps{
 		StateMachineArn:        machine.StateMachineArn(),
 		StateMachineRevisionId: machine.StateMachineRevisionId(),
 	})
-	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	version.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
 	return sfn.NewCfnStateMachineAlias(h.Stack, jsii.String("Live"), &sfn.CfnStateMachineAliasProps{
 		Name:        jsii.String(deployment.Alias),
 		Description: jsii.String("The version that callers and schedules start."),

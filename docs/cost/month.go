@@ -4,7 +4,7 @@ package cost
 const (
 	// DashboardMetrics is how many metrics the dashboard shows: an account's first
 	// three dashboards of up to 50 are free.
-	DashboardMetrics = 37
+	DashboardMetrics = 35
 	// AlarmMetrics is how many metrics the alarms look at: 2 in ExecutionFailed, and
 	// one for each function in FunctionThrottled.
 	AlarmMetrics = 7

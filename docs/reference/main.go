@@ -53,7 +53,7 @@ var templates embed.FS
 
 // render returns the pages of the repository at root, by their names in docs/.
 func render(root string) (map[string][]byte, error) {
-	sources, err := load(root, "./shared/contract", "./cdk/config")
+	sources, err := load(root, "./shared/contract", "./cdk/config", "./shared/allowlist")
 	if err != nil {
 		return nil, err
 	}

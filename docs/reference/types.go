@@ -16,7 +16,8 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// source is a package, with the comments of what it declares.
+// source is a package, with the comments of what it and the other packages that were
+// loaded declare.
 type source struct {
 	types *types.Package
 	// comments are by the position of the name that they speak of.
@@ -30,12 +31,12 @@ func load(root string, patterns ...string) (map[string]source, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources := map[string]source{}
+	sources, comments := map[string]source{}, map[token.Pos]string{}
 	for _, pkg := range loaded {
 		if len(pkg.Errors) > 0 {
 			return nil, pkg.Errors[0]
 		}
-		s := source{types: pkg.Types, comments: map[token.Pos]string{}}
+		s := source{types: pkg.Types, comments: comments}
 		for _, file := range pkg.Syntax {
 			ast.Inspect(file, s.readComments)
 		}

@@ -8,6 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -32,6 +35,8 @@ type Planner struct {
 	executions Executions
 	// scope is where the workflow can act.
 	scope regions.Scope
+	// allowed is what may be touched.
+	allowed allowlist.List
 	// maxConcurrency is how many targets the functions can work on at once; 0 where
 	// nothing is known to bound them.
 	maxConcurrency int
@@ -95,6 +100,9 @@ func (p Planner) read(ctx context.Context, in contract.PlanInput) (json.RawMessa
 	if len(problems) > 0 {
 		return nil, request.Parsed{}, refusal(problems)
 	}
+	if why := p.allowed.Refuse(parsed.ResourceRef); why != "" {
+		return nil, request.Parsed{}, refusal(field.ErrorList{field.Forbidden(field.NewPath("resource"), why)})
+	}
 	return raw, parsed, nil
 }
 
@@ -114,6 +122,7 @@ func (p Planner) plan(in contract.PlanInput, parsed request.Parsed) contract.Pla
 		},
 		TargetsKey:     prefix + runs.Targets,
 		ResultsPrefix:  prefix + runs.Results,
+		ReportKey:      runs.ReportKey(in.Name, in.Started),
 		Total:          len(parsed.Targets),
 		MaxConcurrency: parsed.Rollout.MaxConcurrency,
 	}

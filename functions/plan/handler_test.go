@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -52,7 +53,7 @@ func TestPlan(t *testing.T) {
 			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
 			MaxFailures: 1,
 		},
-		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results",
+		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results", ReportKey: "reports/2026-11-25/nightly.json",
 		Total: 2, MaxConcurrency: 7,
 	}
 	if !reflect.DeepEqual(out, want) {
@@ -124,6 +125,32 @@ func TestMaxConcurrency(t *testing.T) {
 // Of all executions with one key the first does the work, and the others are told
 // of it rather than that the resource is busy. A further call for the same
 // execution, after its answer was lost, goes on.
+// What the configuration does not allow is refused before anything is written.
+func TestNotAllowed(t *testing.T) {
+	w := newWorld(t)
+	w.allowed = allowlist.List{{Group: "messaging.example.com", Kind: "Topic", Plural: "topics", Namespaces: []string{"kafka"}}}
+	w.mustStart(t, "allowed", input(nil))
+	w.end("allowed")
+	before := len(w.objects(t))
+	for _, request := range []string{
+		input(map[string]string{"resource": strings.Replace(topic, `"kafka"`, `"default"`, 1)}),
+		input(map[string]string{"resource": strings.Replace(topic, "messaging", "other", 1)}),
+	} {
+		_, err := w.start(t, "refused", request)
+		if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "resource: Forbidden: the configuration of this deployment") {
+			t.Errorf("%s: %v", request, err)
+		}
+	}
+	// So is the retry of an execution that was allowed once.
+	w.allowed[0].Namespaces = []string{"events"}
+	if _, err := w.start(t, "again", retry("allowed", "")); fault.NameOf(err) != fault.InvalidRequest {
+		t.Errorf("a retry: %v", err)
+	}
+	if after := len(w.objects(t)); after != before {
+		t.Errorf("wrote %d objects", after-before)
+	}
+}
+
 func TestIdempotencyKey(t *testing.T) {
 	w := newWorld(t)
 	given := input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`})

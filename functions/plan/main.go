@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
+	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/regions"
@@ -23,11 +24,16 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	allowed, err := allowlist.Parse(os.Getenv(awsenv.Allow))
+	if err != nil {
+		log.Fatal(err)
+	}
 	config := awsenv.Config()
 	planner := Planner{
 		store:          runs.NewBucket(s3.NewFromConfig(config), env[0]),
 		executions:     sfn.NewFromConfig(config),
 		scope:          regions.Scope{Partition: env[1], Additional: awsenv.AdditionalRegionsFrom()},
+		allowed:        allowed,
 		maxConcurrency: maxConcurrency,
 	}
 	lambda.Start(edge.New("plan", os.Stdout, planner.Handle))

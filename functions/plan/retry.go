@@ -49,12 +49,16 @@ func (p Planner) targetsLeft(ctx context.Context, prefix string) ([]contract.Tar
 	if err := p.store.GetJSON(ctx, prefix+runs.Targets, &targets); err != nil {
 		return nil, err
 	}
-	reported, err := p.store.Exists(ctx, prefix+runs.Report)
+	var plan contract.PlanOutput
+	if err := p.store.GetJSON(ctx, prefix+runs.Plan, &plan); err != nil {
+		return nil, err
+	}
+	reported, err := p.store.Exists(ctx, plan.ReportKey)
 	if err != nil || !reported {
 		return targets, err
 	}
 	var results []contract.Result
-	if err := p.store.GetJSON(ctx, prefix+runs.Report, &results); err != nil {
+	if err := p.store.GetJSON(ctx, plan.ReportKey, &results); err != nil {
 		return nil, err
 	}
 	succeeded := make(map[contract.Target]bool, len(results))

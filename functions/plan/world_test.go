@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,6 +29,8 @@ const (
 	region = "eu-west-1"
 	bucket = "run-bucket"
 )
+
+var started = time.Date(2026, 11, 25, 23, 59, 59, 0, time.UTC)
 
 // world is a run bucket that plan reaches with its own permissions and no others,
 // and executions.
@@ -104,7 +107,7 @@ func arn(name string) string {
 func (w world) start(t testing.TB, name, request string) (contract.PlanOutput, error) {
 	t.Helper()
 	w.executions.set(arn(name), types.ExecutionStatusRunning)
-	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Request: json.RawMessage(request)})
+	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Started: started, Request: json.RawMessage(request)})
 }
 
 // mustStart is start for an execution that must be planned.
@@ -124,7 +127,7 @@ func (w world) report(t testing.TB, name string, results []contract.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(runs.Prefix(name) + runs.Report),
+	_, err = w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(runs.ReportKey(name, started)),
 		Body: strings.NewReader(string(text))})
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ func (b bucket) URI(key string) string { return "s3://bucket/" + key }
 const (
 	execution = "arn:aws:states:eu-west-1:999999999999:execution:crossapply:nightly"
 	prefix    = "runs/nightly/"
+	reportKey = "reports/2026-11-25/nightly.json"
 )
 
 func targetOf(i int) contract.Target {
@@ -81,7 +82,7 @@ func planned(targets int, settings func(*contract.Run)) bucket {
 	if settings != nil {
 		settings(&run)
 	}
-	b.put(prefix+runs.Plan, contract.PlanOutput{Run: run, TargetsKey: prefix + runs.Targets, ResultsPrefix: prefix + runs.Results, Total: targets})
+	b.put(prefix+runs.Plan, contract.PlanOutput{Run: run, TargetsKey: prefix + runs.Targets, ResultsPrefix: prefix + runs.Results, ReportKey: reportKey, Total: targets})
 	return b
 }
 
@@ -163,7 +164,7 @@ func report(t *testing.T, store Store, broken *contract.StateError) (contract.An
 		t.Fatal(err)
 	}
 	var full []contract.Result
-	if err := store.GetJSON(t.Context(), prefix+runs.Report, &full); err != nil {
+	if err := store.GetJSON(t.Context(), reportKey, &full); err != nil {
 		t.Fatal(err)
 	}
 	return answer, full

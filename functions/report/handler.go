@@ -49,12 +49,11 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 		return contract.Answer{}, err
 	}
 	results := found.results(ctx)
-	key := found.plan.Run.Prefix + runs.Report
-	if err := r.store.PutJSON(ctx, key, results); err != nil {
+	if err := r.store.PutJSON(ctx, found.plan.ReportKey, results); err != nil {
 		return contract.Answer{}, err
 	}
 	answer := found.answer(results)
-	answer.Report = r.store.URI(key)
+	answer.Report = r.store.URI(found.plan.ReportKey)
 	if found.ended() && !answer.DryRun {
 		emit(ctx, r.now(), machine, results)
 	}

@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 			{Target: targetOf(0), Outcome: "Ready", Change: "configured", GenerationBefore: 3, Generation: 4, Proof: "generation", Seconds: 0.5},
 		},
 		Notes:  []string{},
-		Report: "s3://bucket/runs/nightly/report.json",
+		Report: "s3://bucket/reports/2026-11-25/nightly.json",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -140,7 +140,7 @@ func TestRefused(t *testing.T) {
 		if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", test.execution, err)
 		}
-		if _, written := test.store[prefix+runs.Report]; written {
+		if _, written := test.store[reportKey]; written {
 			t.Errorf("%s: a report was written", test.execution)
 		}
 	}

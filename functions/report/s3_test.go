@@ -84,7 +84,8 @@ func newS3(t *testing.T, objects bucket) *s3.Client {
 		Policies: []string{
 			awsapitest.Allow("s3:ListBucket", "arn:aws:s3:::bucket"),
 			awsapitest.Allow("s3:GetObject", "arn:aws:s3:::bucket/"+runs.All),
-			awsapitest.Allow("s3:PutObject", "arn:aws:s3:::bucket/"+runs.Pattern(runs.Report)),
+			awsapitest.Allow("s3:PutObject", "arn:aws:s3:::bucket/"+runs.Reports+"*"),
+			awsapitest.Allow("s3:GetObject", "arn:aws:s3:::bucket/"+runs.Reports+"*"), // the test does
 		},
 	}
 	server := awsapitest.Start(t, func(c *awsapi.Config) {

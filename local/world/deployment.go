@@ -104,7 +104,7 @@ func (d synthesized) functions(binaries string, pollWindow time.Duration) []lamb
 			f.Environment[awsenv.PollWindow] = pollWindow.String()
 		}
 		functions = append(functions, lambda.Function{
-			Account: HubAccount, Region: HubRegion, Name: f.Name, Binary: filepath.Join(binaries, step),
+			Account: HubAccount, Region: HubRegion, Name: f.Name, Version: "1", Binary: filepath.Join(binaries, step),
 			RoleARN: f.Role, Environment: f.Environment, MemoryMB: f.MemoryMB,
 			Timeout: time.Duration(f.TimeoutSeconds) * time.Second,
 		})
@@ -113,11 +113,11 @@ func (d synthesized) functions(binaries string, pollWindow time.Duration) []lamb
 }
 
 // substitutions returns the values of the definition's placeholders: the partition
-// and the ARNs of the functions.
+// and the ARNs of the functions' versions.
 func (d synthesized) substitutions() map[string]string {
 	arns := map[string]string{}
 	for _, f := range d.functions("", 0) {
-		arns[f.Name] = f.ARN()
+		arns[f.Name] = f.ARN() + ":" + f.Version
 	}
 	values := map[string]string{deployment.PartitionPlaceholder: regions.Partition(HubRegion)}
 	for _, f := range deployment.Functions() {

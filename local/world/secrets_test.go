@@ -32,7 +32,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 	}
 	objects, keys := allObjects(t)
 	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resource, "/" + runs.Targets,
-		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, "/" + runs.Report} {
+		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, runs.Reports} {
 		if !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, kind) }) {
 			t.Errorf("no %s was searched", kind)
 		}

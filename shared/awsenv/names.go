@@ -25,6 +25,9 @@ const (
 	// MaxConcurrency is how many targets the functions can work on at once.
 	// Optional: without it only the account's own concurrency bounds them.
 	MaxConcurrency = "MAX_CONCURRENCY"
+	// Allow is the list of what may be touched, as package allowlist reads it. Optional:
+	// without it everything may.
+	Allow = "ALLOW"
 	// PollWindow is how long one call of poll watches: a Go duration such as "30s".
 	PollWindow = "POLL_WINDOW"
 )

@@ -16,8 +16,9 @@ type Request struct {
 	// resourceVersion, kubectl's last-applied annotation), so an object can be given
 	// as it was read from a cluster. Refused are ownerReferences and finalizers,
 	// because a cluster without the owner deletes the object; a Secret, because an
-	// execution's input can be read in its history; and numbers of 2^53 or more,
-	// because Step Functions may round them.
+	// execution's input can be read in its history; numbers of 2^53 or more, because
+	// Step Functions may round them; and kinds and namespaces that the deployment's
+	// configuration (allow) does not list.
 	Resource json.RawMessage `json:"resource,omitempty"`
 
 	// Targets lists the clusters, each once: at least one and at most

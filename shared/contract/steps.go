@@ -76,6 +76,8 @@ type PlanInput struct {
 	// Execution and Name are the ARN and the name of the execution.
 	Execution string `json:"execution"`
 	Name      string `json:"name"`
+	// Started is when it was started.
+	Started time.Time `json:"started"`
 	// Request is the execution's input as it was given.
 	Request json.RawMessage `json:"request"`
 }
@@ -90,6 +92,8 @@ type PlanOutput struct {
 	TargetsKey string `json:"targetsKey"`
 	// ResultsPrefix is the prefix in the run bucket for the Map's results.
 	ResultsPrefix string `json:"resultsPrefix"`
+	// ReportKey is the key in the run bucket of the full report.
+	ReportKey string `json:"reportKey"`
 	// Total is the number of targets.
 	Total int `json:"total"`
 	// MaxConcurrency is how many targets are worked on at once.

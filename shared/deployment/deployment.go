@@ -70,18 +70,18 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
 		TimeoutSeconds: 30, MemoryMB: 256,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
-		Optional:    []string{awsenv.AdditionalRegions, awsenv.MaxConcurrency},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency},
 		Objects: []Objects{
-			{Keys: runs.Pattern(runs.Plan), Write: true},
 			{Keys: runs.Pattern(runs.Resource), Write: true},
 			// Read of the execution that a retry names.
 			{Keys: runs.Pattern(runs.Request), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Targets), Read: true, Write: true},
-			{Keys: runs.Pattern(runs.Report), Read: true},
+			{Keys: runs.Pattern(runs.Plan), Read: true, Write: true},
+			{Keys: runs.Reports + "*", Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
 		},
-		Lists:               []string{runs.Pattern(runs.Plan), runs.Pattern(runs.Report)},
+		Lists:               []string{runs.Pattern(runs.Plan), runs.Reports + "*"},
 		DescribesExecutions: true,
 	},
 	{
@@ -111,7 +111,7 @@ var functions = []Function{
 		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
 			{Keys: runs.All, Read: true},
-			{Keys: runs.Pattern(runs.Report), Write: true},
+			{Keys: runs.Reports + "*", Write: true},
 		},
 		Lists: []string{runs.All},
 	},

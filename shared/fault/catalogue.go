@@ -8,8 +8,8 @@ import (
 // The names, each declared with what it means: docs/errors.md is written from here.
 var (
 	InvalidRequest = declare("CrossApply.InvalidRequest", Entry{
-		When:    "the request is malformed, holds an unknown field, or asks for what this version does not do; nothing was touched",
-		Do:      "Correct the field whose path the message names and start again.",
+		When:    "the request is malformed, holds an unknown field, or asks for what this version does not do or this deployment does not allow; nothing was touched",
+		Do:      "Correct the field whose path the message names and start again. What the deployment allows is in its configuration.",
 		Verdict: true,
 	})
 	AssumeRoleDenied = declare("CrossApply.AssumeRoleDenied", Entry{

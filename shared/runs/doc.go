@@ -6,10 +6,13 @@
 //	runs/<execution name>/targets.json    the targets (plan -> the Map's ItemReader)
 //	runs/<execution name>/plan.json       what plan found (plan -> report)
 //	runs/<execution name>/results/...     the Map's results (ResultWriter -> report)
-//	runs/<execution name>/report.json     every target's result (report -> people)
 //
 // so that one and ten thousand targets take the same way and no state carries
 // more than a few KiB. Under claims/ lies an object per idempotency key, which
 // names the execution that has it, and under locks/ one per resource, which names
-// the executions that work on it.
+// the executions that work on it. Every target's result is in
+//
+//	reports/<day of the start>/<execution name>.json
+//
+// which report writes for people, and for a retry.
 package runs

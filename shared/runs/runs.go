@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -43,6 +45,21 @@ const (
 	Locks  = "locks/"
 )
 
+// Reports is the prefix of the reports. They have one of their own because they are
+// kept longer than the rest, and because people may read them who may not read the
+// rest.
+const Reports = "reports/"
+
+// ReportKey returns the key of an execution's report, which holds every target's
+// result. Step Functions lets a name come again after 90 days, so the day of the
+// start is part of it.
+func ReportKey(name string, started time.Time) string {
+	return Reports + started.UTC().Format(time.DateOnly) + "/" + name + ".json"
+}
+
+// Temporary are the prefixes of what serves executions, and is of no use to people.
+func Temporary() []string { return []string{strings.TrimSuffix(All, "*"), Claims, Locks} }
+
 // LockKey returns the key of the object that names the executions which work on a
 // resource: one for the object in whatever version of its API.
 func LockKey(group, kind, namespace, name string) string {
@@ -59,10 +76,8 @@ const (
 	// Resource is the object to apply, and Targets the list of targets.
 	Resource = "resource.json"
 	Targets  = "targets.json"
-	// Results is the prefix of what the Map's ResultWriter writes, and Report every
-	// target's result.
+	// Results is the prefix of what the Map's ResultWriter writes.
 	Results = "results"
-	Report  = "report.json"
 	// Journal is the prefix of the journal: see package journal.
 	Journal = "journal/"
 	// Marks is the prefix of what a target that starts looks for first: Stop, which

@@ -18,6 +18,9 @@ type Function struct {
 	Account string
 	Region  string
 	Name    string
+	// Version is its published version, such as "1", by which it may be called
+	// besides $LATEST: the two are the same here. Empty where none is published.
+	Version string
 	// Binary is the path of the executable that would be named bootstrap.
 	Binary string
 	// RoleARN is the execution role, which must trust lambda.amazonaws.com.

@@ -21,6 +21,7 @@ type invocation struct {
 	requestID     string
 	payload       []byte
 	functionARN   string // as invoked, with its qualifier
+	version       string // its qualifier, or $LATEST
 	clientContext string
 	traceID       string
 	deadline      time.Time

@@ -201,7 +201,7 @@ func (s *Service) find(r *protocol.Request, name string) (*pool, reference, erro
 	if err := r.Authorize(question); err != nil {
 		return nil, ref, err
 	}
-	if p == nil || ref.region != r.Region || (ref.qualifier != "" && ref.qualifier != latest) {
+	if p == nil || ref.region != r.Region || !slices.Contains([]string{"", latest, p.function.Version}, ref.qualifier) {
 		return nil, ref, &protocol.Error{
 			Code: "ResourceNotFoundException", Status: http.StatusNotFound, Message: "Function not found: " + ref.arn(),
 			Fields: map[string]string{"Type": "User"},
@@ -262,7 +262,7 @@ func newInvocation(r *protocol.Request, ref reference) (*invocation, error) {
 		return nil, protocol.Errorf(http.StatusBadRequest, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
 	}
 	return &invocation{
-		requestID: r.ID.String(), payload: payload, functionARN: ref.arn(), clientContext: string(clientContext),
+		requestID: r.ID.String(), payload: payload, functionARN: ref.arn(), version: cmp.Or(ref.qualifier, latest), clientContext: string(clientContext),
 		traceID: cmp.Or(r.Header.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%x-%x;Sampled=0", r.ID[:4], r.ID[4:])),
 		result:  make(chan result, 1),
 	}, nil
@@ -299,7 +299,7 @@ func (s *Service) start(p *pool, inv *invocation) (<-chan ended, error) {
 func (s *Service) answer(w http.ResponseWriter, r *protocol.Request, p *pool, inv *invocation, answer result) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Amz-Executed-Version", latest)
+	h.Set("X-Amz-Executed-Version", inv.version)
 	if answer.failed {
 		h.Set("X-Amz-Function-Error", "Unhandled")
 	}
