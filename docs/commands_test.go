@@ -60,9 +60,9 @@ var commands = map[string]string{
 	"aws organizations register-delegated-administrator": needsAWS,
 	"aws stepfunctions start-execution":                  needsAWS,
 	"aws stepfunctions stop-execution":                   needsAWS,
-	"aws stepfunctions list-state-machine-versions": needsAWS,
-	"aws stepfunctions update-state-machine-alias": needsAWS,
-	"make prune-versions":     needsAWS,
+	"aws stepfunctions list-state-machine-versions":      needsAWS,
+	"aws stepfunctions update-state-machine-alias":       needsAWS,
+	"make prune-versions":                                needsAWS,
 	"aws s3api put-object":                               needsAWS,
 	"aws lambda invoke":                                  needsAWS,
 }
