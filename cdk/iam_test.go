@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 type world struct {
 	*iam.Directory
 	// here changes ARNs and hosts of eu-west-1, as these tests write them, to those
-	// of the hub's partition and Region.
+	// of the hub's partition, Region and path of roles.
 	here *strings.Replacer
 	hub  template
 	// bucket is the ARN of the run bucket, and its policy.
@@ -45,7 +46,7 @@ func newWorld(t *testing.T, s synthesis) world {
 	for _, account := range s.config.Accounts {
 		must(t, w.AddAccount(iam.Account{ID: account.ID, Organization: s.config.OrganizationID}))
 	}
-	w.here = strings.NewReplacer("arn:aws:", "arn:"+w.hub.partition()+":", ".eu-west-1.amazonaws.com", "."+w.hub.region+"."+w.hub.domain(), "eu-west-1", w.hub.region)
+	w.here = strings.NewReplacer(":role/crossapply-", ":role"+cmp.Or(s.config.RolePath, "/")+"crossapply-", "arn:aws:", "arn:"+w.hub.partition()+":", ".eu-west-1.amazonaws.com", "."+w.hub.region+"."+w.hub.domain(), "eu-west-1", w.hub.region)
 	w.put(t, w.hub)
 	for _, account := range s.config.Accounts {
 		w.put(t, s.role(t, account))
@@ -60,7 +61,7 @@ func newWorld(t *testing.T, s synthesis) world {
 		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{policy}}))
 	}
 	// A role of the right name in another account, that may do anything there.
-	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
+	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: strings.TrimPrefix(s.config.RolePath, "/") + "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
 		Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}))
 	return w
 }
@@ -72,7 +73,7 @@ func (w world) put(t *testing.T, from template) {
 			continue
 		}
 		must(t, w.PutRole(iam.Role{
-			Partition: from.partition(), Account: from.account, Name: from.text(t, r.Properties["RoleName"]),
+			Partition: from.partition(), Account: from.account, Name: from.qualifiedName(t, r),
 			Trust:    from.document(t, r.Properties["AssumeRolePolicyDocument"]),
 			Policies: from.policiesOf(t, id),
 		}))

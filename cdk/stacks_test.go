@@ -56,11 +56,7 @@ func testDefinition(t *testing.T, s synthesis) {
 	machine.want(t, false, "LoggingConfiguration", "IncludeExecutionData")
 	hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/vendedlogs/states/crossapply").want(t, s.config.Logs.RetentionDays, "RetentionInDays")
 	hub.only(t, "AWS::StepFunctions::StateMachineAlias").want(t, "live", "Name")
-	for _, version := range append(hub.ofType("AWS::Lambda::Version"), hub.only(t, "AWS::StepFunctions::StateMachineVersion")) {
-		if version.UpdateReplacePolicy != "Retain" || version.DeletionPolicy != "RetainExceptOnCreate" {
-			t.Errorf("an old %s must stay, as the way back, but not one whose deployment failed", version.Type)
-		}
-	}
+	hub.only(t, "AWS::StepFunctions::StateMachineVersion")
 	output := hub.text(t, hub.Outputs["StateMachineArn"]["Value"])
 	if output != hub.arn("states", "stateMachine:crossapply:live") {
 		t.Errorf("callers are told to start %s", output)
@@ -86,7 +82,7 @@ func testFunctions(t *testing.T, s synthesis) {
 		f.want(t, "[arm64]", "Architectures")
 		f.want(t, "JSON", "LoggingConfig", "LogFormat")
 		f.want(t, "Active", "TracingConfig", "Mode")
-		if role := hub.text(t, f.Properties["Role"]); role != fmt.Sprintf("arn:%s:iam::111111111111:role/crossapply-%s", hub.partition(), name) {
+		if role := hub.text(t, f.Properties["Role"]); role != s.config.RoleARN(hubAccount, "crossapply-"+name) {
 			t.Errorf("%s runs as %s", name, role)
 		}
 		hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/crossapply-"+name).want(t, s.config.Logs.RetentionDays, "RetentionInDays")
@@ -211,6 +207,7 @@ func testObservability(t *testing.T, s synthesis) {
 	for _, outcome := range contract.Outcomes() {
 		wanted = append(wanted, ended(metrics.Targets, string(outcome)))
 	}
+	wanted = append(wanted, fmt.Sprint([]any{"AWS/States", "ExecutionsFailed", "StateMachineArn", hub.arn("states", "stateMachine:crossapply/Target")}))
 	for _, metric := range wanted {
 		if !slices.Contains(shown, metric) {
 			t.Errorf("the dashboard does not show %s, but %q", metric, shown)
@@ -218,9 +215,14 @@ func testObservability(t *testing.T, s synthesis) {
 	}
 	paid := 0
 	for _, alarm := range hub.ofType("AWS::CloudWatch::Alarm") {
-		paid++
-		if terms, ok := alarm.Properties["Metrics"].([]any); ok {
-			paid += len(terms) - 2 // but for the expression itself
+		terms, several := alarm.Properties["Metrics"].([]any)
+		if !several {
+			terms = []any{map[string]any{"MetricStat": alarm.Properties["MetricName"]}}
+		}
+		for _, term := range terms {
+			if term.(map[string]any)["MetricStat"] != nil { // and no expression
+				paid++
+			}
 		}
 		if told := alarm.at("AlarmActions", 0); (told != nil) != (s.config.AlarmTopicARN != "") || (told != nil && told != s.config.AlarmTopicARN) {
 			t.Errorf("%v tells %v", alarm.Properties["AlarmName"], told)
@@ -233,6 +235,39 @@ func testObservability(t *testing.T, s synthesis) {
 	}
 	if !strings.Contains(cost, counted) {
 		t.Errorf("docs/cost.md does not say %q of the alarms", counted)
+	}
+}
+
+// What the first deployment makes and a failure of it would leave behind is deleted
+// again; what was in use stays when the stack goes.
+func testRetained(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	for id, r := range hub.Resources {
+		switch r.Type {
+		case "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Lambda::Version", "AWS::StepFunctions::StateMachineVersion":
+			if r.DeletionPolicy != "RetainExceptOnCreate" || r.UpdateReplacePolicy != "Retain" {
+				t.Errorf("%s: %s, %s", id, r.DeletionPolicy, r.UpdateReplacePolicy)
+			}
+		default:
+			if strings.HasPrefix(r.DeletionPolicy, "Retain") {
+				t.Errorf("%s, a %s, stays when the stack is deleted: is it to?", id, r.Type)
+			}
+		}
+	}
+}
+
+// Every role has the path and the boundary of the configuration.
+func testRoles(t *testing.T, s synthesis) {
+	for _, role := range s.hub(t).ofType("AWS::IAM::Role") {
+		role.want(t, s.config.RolePath, "Path")
+		role.want(t, s.config.BoundaryARN(hubAccount), "PermissionsBoundary")
+	}
+	var manifest struct {
+		Artifacts map[string]struct{ Properties map[string]any }
+	}
+	readJSON(t, filepath.Join(s.dir, "manifest.json"), &manifest)
+	if got := manifest.Artifacts["crossapply"].Properties["terminationProtection"]; got != s.config.TerminationProtection {
+		t.Errorf("termination protection is %v", got)
 	}
 }
 

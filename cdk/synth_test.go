@@ -123,6 +123,7 @@ func TestStacks(t *testing.T) {
 			t.Run("definition", func(t *testing.T) { testDefinition(t, s) })
 			t.Run("functions", func(t *testing.T) { testFunctions(t, s) })
 			t.Run("bucket", func(t *testing.T) { testBucket(t, s) })
+			t.Run("retained", func(t *testing.T) { testRetained(t, s) })
 			if s.config.StackSet == nil {
 				t.Run("access", func(t *testing.T) { testAccess(t, s) })
 			} else {
@@ -133,6 +134,7 @@ func TestStacks(t *testing.T) {
 		})
 	}
 	t.Run("rules", func(t *testing.T) { testRules(t, slices.Collect(maps.Values(configurations))...) })
+	t.Run("roles", func(t *testing.T) { testRoles(t, configurations["govcloud"]) })
 	t.Run("schedules", func(t *testing.T) { testSchedules(t, full) })
 	for _, name := range []string{"full", "china"} {
 		t.Run("customer-managed key/"+name, func(t *testing.T) { testKey(t, configurations[name]) })

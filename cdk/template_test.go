@@ -264,6 +264,13 @@ func (tp template) ref(t *testing.T, id string) string {
 	return id
 }
 
+// qualifiedName is a role's name with its path in front.
+func (tp template) qualifiedName(t *testing.T, role resource) string {
+	t.Helper()
+	path, _ := role.Properties["Path"].(string)
+	return strings.TrimPrefix(path, "/") + tp.text(t, role.Properties["RoleName"])
+}
+
 func (tp template) attribute(t *testing.T, id, name string) string {
 	t.Helper()
 	r, ok := tp.Resources[id]
@@ -272,7 +279,7 @@ func (tp template) attribute(t *testing.T, id, name string) string {
 	}
 	switch r.Type {
 	case "AWS::IAM::Role":
-		return "arn:" + tp.partition() + ":iam::" + tp.account + ":role/" + tp.ref(t, id)
+		return "arn:" + tp.partition() + ":iam::" + tp.account + ":role/" + tp.qualifiedName(t, r)
 	case "AWS::S3::Bucket":
 		return "arn:" + tp.partition() + ":s3:::" + tp.ref(t, id)
 	case "AWS::Lambda::Function":

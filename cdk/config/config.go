@@ -220,8 +220,9 @@ type Function struct {
 	// The default is the function's own.
 	MemoryMB int `json:"memoryMB,omitempty"`
 	// ReservedConcurrency keeps so much of the account's concurrency for the
-	// function, and lets it use no more. By default nothing is reserved. The least
-	// of resolve, apply and poll is how many targets are worked on at once at most.
+	// function, and lets it use no more. By default nothing is reserved. The account
+	// must have 100 more than all that is reserved in it. The least of resolve,
+	// apply and poll is how many targets are worked on at once at most.
 	ReservedConcurrency int `json:"reservedConcurrency,omitempty"`
 }
 

@@ -21,6 +21,8 @@ func (h *hubStack) newKey() {
 		Alias:             jsii.String("alias/" + h.config.Name),
 		Description:       jsii.String("Encrypts what the crossapply workflow stores."),
 		EnableKeyRotation: jsii.Bool(true),
+		// What it encrypted outlives the stack.
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 	// CloudWatch Logs uses the key itself, for log groups of this deployment only.
 	// To KMS it is a principal of the Region, in the partition's own domain.
@@ -47,8 +49,9 @@ func (h *hubStack) newBucket() {
 		MinimumTLSVersion: jsii.Number(1.2),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		LifecycleRules:    h.expiry(),
-		// The reports outlive the stack until they expire.
-		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+		// The reports outlive the stack until they expire; a first deployment that
+		// fails leaves nothing.
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	}
 	if h.key != nil {
 		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, h.key, jsii.Bool(true)

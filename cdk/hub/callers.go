@@ -95,12 +95,9 @@ func (h *hubStack) newCallerRole(policy awsiam.ManagedPolicy) awsiam.Role {
 		root := "arn:" + regions.Partition(h.config.Hub.Region) + ":iam::" + account + ":root"
 		trusted = append(trusted, awsiam.NewPrincipalWithConditions(awsiam.NewArnPrincipal(jsii.String(root)), &conditions))
 	}
-	return awsiam.NewRole(h.Stack, jsii.String("CallerRole"), &awsiam.RoleProps{
-		RoleName:        h.name("caller"),
-		Description:     jsii.String("Callers of the workflow in other accounts."),
-		AssumedBy:       awsiam.NewCompositePrincipal(trusted...),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
-	})
+	role := h.newRole("CallerRole", "caller", "Callers of the workflow in other accounts.", awsiam.NewCompositePrincipal(trusted...))
+	role.AddManagedPolicy(policy)
+	return role
 }
 
 func (h *hubStack) output(id string, value *string, description string) {

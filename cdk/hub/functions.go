@@ -153,11 +153,8 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 
 // newFunctionRole makes a function's role, under the name that access roles trust.
 func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsiam.Role {
-	role := awsiam.NewRole(h.Stack, jsii.String(f.Title()+"Role"), &awsiam.RoleProps{
-		RoleName:    h.name(f.Name),
-		Description: jsii.String("The " + f.Name + " function of the workflow. " + f.Does),
-		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-	})
+	role := h.newRole(f.Title()+"Role", f.Name, "The "+f.Name+" function of the workflow. "+f.Does,
+		awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil))
 	for _, statement := range h.objectStatements(f) {
 		role.AddToPolicy(statement)
 	}

@@ -25,8 +25,10 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 		PeriodOverride:  cw.PeriodOverride_AUTO,
 	})
 	dashboard.AddWidgets(
-		graph("Executions", third, executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
+		graph("Executions", quarter, executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
 			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
+		graph("Child executions, one a target", quarter, h.childMetric(w, "ExecutionsStarted"), h.childMetric(w, "ExecutionsSucceeded"),
+			h.childMetric(w, "ExecutionsFailed"), h.childMetric(w, "ExecutionsTimedOut"), h.childMetric(w, "ExecutionsAborted")),
 		h.outcomeGraph(),
 		h.readyGraph(),
 	)
@@ -46,11 +48,8 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 	h.newAlarms(w, throttles, deadLetters)
 }
 
-// Widths of a widget, of the dashboard's 24 columns.
-const (
-	third   = 8
-	quarter = 6
-)
+// quarter is the width of a widget, of the dashboard's 24 columns.
+const quarter = 6
 
 func graph(title string, width float64, lines ...cw.IMetric) cw.IWidget {
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &lines, Width: jsii.Number(width)})
@@ -59,6 +58,16 @@ func graph(title string, width float64, lines ...cw.IMetric) cw.IWidget {
 func executions(w workflow, name string) cw.IMetric {
 	return w.machine.Metric(jsii.String(name), &cw.MetricOptions{
 		Label: jsii.String(name[len("Executions"):]), Statistic: jsii.String("Sum"), Period: minutes(5),
+	})
+}
+
+// childMetric is a metric of the child executions, which count under the Map's label.
+// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-examine-map-run.html
+func (h *hubStack) childMetric(w workflow, name string) cw.IMetric {
+	return cw.NewMetric(&cw.MetricProps{
+		Namespace: jsii.String("AWS/States"), MetricName: jsii.String(name),
+		DimensionsMap: pointers(map[string]string{"StateMachineArn": w.arn + "/" + deployment.MapLabel}),
+		Statistic:     jsii.String("Sum"), Label: jsii.String(name[len("Executions"):]), Period: minutes(5),
 	})
 }
 
@@ -78,7 +87,7 @@ func (h *hubStack) outcomeGraph() cw.IWidget {
 		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
 	}
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{
-		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(third),
+		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(quarter),
 	})
 }
 
@@ -87,7 +96,7 @@ func (h *hubStack) readyGraph() cw.IWidget {
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
 		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
 	}
-	return graph("Time to Ready (s)", third, lines...)
+	return graph("Time to Ready (s)", quarter, lines...)
 }
 
 // newAlarms makes the alarms: things that somebody should look at.
@@ -99,6 +108,13 @@ func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters aws
 	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets failed than its request allows, or the request is wrong.",
 		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
 			"failed": executions(w, "ExecutionsFailed"), "timedOut": executions(w, "ExecutionsTimedOut"),
+		}), 1)
+	h.newAlarm("ExecutionAborted", "An execution was stopped the hard way: the report function says what became of its targets.",
+		executions(w, "ExecutionsAborted"), 1)
+	h.newAlarm("TargetFailed", "Targets failed or timed out, be it within what their request allows.",
+		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
+			"failed":   h.ended(metrics.Targets, contract.OutcomeFailed, "Sum", "Failed"),
+			"timedOut": h.ended(metrics.Targets, contract.OutcomeTimedOut, "Sum", "TimedOut"),
 		}), 1)
 	throttled, terms := map[string]cw.IMetric{}, []string{}
 	for i, name := range deployment.FunctionNames() {

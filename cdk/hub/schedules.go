@@ -32,11 +32,8 @@ func (h *hubStack) newSchedules(w workflow) (awssqs.Queue, error) {
 	group := awsscheduler.NewCfnScheduleGroup(h.Stack, jsii.String("Schedules"), &awsscheduler.CfnScheduleGroupProps{
 		Name: jsii.String(h.config.Name),
 	})
-	role := awsiam.NewRole(h.Stack, jsii.String("ScheduleRole"), &awsiam.RoleProps{
-		RoleName:    h.name("schedule"),
-		Description: jsii.String("EventBridge Scheduler, when it starts the workflow."),
-		AssumedBy:   h.service("scheduler.amazonaws.com", h.arn("scheduler", "schedule-group/"+h.config.Name)),
-	})
+	role := h.newRole("ScheduleRole", "schedule", "EventBridge Scheduler, when it starts the workflow.",
+		h.service("scheduler.amazonaws.com", h.arn("scheduler", "schedule-group/"+h.config.Name)))
 	role.AddToPolicy(w.startLive())
 	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
 	for _, statement := range h.startEncrypted(w) {

@@ -44,9 +44,10 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 	}
 	c := props.Config
 	h := &hubStack{config: c, Stack: awscdk.NewStack(scope, jsii.String(StackID), &awscdk.StackProps{
-		StackName:   jsii.String(c.Name),
-		Description: jsii.String("crossapply: applies Kubernetes resources to EKS clusters in many accounts."),
-		Env:         &awscdk.Environment{Account: jsii.String(c.Hub.Account), Region: jsii.String(c.Hub.Region)},
+		StackName:             jsii.String(c.Name),
+		Description:           jsii.String("crossapply: applies Kubernetes resources to EKS clusters in many accounts."),
+		Env:                   &awscdk.Environment{Account: jsii.String(c.Hub.Account), Region: jsii.String(c.Hub.Region)},
+		TerminationProtection: jsii.Bool(c.TerminationProtection),
 	})}
 	h.newKey()
 	h.newBucket()
@@ -68,6 +69,19 @@ func (h *hubStack) name(part string) *string { return jsii.String(h.config.Name 
 func (h *hubStack) arn(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", regions.Partition(h.config.Hub.Region), service,
 		h.config.Hub.Region, h.config.Hub.Account, resource)
+}
+
+// newRole makes a role of that part of the deployment, with the path and the
+// boundary that all roles have.
+func (h *hubStack) newRole(id, part, description string, by awsiam.IPrincipal) awsiam.Role {
+	props := &awsiam.RoleProps{RoleName: h.name(part), Description: jsii.String(description), AssumedBy: by}
+	if h.config.RolePath != "" {
+		props.Path = jsii.String(h.config.RolePath)
+	}
+	if boundary := h.config.BoundaryARN(h.config.Hub.Account); boundary != "" {
+		props.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(h.Stack, jsii.String(id+"Boundary"), jsii.String(boundary))
+	}
+	return awsiam.NewRole(h.Stack, jsii.String(id), props)
 }
 
 // allow returns a statement that allows actions on resources.

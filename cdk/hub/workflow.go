@@ -71,11 +71,8 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 // targets that failed, and look at the execution that a duplicate waits for.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
-	role := awsiam.NewRole(h.Stack, jsii.String("WorkflowRole"), &awsiam.RoleProps{
-		RoleName:    h.name("workflow"),
-		Description: jsii.String("The state machine of the workflow."),
-		AssumedBy:   h.service("states.amazonaws.com", h.arn("states", "stateMachine:*")),
-	})
+	role := h.newRole("WorkflowRole", "workflow", "The state machine of the workflow.",
+		h.service("states.amazonaws.com", h.arn("states", "stateMachine:*")))
 	var invoked []string
 	for _, name := range deployment.FunctionNames() {
 		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(name)+":*")) // all versions

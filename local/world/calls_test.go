@@ -141,5 +141,8 @@ func invoked(t *testing.T, task *types.TaskScheduledEventDetails) string {
 	if err := json.Unmarshal([]byte(aws.ToString(task.Parameters)), &parameters); err != nil {
 		t.Fatal(err)
 	}
-	return parameters.FunctionName[strings.LastIndex(parameters.FunctionName, "-")+1:]
+	// arn:aws:lambda:<region>:<account>:function:crossapply-<step>:<version>
+	name := parameters.FunctionName[strings.LastIndex(parameters.FunctionName, "-")+1:]
+	step, _, _ := strings.Cut(name, ":")
+	return step
 }

@@ -73,7 +73,7 @@ var functions = []Function{
 		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency},
 		Objects: []Objects{
 			{Keys: runs.Pattern(runs.Resource), Write: true},
-			// Read of the execution that a retry names.
+			// Read those of the execution that a retry names.
 			{Keys: runs.Pattern(runs.Request), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Targets), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Plan), Read: true, Write: true},
@@ -110,7 +110,11 @@ var functions = []Function{
 		TimeoutSeconds: 240, MemoryMB: 512,
 		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
-			{Keys: runs.All, Read: true},
+			{Keys: runs.Pattern(runs.Plan), Read: true},
+			{Keys: runs.Pattern(runs.Targets), Read: true},
+			{Keys: runs.Pattern(runs.Results + "/*"), Read: true},
+			{Keys: runs.Pattern(runs.Journal + "*"), Read: true},
+			{Keys: runs.Pattern(runs.Failed + "*"), Read: true},
 			{Keys: runs.Reports + "*", Write: true},
 		},
 		Lists: []string{runs.All},
