@@ -382,7 +382,7 @@ func TestDuplicate(t *testing.T) {
 				return asltest.Fail("Test", err.Error())
 			}
 			requests = append(requests, string(in.Request))
-			if call.N < 130 {
+			if call.N < 150 {
 				return first(`"status": "RUNNING"`)
 			}
 			return first(`"status": "SUCCEEDED", "output": "{}"`)
