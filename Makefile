@@ -13,6 +13,19 @@ LINT      := go tool -modfile=.ci/lint.mod golangci-lint
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The versions of Node that jsii supports, on which the CDK runs in Go. With
+# OLD_NODE everything works still, and jsii's own warning fills a screen.
+NODE     := 22 24
+NODES    := $(firstword $(NODE)) or $(lastword $(NODE))
+OLD_NODE := 20
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION = $(OLD_NODE)
+
+.PHONY: node
+node:
+	@found=$$(node -p 'process.versions.node.split(".")[0]') || { echo "Node is missing: install $(NODES)" >&2; exit 1; }; \
+	  test $$found -ge $(OLD_NODE) || { echo "Node $$found is too old: install $(NODES)" >&2; exit 1; }; \
+	  [[ " $(NODE) " == *" $$found "* ]] || echo "Node $$found works here still, but jsii, by which Go runs the CDK, supports $(NODES) only" >&2
+
 # npm leaves this file behind; it is older than the lock only when they differ.
 node_modules/.package-lock.json: package-lock.json
 	@echo "==> Node packages"
@@ -25,7 +38,7 @@ demo: node_modules/.package-lock.json ## apply one resource to four local cluste
 
 .PHONY: local
 local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl
-	@go run ./local serve
+	@go run ./local serve $(if $(ADDRESS),-address $(ADDRESS))
 
 .PHONY: control-plane
 control-plane:
@@ -41,7 +54,7 @@ test: node_modules/.package-lock.json control-plane ## run all tests, with the r
 .PHONY: test-unit
 test-unit: node_modules/.package-lock.json control-plane ## run the tests of the functions, what they share and the emulator of AWS: a minute
 	@echo "==> tests"
-	@go test -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
+	@go test -short -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
@@ -65,7 +78,9 @@ FORCE:
 # CONFIG names a configuration file; without it, cdk.json's is used. The stacks
 # are called crossapply... here whatever the configuration's name is in AWS.
 CDK := npx cdk --no-notices $(if $(CONFIG),-c crossapply=$(CONFIG))
-synth diff deploy destroy deploy-stacksets diff-stacksets destroy-stacksets: export JSII_DEPRECATED = quiet
+STACKS := synth diff deploy destroy deploy-stacksets diff-stacksets destroy-stacksets
+$(STACKS): export JSII_DEPRECATED = quiet
+$(STACKS) golden test: node
 
 .PHONY: synth
 synth: build node_modules/.package-lock.json ## write the CloudFormation templates to cdk.out/ and dist/

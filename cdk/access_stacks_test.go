@@ -30,7 +30,7 @@ func callsOf(t *testing.T, fail string, environment []string, command ...string)
 		must(t, os.Mkdir(filepath.Join(dir, folder), 0o750))
 	}
 	for _, name := range []string{"npx", "aws"} {
-		must(t, os.WriteFile(filepath.Join(dir, "bin", name), []byte(standInCommand), 0o700)) //nolint:gosec // a command
+		must(t, os.WriteFile(filepath.Join(dir, "bin", name), []byte(standInCommand), 0o700))
 	}
 	for _, stack := range []string{"222222222222", "222222222222-eu-west-1-a", "222222222222-us-east-1-b", "333333333333"} {
 		must(t, os.WriteFile(filepath.Join(dir, "cdk.out", "crossapply-access-"+stack+templateSuffix), []byte("{}"), 0o600))
@@ -41,7 +41,7 @@ func callsOf(t *testing.T, fail string, environment []string, command ...string)
 	run.Env = append([]string{"PATH=" + filepath.Join(dir, "bin") + ":/usr/bin:/bin", "CALLS=" + file, "FAIL=" + fail}, environment...)
 	output, err := run.CombinedOutput()
 	t.Logf("%s", output)
-	text, readErr := os.ReadFile(file) //nolint:gosec // in the test's own folder
+	text, readErr := os.ReadFile(file)
 	if readErr != nil {
 		return nil, err
 	}

@@ -377,3 +377,37 @@ func TestRoleOptions(t *testing.T) {
 		t.Error("no function may assume the role under its path")
 	}
 }
+
+// The longest of names and ids that the configuration takes keep to IAM's quotas,
+// and so do as many clusters as it takes.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
+func TestRoleQuotas(t *testing.T) {
+	c := load(t, "govcloud.yaml")
+	c.Name, c.AccessRoleName, c.RolePath = strings.Repeat("n", 32), "r", "/"+strings.Repeat("p", 62)+"/"
+	c.ExternalID, c.PreviousExternalID = strings.Repeat("e", 500), strings.Repeat("f", 500)
+	c.Accounts[0].Discovery, c.Accounts[0].Clusters = false, nil
+	for {
+		name := fmt.Sprintf("%0100d", len(c.Accounts[0].Clusters))
+		more := c
+		more.Accounts = []config.Account{c.Accounts[0]}
+		more.Accounts[0].Clusters = append(slices.Clone(c.Accounts[0].Clusters), config.Cluster{Name: name, Region: "us-gov-west-1"})
+		raw, err := json.Marshal(more)
+		must(t, err)
+		if _, err := config.Parse(raw, "long"); err != nil {
+			if !strings.Contains(err.Error(), "accounts[0].clusters: Forbidden") {
+				t.Fatal(err)
+			}
+			break
+		}
+		c = more
+	}
+	s := synthesize(t, c)
+	in := s.role(t, c.Accounts[0])
+	role := in.only(t, "AWS::IAM::Role")
+	if size := len(in.document(t, role.Properties["AssumeRolePolicyDocument"])); size > 2_048 {
+		t.Errorf("the trust policy has %d characters", size)
+	}
+	if size := len(in.document(t, role.at("Policies", 0, "PolicyDocument"))); size > 10_240 || size < 9_500 {
+		t.Errorf("the policy for %d clusters has %d characters", len(c.Accounts[0].Clusters), size)
+	}
+}

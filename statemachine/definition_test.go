@@ -76,11 +76,11 @@ var networkErrors = []string{
 }
 
 // The states that call AWS themselves: what they do may be repeated after any error.
-var calls = []string{"Mark the failure", "Look at the first execution"}
+var calls = []string{"Mark the failure"}
 
 func TestErrorNamesAreKnown(t *testing.T) {
 	all := handlers(t, "", definition(t))
-	if len(all) < 30 {
+	if len(all) < 25 {
 		t.Fatalf("found only %d Retry and Catch entries: does this test still look at them all?", len(all))
 	}
 	catalogue := fault.Catalogue()
@@ -88,10 +88,8 @@ func TestErrorNamesAreKnown(t *testing.T) {
 		for _, name := range h.errors {
 			entry, ours := catalogue[fault.Name(name)]
 			switch {
-			case ours && h.field == "Retry" && entry.Retry == fault.Never:
+			case ours && h.field == "Retry" && !entry.Passes:
 				t.Errorf("%s retries %s, which a retry does not help", h.where, name)
-			case ours && h.field == "Retry" && entry.Retry == fault.OnceProven && !strings.HasSuffix(h.where, "/Poll resource"):
-				t.Errorf("%s retries %s before access was proven", h.where, name)
 			case ours, slices.Contains(lambdaErrors, name), slices.Contains(networkErrors, name):
 			case name == "States.ALL" && h.field == "Catch":
 			case name == "States.ALL" && slices.Contains(calls, filepath.Base(h.where)):
@@ -107,8 +105,9 @@ type task struct {
 	placeholder string
 	timeout     float64
 	retried     []string
-	// waitedOut are the errors after which the state is entered again later.
-	waitedOut []string
+	// waitedOut are the errors after which the state is entered again later, and ends
+	// those that it catches otherwise.
+	waitedOut, ends []string
 }
 
 // tasks returns the states that invoke functions, at any depth.
@@ -126,6 +125,8 @@ func tasks(t *testing.T, value any) []task {
 			for _, h := range handlers(t, "", map[string]any{"Catch": value["Catch"]}) {
 				if value["Next"] == h.next {
 					state.waitedOut = append(state.waitedOut, h.errors...)
+				} else {
+					state.ends = append(state.ends, h.errors...)
 				}
 			}
 			found = append(found, state)
@@ -144,17 +145,15 @@ func tasks(t *testing.T, value any) []task {
 // The definition invokes every function of the deployment, in one state each. It
 // waits a little longer than the function may run, so that the function ends first
 // and says why; and it retries what passes: the Lambda service's own errors, and of
-// ours those that the function can meet. A wait goes on after all of these until its
-// deadline.
+// ours those that the function can meet.
 func TestTasks(t *testing.T) {
 	const shortest, longest = 30, 60 // seconds that the state waits longer
-	var cluster, proven []string
+	var cluster, verdicts []string
 	for _, name := range fault.Names() {
-		switch fault.Catalogue()[name].Retry {
-		case fault.Always:
+		if entry := fault.Catalogue()[name]; entry.Passes {
 			cluster = append(cluster, string(name))
-		case fault.OnceProven:
-			proven = append(proven, string(name))
+		} else if entry.Verdict {
+			verdicts = append(verdicts, string(name))
 		}
 	}
 	all := tasks(t, definition(t))
@@ -169,18 +168,20 @@ func TestTasks(t *testing.T) {
 		if spare := state.timeout - float64(f.TimeoutSeconds); spare < shortest || spare > longest {
 			t.Errorf("%s may run %d s, and its state gives up after %v s", f.Name, f.TimeoutSeconds, state.timeout)
 		}
+		if slices.Contains(f.Environment, awsenv.PollWindow) {
+			// It waits until a deadline: only a verdict ends it before.
+			if slices.Sort(state.ends); !slices.Equal(state.ends, verdicts) || !slices.Equal(state.waitedOut, []string{"States.ALL"}) {
+				t.Errorf("%s ends with %v and waits out %v", f.Name, state.ends, state.waitedOut)
+			}
+			continue
+		}
 		passing := slices.Concat([]string{string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors, networkErrors)
 		if f.ReachesTargets {
 			passing = append(passing, cluster...)
 		}
-		survives := state.retried
-		if slices.Contains(f.Environment, awsenv.PollWindow) {
-			// It waits until a deadline, and access was proven before.
-			passing, survives = append(passing, proven...), state.waitedOut
-		}
 		for _, name := range passing {
-			if !slices.Contains(survives, name) {
-				t.Errorf("%s does not survive %s", f.Name, name)
+			if !slices.Contains(state.retried, name) {
+				t.Errorf("%s is not retried after %s", f.Name, name)
 			}
 		}
 	}

@@ -42,8 +42,9 @@ func cause(message string) string {
 // reply; one that is nil succeeds.
 type script struct {
 	plan, resolve, apply, poll, report asltest.Function
-	mark, describe                     asltest.Function
+	mark                               asltest.Function
 	targets                            string // JSON
+	input                              string // JSON
 }
 
 func (s script) run(t *testing.T) asltest.Outcome {
@@ -64,12 +65,11 @@ func (s script) run(t *testing.T) asltest.Outcome {
 	add("Poll", s.poll, ready)
 	add("Report", s.report, reported)
 	add("aws-sdk:s3:putObject", s.mark, `{}`)
-	add("aws-sdk:sfn:describeExecution", s.describe, `{}`)
 	definition, err := statemachine.Substitute(values)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions,
+	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions, Input: s.input,
 		Objects: asltest.Objects{"runs/targets.json": cmp.Or(s.targets, "["+target+"]")}})
 }
 
@@ -199,21 +199,20 @@ func TestRetriesEnd(t *testing.T) {
 	}
 }
 
-// While a target waits, nothing but a verdict ends it before its deadline.
+// While a target waits, nothing but a verdict ends it before its deadline, however
+// often.
 func TestWhatPassesIsWaitedOut(t *testing.T) {
-	for _, name := range []string{
-		"CrossApply.ClusterUnreachable", "CrossApply.ClusterError", "CrossApply.Unauthenticated", "CrossApply.Forbidden", "CrossApply.Throttled",
-		"CrossApply.AWSUnavailable", "Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.ResourceNotReadyException",
-		"Runtime.ExitError", "Sandbox.Timedout", "Lambda.Unknown",
+	for name, failures := range map[string]int{
+		"CrossApply.ClusterUnreachable": 20, "CrossApply.Unauthenticated": 20, "CrossApply.AssumeRoleDenied": 20, "CrossApply.Internal": 20,
+		"Lambda.TooManyRequestsException": 1_100, "Lambda.ENILimitReachedException": 20, "Runtime.ExitError": 20, "Sandbox.Timedout": 20,
 	} {
 		t.Run(name, func(t *testing.T) {
-			failures := 0
 			out := script{poll: func(_ context.Context, call asltest.Call) asltest.Reply {
 				var in struct{ Seen struct{ State string } }
 				if err := json.Unmarshal(call.Payload, &in); err != nil || in.Seen.State != "Progressing" {
-					return asltest.Fail("Test", "poll was called with "+string(call.Payload))
+					return asltest.Fail("CrossApply.RuleFailed", "poll was called with "+string(call.Payload))
 				}
-				if failures++; failures <= 40 {
+				if call.N < failures {
 					return asltest.Fail(name, cause("not now"))
 				}
 				return asltest.Output(ready)
@@ -222,8 +221,9 @@ func TestWhatPassesIsWaitedOut(t *testing.T) {
 			if child.Status != types.ExecutionStatusSucceeded || child.Route[len(child.Route)-1] != "Target done" {
 				t.Errorf("%s with %s: %s", child.Status, child.Error, child.Cause)
 			}
-			if out.Duration < 5*time.Minute {
-				t.Errorf("40 failures were over after %s", out.Duration)
+			// A history holds 25,000 events, and a target may wait for a day.
+			if day := float64(len(child.Events)) * float64(24*time.Hour) / float64(out.Duration); day > 25_000 {
+				t.Errorf("%d events in %s: %.0f in a day", len(child.Events), out.Duration, day)
 			}
 		})
 	}
@@ -331,14 +331,18 @@ func TestBrokenRollout(t *testing.T) {
 	}
 }
 
-// A repeat of an idempotency key ends as the first execution does, which it waits
-// for.
+// A repeat of an idempotency key waits for the first execution, however long it
+// takes, and ends as that does.
 func TestDuplicate(t *testing.T) {
-	const first = "arn:aws:states:eu-west-1:111111111111:execution:test:first"
-	looked := []string{"Plan", "Started before?", "Look at the first execution", "How did it end?"}
+	const arn = "arn:aws:states:eu-west-1:111111111111:execution:test:first"
+	first := func(more string) asltest.Reply {
+		return asltest.Output(`{"run": {}, "first": {"execution": "` + arn + `", ` + more + `}}`)
+	}
+	asked := []string{"Plan", "Started before?"}
+	waited := append(slices.Clone(asked), "Wait for the first execution")
 	tests := []struct {
 		name    string
-		replies []string
+		replies []asltest.Reply
 		route   []string
 		status  types.ExecutionStatus
 		output  string
@@ -347,40 +351,75 @@ func TestDuplicate(t *testing.T) {
 	}{
 		{
 			name:    "it succeeded",
-			replies: []string{`{"Status": "SUCCEEDED", "Output": "{\"status\": \"Succeeded\", \"total\": 4}"}`},
-			route:   append(slices.Clone(looked), "Rolled out before"), status: types.ExecutionStatusSucceeded, output: `{"status":"Succeeded","total":4}`,
+			replies: []asltest.Reply{first(`"status": "SUCCEEDED", "output": "{\"status\": \"Succeeded\", \"total\": 4}"`)},
+			route:   append(slices.Clone(asked), "Rolled out before"), status: types.ExecutionStatusSucceeded, output: `{"status":"Succeeded","total":4}`,
 		},
 		{
 			name:    "it runs, then fails",
-			replies: []string{`{"Status": "RUNNING"}`, `{"Status": "FAILED", "Error": "CrossApply.RolloutFailed", "Cause": "the answer"}`},
-			route:   slices.Concat(looked, []string{"Wait for the first execution"}, looked[2:], []string{"Failed before"}),
+			replies: []asltest.Reply{first(`"status": "RUNNING"`), first(`"status": "FAILED", "error": "CrossApply.RolloutFailed", "cause": "the answer"`)},
+			route:   slices.Concat(waited, asked, []string{"Failed before"}),
 			status:  types.ExecutionStatusFailed, err: "CrossApply.RolloutFailed", cause: "the answer",
 		},
 		{
-			name: "it was stopped", replies: []string{`{"Status": "ABORTED"}`},
-			route: append(slices.Clone(looked), "Stopped before"), status: types.ExecutionStatusFailed, err: "CrossApply.FirstExecutionStopped", cause: first,
-		},
-		{
-			name: "it was stopped without an error", replies: []string{`{"Status": "FAILED"}`},
-			route: append(slices.Clone(looked), "Failed before"), status: types.ExecutionStatusFailed, err: "CrossApply.RolloutFailed", cause: first,
+			name: "it was stopped", replies: []asltest.Reply{first(`"status": "ABORTED"`)},
+			route: append(slices.Clone(asked), "Stopped before"), status: types.ExecutionStatusFailed, err: "CrossApply.FirstExecutionStopped", cause: arn,
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			out := script{
-				plan: asltest.Replies(asltest.Output(`{"run": {}, "duplicateOf": "` + first + `"}`)),
-				describe: func(_ context.Context, call asltest.Call) asltest.Reply {
-					if !strings.Contains(string(call.Payload), first) {
-						return asltest.Fail("Test", string(call.Payload))
-					}
-					return asltest.Output(test.replies[min(call.N, len(test.replies)-1)])
-				},
-			}.run(t)
+			out := script{plan: asltest.Replies(test.replies...)}.run(t)
 			expectRoute(t, "the repeat", out.Route, test.route)
 			if out.Status != test.status || out.Output != test.output || out.Error != test.err || !strings.Contains(out.Cause, test.cause) {
 				t.Errorf("%s with %s %s: %s", out.Status, out.Output, out.Error, out.Cause)
 			}
 		})
+	}
+	t.Run("it takes a day", func(t *testing.T) {
+		var requests []string
+		out := script{plan: func(_ context.Context, call asltest.Call) asltest.Reply {
+			var in struct{ Request json.RawMessage }
+			if err := json.Unmarshal(call.Payload, &in); err != nil {
+				return asltest.Fail("Test", err.Error())
+			}
+			requests = append(requests, string(in.Request))
+			if call.N < 24*60+10 {
+				return first(`"status": "RUNNING"`)
+			}
+			return first(`"status": "SUCCEEDED", "output": "{}"`)
+		}}.run(t)
+		if out.Status != types.ExecutionStatusSucceeded || out.Duration < 23*time.Hour {
+			t.Errorf("%s after %s with %s: %s", out.Status, out.Duration, out.Error, out.Cause)
+		}
+		if slices.Sort(requests); requests[0] != requests[len(requests)-1] {
+			t.Errorf("plan was asked about %q and %q", requests[0], requests[len(requests)-1])
+		}
+	})
+}
+
+// What looks like an expression in a request, or in what a cluster says, is a text.
+func TestTextsAreNotEvaluated(t *testing.T) {
+	const text = "{% $states.context.Execution.Id %}"
+	var asked, polled json.RawMessage
+	out := script{
+		input: `{"resource": {"metadata": {"annotations": {"a": "` + text + `"}}}}`,
+		plan: func(_ context.Context, call asltest.Call) asltest.Reply {
+			asked = call.Payload
+			return asltest.Output(strings.Replace(planned, `"name": "run"`, `"name": "`+text+`"`, 1))
+		},
+		apply: asltest.Replies(asltest.Output(strings.Replace(applied, `"state": "Progressing"`, `"state": "Progressing", "message": "`+text+`"`, 1))),
+		poll: func(_ context.Context, call asltest.Call) asltest.Reply {
+			polled = call.Payload
+			return asltest.Fail("CrossApply.ResourceFailed", cause(text))
+		},
+	}.run(t)
+	if !strings.Contains(string(asked), text) {
+		t.Errorf("plan was given %s", asked)
+	}
+	if strings.Count(string(polled), text) != 2 {
+		t.Errorf("poll was given %s", polled)
+	}
+	if got := out.Children[0].Cause; got != cause(text) {
+		t.Errorf("the target ended with %s", got)
 	}
 }
 

@@ -17,7 +17,7 @@ func RoleARN(c config.Config, account string) string { return c.RoleARN(account,
 
 // newRole makes the access role: trusted by the hub's functions that call
 // clusters, with the external id, to describe clusters.
-func newRole(scope constructs.Construct, c config.Config, account string, clusters []string, discovery bool) awsiam.CfnRole {
+func newRole(scope constructs.Construct, c config.Config, account string, clusters []string, discovery bool) {
 	props := &awsiam.CfnRoleProps{
 		RoleName:                 jsii.String(c.AccessRoleName),
 		Description:              jsii.String("Lets the crossapply workflow find this account's clusters; access to a cluster is given by its access entry."),
@@ -32,7 +32,7 @@ func newRole(scope constructs.Construct, c config.Config, account string, cluste
 	if boundary := c.BoundaryARN(account); boundary != "" {
 		props.PermissionsBoundary = jsii.String(boundary)
 	}
-	return awsiam.NewCfnRole(scope, jsii.String("Role"), props)
+	awsiam.NewCfnRole(scope, jsii.String("Role"), props)
 }
 
 func trust(c config.Config) awsiam.PolicyDocument {

@@ -97,7 +97,7 @@ func (c Config) Spread() [][]Place {
 
 func jump(key string, buckets int) int {
 	hash := fnv.New64a()
-	hash.Write([]byte(key)) //nolint:errcheck,gosec // a hash takes everything
+	hash.Write([]byte(key)) //nolint:gosec // a hash takes everything
 	state, bucket, next := hash.Sum64(), int64(0), int64(0)
 	for next < int64(buckets) {
 		bucket = next

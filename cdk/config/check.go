@@ -319,7 +319,7 @@ func (p *problems) functions(c *Config) {
 
 func (p *problems) options(c *Config) {
 	p.between(c.PollWindowSeconds, int(awsenv.ShortestPollWindow.Seconds()), int(awsenv.LongestPollWindow.Seconds()), field.NewPath("pollWindowSeconds"))
-	p.between(c.RunDays, 1, 89, field.NewPath("runDays"))
+	p.between(c.RunDays, 2, 89, field.NewPath("runDays"))
 	p.between(c.ReportDays, c.RunDays, 36_500, field.NewPath("reportDays"))
 	p.callerRole(c)
 	logs := field.NewPath("logs")

@@ -95,7 +95,7 @@ type Config struct {
 	Logs Logs `json:"logs,omitzero"`
 
 	// RunDays is how many days what an execution works with stays in the run
-	// bucket, its report excepted: 1 to 89, by default 30. So long it can be
+	// bucket, its report excepted: 2 to 89, by default 30. So long it can be
 	// retried. Names of executions may come again after 90 days.
 	RunDays int `json:"runDays,omitempty"`
 

@@ -165,7 +165,7 @@ func TestMistakes(t *testing.T) {
 		{"concurrency mode", minimal + stackSet("operation: {concurrencyMode: SOFT}"), "stackSet.operation.concurrencyMode: Unsupported value"},
 		{"concurrency of Regions", minimal + stackSet("operation: {regionConcurrency: BOTH}"), "stackSet.operation.regionConcurrency: Unsupported value"},
 		{"all accounts of no organisation", minimal + stackSet("allAccounts: true"), "organizationId: Required"},
-		{"no accounts", replace(minimal[strings.Index(minimal, "accounts:"):], ""), "accounts: Required"},
+		{"no accounts", "hub: {account: \"111111111111\", region: eu-west-1}\nexternalId: example\n", "accounts: Required"},
 		{"stack set in China", strings.ReplaceAll(minimal, "eu-west-1", "cn-north-1") + stackSet("homeRegion: cn-north-1"), "stackSet: Forbidden: AWS in China has no StackSets"},
 		{"role path", minimal + "rolePath: platform\n", "rolePath: Invalid value"},
 		{"long role path", minimal + "rolePath: /" + strings.Repeat("x", 64) + "/\n", "rolePath: Invalid value"},

@@ -8,7 +8,7 @@
 //   - [Parse] and [Load] read a configuration from JSON or from a file (JSON or
 //     YAML), fill in the defaults and check it. All that is wrong is reported
 //     at once as an [InvalidError], each mistake with the path of its key.
-//   - [Config.Places] says where access stacks go: one per account and Region.
+//   - access.go: where access roles and entries are made, and what they are called.
 //
 // The smallest configuration:
 //

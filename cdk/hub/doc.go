@@ -11,7 +11,6 @@
 //     stack's outputs.
 //   - schedules.go: executions at set times.
 //   - observability.go: the dashboard and the alarms.
-//   - stackset.go: optionally, the access stacks of an organisation.
 //
 // Names that others rely on are fixed by the configuration's name: the roles of
 // the functions, which access roles trust, the functions and the state machine.

@@ -4,7 +4,7 @@ package cost
 const (
 	// DashboardMetrics is how many metrics the dashboard shows: an account's first
 	// three dashboards of up to 50 are free.
-	DashboardMetrics = 42
+	DashboardMetrics = 40
 	// AlarmMetrics is how many metrics the alarms look at: 2 in ExecutionFailed, 1 in
 	// ExecutionAborted, 2 in TargetFailed, and one for each function in
 	// FunctionThrottled.

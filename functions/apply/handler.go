@@ -112,11 +112,11 @@ func (a *Applier) act(ctx context.Context, op operation.Operation, in contract.A
 	if err != nil {
 		return operation.Done{}, err
 	}
-	notes := &notes{store: a.store(in.Run.Bucket), run: in.Run, target: in.Target}
+	attempt := &attempt{store: a.store(in.Run.Bucket), run: in.Run, target: in.Target}
 	var done operation.Done
 	err = client.Do(ctx, op, in.Run.Resource, in.Mapping, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
 		done, err = op.Act(ctx, operation.Action{
-			Target: in.Target, Ref: in.Run.Resource, Resource: api, Object: object, Settings: in.Run.Apply, Note: notes.begin,
+			Target: in.Target, Ref: in.Run.Resource, Resource: api, Object: object, Settings: in.Run.Apply, Note: attempt.begin,
 		})
 		return err
 	})
@@ -125,53 +125,47 @@ func (a *Applier) act(ctx context.Context, op operation.Operation, in contract.A
 		if fault.NameOf(err) == fault.Unauthenticated {
 			a.auth.Forget(in.Run, in.Target)
 		}
-		return operation.Done{}, notes.refused(ctx, err)
+		return operation.Done{}, attempt.refused(ctx, err)
 	case in.Run.Apply.DryRun:
 		return done, nil
 	}
-	return done, notes.end(ctx, journal.After{Applied: done.Applied, OwnedFields: done.Owned})
+	return done, attempt.end(ctx, journal.After{Applied: done.Applied, OwnedFields: done.Owned})
 }
 
-// notes are what apply writes into the journal about its target.
-type notes struct {
+// attempt is what one invocation writes into the journal about its target.
+type attempt struct {
 	store  Store
 	run    contract.Run
 	target contract.Target
 
 	entry journal.Entry
-	// begun says that the entry is written, and untouched that no attempt before
-	// this one can have changed anything.
-	begun, untouched bool
+	// begun says that the entry is written, and first that no invocation before this
+	// one can have changed anything.
+	begun, first bool
 }
 
-func (n *notes) begin(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (a *attempt) begin(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	var now journal.Object
 	if live != nil {
 		now = live.Object
 	}
-	entry, err := journal.Begin(ctx, n.store, n.run, n.target, now)
+	entry, first, err := journal.Begin(ctx, a.store, a.run, a.target, now)
 	if err != nil {
 		return nil, err
 	}
-	n.entry, n.begun = entry, true
-	var before *unstructured.Unstructured
-	if entry.Before != nil {
-		before = &unstructured.Unstructured{Object: entry.Before}
+	if !a.begun { // what this invocation repeats was refused: it changed nothing
+		a.begun, a.first = true, first
 	}
-	n.untouched = versionOf(before) == versionOf(live)
-	return before, nil
+	a.entry = entry
+	if entry.Before == nil {
+		return nil, nil
+	}
+	return &unstructured.Unstructured{Object: entry.Before}, nil
 }
 
-func versionOf(object *unstructured.Unstructured) string {
-	if object == nil {
-		return ""
-	}
-	return object.GetResourceVersion()
-}
-
-func (n *notes) end(ctx context.Context, after journal.After) error {
-	n.entry.After = &after
-	return journal.End(ctx, n.store, n.run, n.target, n.entry)
+func (a *attempt) end(ctx context.Context, after journal.After) error {
+	a.entry.After = &after
+	return journal.End(ctx, a.store, a.run, a.target, a.entry)
 }
 
 // refusals are errors after which the cluster has certainly changed nothing.
@@ -180,9 +174,9 @@ var refusals = []fault.Name{fault.Conflict, fault.Invalid, fault.Forbidden, faul
 // refused notes that nothing was changed, where that is certain, and returns the
 // action's error. Where the note fails, whether the target was touched stays
 // unknown: the action's error is the one that counts.
-func (n *notes) refused(ctx context.Context, err error) error {
-	if n.begun && n.untouched && slices.Contains(refusals, fault.NameOf(err)) {
-		if failed := n.end(ctx, journal.After{Applied: contract.Applied{Change: contract.ChangeNone}}); failed != nil {
+func (a *attempt) refused(ctx context.Context, err error) error {
+	if a.begun && a.first && slices.Contains(refusals, fault.NameOf(err)) {
+		if failed := a.end(ctx, journal.After{Applied: contract.Applied{Change: contract.ChangeNone}}); failed != nil {
 			edge.Logger(ctx).Warn("the journal's second note", "error", failed)
 		}
 	}

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
 )
@@ -46,4 +51,20 @@ func (p Planner) claimKey(ctx context.Context, key string, in contract.PlanInput
 			"stands for another request already, that of "+first.Execution)})
 	}
 	return first.Execution, nil
+}
+
+// describe says how the execution that came first is doing. This function does so,
+// and not the definition, because the answer repeats that execution's input, which
+// with it may be more than a state can hold.
+func (p Planner) describe(ctx context.Context, execution string) (contract.FirstExecution, error) {
+	out, err := p.executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+	if err != nil {
+		return contract.FirstExecution{}, fault.FromAWS(err, nil, "describe "+execution+", which has the idempotencyKey")
+	}
+	first := contract.FirstExecution{Execution: execution, Status: string(out.Status), Output: aws.ToString(out.Output)}
+	if out.Status == types.ExecutionStatusFailed {
+		first.Error = cmp.Or(aws.ToString(out.Error), string(fault.Internal))
+		first.Cause = cmp.Or(aws.ToString(out.Cause), execution+" failed without a cause")
+	}
+	return first, nil
 }

@@ -59,8 +59,12 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 			return contract.PlanOutput{}, err
 		}
 		if owner != in.Execution {
-			edge.Logger(ctx).Info("duplicate", "of", owner)
-			return contract.PlanOutput{DuplicateOf: owner}, nil
+			first, err := p.describe(ctx, owner)
+			if err != nil {
+				return contract.PlanOutput{}, err
+			}
+			edge.Logger(ctx).Info("duplicate", "of", owner, "status", first.Status)
+			return contract.PlanOutput{First: &first}, nil
 		}
 	}
 	if !parsed.Apply.DryRun {

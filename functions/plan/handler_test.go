@@ -155,12 +155,21 @@ func TestIdempotencyKey(t *testing.T) {
 	w := newWorld(t)
 	given := input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`})
 	for range 2 {
-		if out := w.mustStart(t, "first", given); out.DuplicateOf != "" || out.Total != 1 {
+		if out := w.mustStart(t, "first", given); out.First != nil || out.Total != 1 {
 			t.Fatalf("the first: %+v", out)
 		}
 	}
-	if out := w.mustStart(t, "second", given); !reflect.DeepEqual(out, contract.PlanOutput{DuplicateOf: arn("first")}) {
-		t.Errorf("the second: %+v", out)
+	for _, ended := range []contract.FirstExecution{
+		{Status: "RUNNING"},
+		{Status: "SUCCEEDED", Output: `{"status":"Succeeded"}`},
+		{Status: "FAILED", Error: "CrossApply.RolloutFailed", Cause: "the answer"},
+		{Status: "ABORTED"},
+	} {
+		ended.Execution = arn("first")
+		w.executions.tell(ended)
+		if out := w.mustStart(t, "second", given); !reflect.DeepEqual(out, contract.PlanOutput{First: &ended}) {
+			t.Errorf("the second: %+v, want %+v", out.First, ended)
+		}
 	}
 	_, err := w.start(t, "third", input(map[string]string{"idempotencyKey": `"nightly/2026-01-02T03:00:00Z"`, "apply": `{"dryRun": true}`}))
 	if fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "idempotencyKey: Invalid value: stands for another request already, that of "+arn("first")) {
@@ -212,7 +221,7 @@ func TestRepeatedCall(t *testing.T) {
 	before := func() world {
 		w := newWorld(t)
 		w.mustStart(t, "ended", input(nil))
-		delete(w.executions.status, arn("ended"))
+		delete(w.executions.known, arn("ended"))
 		return w
 	}
 	w := before()

@@ -79,10 +79,9 @@ func (p Planner) tryLock(ctx context.Context, execution string, resource contrac
 
 // running says whether an execution has not ended yet.
 func (p Planner) running(ctx context.Context, execution string) (bool, error) {
+	// Its input may be large, and encrypted.
 	out, err := p.executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
-		ExecutionArn: aws.String(execution),
-		IncludedData: types.IncludedDataMetadataOnly, // its input may be large, and encrypted
-	})
+		ExecutionArn: aws.String(execution), IncludedData: types.IncludedDataMetadataOnly})
 	var gone *types.ExecutionDoesNotExist
 	if errors.As(err, &gone) {
 		return false, nil

@@ -54,7 +54,7 @@ func TestExclusive(t *testing.T) {
 					w.executions.set(arn(name), types.ExecutionStatusFailed)
 				}
 				for _, name := range s.gone {
-					delete(w.executions.status, arn(name))
+					delete(w.executions.known, arn(name))
 				}
 				_, err := w.start(t, s.name, input(s.fields))
 				switch {

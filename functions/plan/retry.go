@@ -22,7 +22,7 @@ func (p Planner) retried(ctx context.Context, retry *request.Retry) (json.RawMes
 		return nil, err
 	}
 	if !found {
-		return nil, refuseRetry(retry, "there is nothing of it in the run bucket: its request was refused, or it is older than runDays of the configuration")
+		return nil, refuseRetry(retry, "it has no plan in the run bucket, so it started no target: its request was refused, or plan failed (start it anew); or it repeated another execution by its idempotencyKey (retry that one); or it is older than runDays of the configuration")
 	}
 	var earlier json.RawMessage
 	if err := p.store.GetJSON(ctx, prefix+runs.Request, &earlier); err != nil {

@@ -69,7 +69,7 @@ func TestRetry(t *testing.T) {
 	if got := w.clusters(t, "second"); got != "b c d e f" {
 		t.Errorf("the retry works on %s", got)
 	}
-	if out.Total != 5 || out.Run.MaxFailures != 2 || out.Run.Name != "second" || out.DuplicateOf != "" ||
+	if out.Total != 5 || out.Run.MaxFailures != 2 || out.Run.Name != "second" || out.First != nil ||
 		out.Run.Ready.TimeoutSeconds != 60 || out.Run.Ready.SettleSeconds != 0 || out.Run.Resource.Name != "orders" {
 		t.Errorf("the retry: %+v", out)
 	}
@@ -114,7 +114,7 @@ func TestRetryWithKey(t *testing.T) {
 	w.mustStart(t, "second", given)
 	w.end("second")
 	w.report(t, "first", outcomes("a", contract.OutcomeReady)) // would be another request now
-	if out := w.mustStart(t, "third", given); out.DuplicateOf != arn("second") {
+	if out := w.mustStart(t, "third", given); out.First == nil || out.First.Execution != arn("second") {
 		t.Errorf("the same retry again: %+v", out)
 	}
 }

@@ -54,7 +54,7 @@ func newWorld(t testing.TB) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	known := &executions{status: map[string]types.ExecutionStatus{}}
+	known := &executions{known: map[string]sfn.DescribeExecutionOutput{}}
 	store := runs.NewBucket(s3.NewFromConfig(server.UserConfig(function, region)), bucket)
 	return world{
 		Planner:    Planner{store: store, executions: known, scope: regions.Scope{Partition: "aws"}},
@@ -156,24 +156,35 @@ func (w world) objects(t testing.TB) map[string]string {
 	return all
 }
 
-// executions is what Step Functions knows of executions.
+// executions is what Step Functions knows of executions, by ARN.
 type executions struct {
-	mu     sync.Mutex
-	status map[string]types.ExecutionStatus
+	mu    sync.Mutex
+	known map[string]sfn.DescribeExecutionOutput
 }
 
 func (e *executions) set(execution string, status types.ExecutionStatus) {
+	e.tell(contract.FirstExecution{Execution: execution, Status: string(status)})
+}
+
+func (e *executions) tell(x contract.FirstExecution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.status[execution] = status
+	out := sfn.DescribeExecutionOutput{ExecutionArn: aws.String(x.Execution), Status: types.ExecutionStatus(x.Status)}
+	if x.Output != "" {
+		out.Output = aws.String(x.Output)
+	}
+	if x.Error != "" {
+		out.Error, out.Cause = aws.String(x.Error), aws.String(x.Cause)
+	}
+	e.known[x.Execution] = out
 }
 
 func (e *executions) DescribeExecution(_ context.Context, in *sfn.DescribeExecutionInput, _ ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	status, known := e.status[*in.ExecutionArn]
+	out, known := e.known[*in.ExecutionArn]
 	if !known {
 		return nil, &types.ExecutionDoesNotExist{Message: aws.String(fmt.Sprintf("Execution Does Not Exist: '%s'", *in.ExecutionArn))}
 	}
-	return &sfn.DescribeExecutionOutput{ExecutionArn: in.ExecutionArn, Status: status}, nil
+	return &out, nil
 }

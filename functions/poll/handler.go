@@ -80,10 +80,10 @@ func (p *Poller) taken(ctx context.Context, in contract.PollInput, object *unstr
 	return fields.Taken(entry.After.OwnedFields, object, in.Run.Apply.FieldManager)
 }
 
-// outOfTime turns an error that may pass into the end of the target's time, once
-// that is over.
+// outOfTime turns an error that is no verdict into the end of the target's time,
+// once that is over.
 func (p *Poller) outOfTime(in contract.PollInput, err error) error {
-	if fault.Catalogue()[fault.NameOf(err)].Retry == fault.Never || p.now().Before(in.Deadline) {
+	if fault.Catalogue()[fault.NameOf(err)].Verdict || p.now().Before(in.Deadline) {
 		return err
 	}
 	return fault.Wrap(err, fault.ReadyTimeout, "%s: %s was not Ready within %d seconds, and cannot be seen now: %v",

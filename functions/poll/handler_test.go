@@ -2,8 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -103,7 +110,8 @@ type target struct {
 	auth   *bearer
 	in     contract.PollInput
 	api    dynamic.ResourceInterface
-	// skipped is by how much the clock is ahead of the real one.
+	// skipped is by how much the test's clock is ahead of the real one: it leaps from
+	// window to window.
 	skipped time.Duration
 }
 
@@ -134,7 +142,7 @@ func newTarget(t *testing.T, c *cluster.Cluster, k kind, ready contract.ReadySet
 	}
 	x.in.Cluster = contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(c.CAData)}
 	x.in.Mapping = contract.Mapping{Group: k.group, Version: k.version, Plural: k.plural, Namespaced: true, Status: !k.noStatus}
-	x.poller = &Poller{auth: x.auth, clusters: new(kube.Clusters), window: 300 * time.Millisecond,
+	x.poller = &Poller{auth: x.auth, clusters: new(kube.Clusters), window: window,
 		now: func() time.Time { return time.Now().Add(x.skipped) }, random: func() float64 { return 0 }}
 	return x
 }
@@ -181,8 +189,15 @@ func (x *target) apply(content string) {
 	}
 }
 
-// wait polls as the workflow does, and takes the next step before each window. What
-// may pass is waited out.
+// window is how long a poll of the tests watches, and interval the leap of the clock
+// from one window to the next: so long that it does not matter how busy the machine is.
+const (
+	window   = 300 * time.Millisecond
+	interval = 20 * time.Second
+)
+
+// wait polls as the workflow does, and takes the next step before each window.
+// Whatever is no verdict is waited out.
 func (x *target) wait(steps []step) (*contract.Result, error) {
 	x.t.Helper()
 	for {
@@ -192,13 +207,14 @@ func (x *target) wait(steps []step) (*contract.Result, error) {
 		}
 		out, err := x.poller.Handle(x.t.Context(), x.in)
 		switch {
-		case err != nil && (fault.Catalogue()[fault.NameOf(err)].Retry == fault.Never || !x.poller.now().Before(x.in.Deadline)):
+		case err != nil && fault.Catalogue()[fault.NameOf(err)].Verdict:
 			return nil, err
 		case err == nil && out.Result != nil:
 			return out.Result, nil
 		case err == nil:
 			x.in.Seen, x.in.Window = out.Seen, out.Window
 		}
+		x.skipped += interval
 	}
 }
 
@@ -251,7 +267,24 @@ func stalled(observed int) step {
 	return status(text)
 }
 
-// delete deletes the object, which a finalizer holds back.
+// flap is an operator whose Ready goes and comes back, with the status that was.
+func flap(x *target) {
+	x.t.Helper()
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	was := live.Object["status"]
+	ready("False", 0)(x)
+	out, err := x.poller.Handle(x.t.Context(), x.in)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.in.Seen, x.in.Window = out.Seen, out.Window
+	x.change(func(u *unstructured.Unstructured) error { u.Object["status"] = was; return nil }, "status")
+}
+
+// deleted deletes the object, which a finalizer holds back.
 func deleted(x *target) {
 	x.t.Helper()
 	x.change(func(u *unstructured.Unstructured) error { u.SetFinalizers([]string{"example.com/wait"}); return nil })
@@ -321,7 +354,7 @@ func TestWaits(t *testing.T) {
 	}{
 		{
 			name: "no status", kind: thing, apply: small,
-			err: fault.ReadyTimeout, says: "not Ready within 2 seconds, by condition Ready: the operator has not written a status yet",
+			err: fault.ReadyTimeout, says: "not Ready within 100 seconds, by condition Ready: the operator has not written a status yet",
 		},
 		{
 			name: "an operator that speaks of the generation", kind: thing, before: small, old: ready("True", 1), apply: large,
@@ -372,10 +405,14 @@ func TestWaits(t *testing.T) {
 			name: "Unknown", kind: thing, apply: small, then: []step{ready("Unknown", 1)}, err: fault.ReadyTimeout, says: "Ready=Unknown",
 		},
 		{
+			// It has stood for 60 seconds at the end, but for a moment after the first 20.
 			name: "flapping", kind: thing, before: small, old: ready("True", 0), apply: large,
-			// Each is shorter than it must stand, and the last is false.
-			then: []step{status("{conditions: [{type: Ready, status: 'False'}, {type: A, status: 'True'}]}"), ready("Unknown", 0), ready("False", 0)},
-			err:  fault.ReadyTimeout, says: "Ready=False",
+			ready: contract.ReadySettings{SettleSeconds: 50, TimeoutSeconds: 55},
+			then:  []step{nothing, flap, nothing}, err: fault.ReadyTimeout, says: "it has not stood for 50 seconds",
+		},
+		{
+			name: "flapping, then steady", kind: thing, before: small, old: ready("True", 0), apply: large,
+			then: []step{nothing, flap, nothing}, proof: contract.ProofSettled,
 		},
 		{
 			name: "Ready while it is being deleted", kind: thing, apply: small, then: []step{both(deleted, ready("True", 1))},
@@ -398,7 +435,7 @@ func TestWaits(t *testing.T) {
 		},
 		{
 			name: "a failure that passes within the grace", kind: thing, apply: small, then: []step{stalled(1), ready("True", 1)},
-			ready: contract.ReadySettings{FailureGraceSeconds: 60, TimeoutSeconds: 60}, proof: contract.ProofGeneration,
+			ready: contract.ReadySettings{FailureGraceSeconds: 60}, proof: contract.ProofGeneration,
 		},
 		{
 			name: "a failure left over from before", kind: thing, before: small, old: stalled(0), apply: large,
@@ -442,8 +479,11 @@ func TestWaits(t *testing.T) {
 		},
 		{
 			name: "an ACK resource", kind: ackBucket, before: small, apply: large,
-			old:   status("{conditions: [{type: ACK.ResourceSynced, status: 'True'}]}"),
-			ready: contract.ReadySettings{Condition: "ACK.ResourceSynced"}, proof: contract.ProofSettled,
+			old: status("{conditions: [{type: ACK.ResourceSynced, status: 'True'}]}"), proof: contract.ProofSettled, says: "ACK.ResourceSynced=True",
+		},
+		{
+			name: "an ACK resource that cannot be", kind: ackBucket, apply: small,
+			then: []step{status("{conditions: [{type: ACK.Terminal, status: 'True', message: BucketAlreadyExists}]}")}, err: fault.ResourceFailed, says: "BucketAlreadyExists",
 		},
 		{
 			name: "a kind without a status", kind: plain, apply: small, proof: contract.ProofNew,
@@ -460,7 +500,7 @@ func TestWaits(t *testing.T) {
 		},
 		{
 			name: "out of time while it is Ready but not proven", kind: thing, before: small, old: ready("True", 0), apply: large,
-			ready: contract.ReadySettings{SettleSeconds: 60}, err: fault.ReadyTimeout, says: "nothing proves yet",
+			ready: contract.ReadySettings{SettleSeconds: 600}, err: fault.ReadyTimeout, says: "nothing proves yet",
 		},
 	}
 	for _, test := range tests {
@@ -469,10 +509,10 @@ func TestWaits(t *testing.T) {
 			settings := test.ready
 			settings.Wait = true
 			if settings.TimeoutSeconds == 0 {
-				settings.TimeoutSeconds = 2
+				settings.TimeoutSeconds = 100 // the last of six windows
 			}
 			if settings.SettleSeconds == 0 {
-				settings.SettleSeconds = 1
+				settings.SettleSeconds = 30
 			}
 			x := newTarget(t, servers.Clusters(t)[0], test.kind, settings)
 			if test.before != "" {
@@ -499,8 +539,7 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// An API server that goes away during the watch, for ten minutes of a long wait,
-// is waited for.
+// An API server that goes away for ten minutes of a long wait is waited for.
 func TestOutage(t *testing.T) {
 	c := servers.Clusters(t)[1]
 	x := newTarget(t, c, thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 900})
@@ -547,6 +586,71 @@ func TestSilenceProvesNothing(t *testing.T) {
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A watch that is cut goes on from where it was: what came meanwhile is seen, and
+// no look at the object is needed.
+func TestWatchIsCut(t *testing.T) {
+	c := servers.Clusters(t)[0]
+	x := newTarget(t, c, thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 900})
+	x.apply(small)
+	x.poller.window = time.Minute
+	requests := x.through(c)
+	ended := make(chan error, 1)
+	go func() {
+		out, err := x.poller.Handle(t.Context(), x.in)
+		if err == nil && (out.Result == nil || out.Result.Proof != contract.ProofGeneration) {
+			err = fmt.Errorf("the window ended with %+v", out)
+		}
+		ended <- err
+	}()
+	first := <-requests
+	first.cut()
+	ready("True", 1)(x)
+	second := <-requests
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []request{first, second} {
+		if r.query.Get("watch") != "true" || r.query.Get("resourceVersion") != x.in.Applied.ResourceVersion {
+			t.Errorf("poll asked for %v", r.query)
+		}
+	}
+}
+
+// request is one that poll made.
+type request struct {
+	query url.Values
+	cut   func()
+}
+
+// through leads the target's requests to the API server by a proxy, which tells of
+// each before it is answered.
+func (x *target) through(c *cluster.Cluster) <-chan request {
+	x.t.Helper()
+	endpoint, err := url.Parse(c.Endpoint())
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(c.CAData)
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(endpoint) },
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}},
+		FlushInterval: -1,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	requests := make(chan request)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		requests <- request{query: r.URL.Query(), cut: cancel}
+		forward.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	x.t.Cleanup(server.Close)
+	x.in.Cluster = contract.Cluster{Endpoint: server.URL, CA: base64.StdEncoding.EncodeToString(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))}
+	return requests
 }
 
 func TestRefusedTokenIsForgotten(t *testing.T) {

@@ -40,11 +40,11 @@ type Reporter struct {
 // message that there may be more: report cannot tell such an execution from one
 // that was stopped, and the execution's own report replaces this one.
 func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract.Answer, error) {
-	machine, name, err := runs.ParseExecution(in.Execution)
+	machine, name, err := contract.ParseExecution(in.Execution)
 	if err != nil {
 		return contract.Answer{}, err
 	}
-	found, err := find(ctx, r.store, in, name)
+	found, err := find(ctx, r.store, in, name, r.now())
 	if err != nil {
 		return contract.Answer{}, err
 	}
@@ -75,7 +75,7 @@ type rollout struct {
 }
 
 // find reads what an execution left, but for what single targets left.
-func find(ctx context.Context, store Store, in contract.ReportInput, name string) (rollout, error) {
+func find(ctx context.Context, store Store, in contract.ReportInput, name string, now time.Time) (rollout, error) {
 	prefix := runs.Prefix(name)
 	keys, err := store.List(ctx, prefix)
 	if err != nil {
@@ -87,7 +87,7 @@ func find(ctx context.Context, store Store, in contract.ReportInput, name string
 	}
 	if !r.keys[prefix+runs.Plan] {
 		return rollout{}, fault.New(fault.InvalidRequest,
-			"there is no %s: the request was refused, or repeats that of another execution, or the bucket no longer keeps it", store.URI(prefix+runs.Plan))
+			"there is no %s: the request was refused, or repeats that of another execution, or plan failed, or the bucket no longer keeps it", store.URI(prefix+runs.Plan))
 	}
 	if err := store.GetJSON(ctx, prefix+runs.Plan, &r.plan); err != nil {
 		return rollout{}, err
@@ -98,7 +98,7 @@ func find(ctx context.Context, store Store, in contract.ReportInput, name string
 	if err := store.GetJSON(ctx, r.plan.TargetsKey, &r.targets); err != nil {
 		return rollout{}, err
 	}
-	r.children, err = readChildren(ctx, store, r.plan.ResultsPrefix+"/", r.keys, r.targets)
+	r.children, err = readChildren(ctx, store, r.plan.ResultsPrefix+"/", r.keys, r.targets, now)
 	if err != nil {
 		return rollout{}, fmt.Errorf("read the Map's results: %w", err)
 	}

@@ -94,10 +94,10 @@ func TestReportStatus(t *testing.T) {
 	}{
 		{"all succeeded", map[string][]any{"SUCCEEDED": {ready, succeeded(1, contract.OutcomeApplied)}}, false, 0, nil,
 			contract.StatusSucceeded, "2 of 2 targets succeeded (1 Ready, 1 Applied)"},
-		{"within the budget", one, false, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed)"},
+		{"within the budget", one, false, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed); 1 may fail"},
 		{"beyond the budget", one, false, 0, nil, contract.StatusFailed, "(1 Ready, 1 Failed); more than the 0 allowed failed"},
 		{"stopped", stopped, true, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted); somebody stopped the rollout"},
-		{"stopped when all had started", one, true, 1, nil, contract.StatusSucceeded, "(1 Ready, 1 Failed)"},
+		{"stopped when all had started", one, true, 1, nil, contract.StatusSucceeded, "(1 Ready, 1 Failed); 1 may fail"},
 		{"not started", stopped, false, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted)"},
 		{"the rollout broke", one, false, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed,
 			"; the rollout itself broke: States.ResultWriterFailed"},

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
 )
 
 // children is how the child executions ended, by what the Map wrote. Whatever in
 // it cannot be read costs the targets that it is about, and no others.
 type children struct {
+	now time.Time
 	// ended has a key for every target of the execution; its value is nil where no
 	// result was found.
 	ended map[contract.Target]*contract.Result
@@ -40,8 +42,8 @@ type manifest struct {
 
 // readChildren reads the results below a prefix, of those keys. It fails only with
 // what may pass; then the whole report is worth another try.
-func readChildren(ctx context.Context, store Store, prefix string, keys map[string]bool, targets []contract.Target) (children, error) {
-	c := children{ended: make(map[contract.Target]*contract.Result, len(targets))}
+func readChildren(ctx context.Context, store Store, prefix string, keys map[string]bool, targets []contract.Target, now time.Time) (children, error) {
+	c := children{now: now, ended: make(map[contract.Target]*contract.Result, len(targets))}
 	for _, target := range targets {
 		c.ended[target] = nil
 	}
@@ -84,7 +86,7 @@ func (c *children) tolerate(err error) error {
 	if err == nil {
 		return nil
 	}
-	if fault.Catalogue()[fault.NameOf(err)].Retry == fault.Always {
+	if fault.Catalogue()[fault.NameOf(err)].Passes {
 		return err
 	}
 	c.lost = append(c.lost, fault.Shorten(err.Error(), maxMessage))
@@ -129,25 +131,40 @@ type child struct {
 func (c *children) add(entry json.RawMessage) error {
 	var one child
 	odd := json.Unmarshal(entry, &one) // reads all the same what it can
-	var item struct {
-		Target contract.Target `json:"target"`
-	}
-	if err := json.Unmarshal([]byte(one.Input), &item); err != nil {
+	target, err := one.target()
+	if err != nil {
 		return fmt.Errorf("its input: %w", err)
 	}
-	before, listed := c.ended[item.Target]
+	before, listed := c.ended[target]
 	if !listed {
-		return fmt.Errorf("%s is not a target of this execution", item.Target)
+		return fmt.Errorf("%s is not a target of this execution", target)
 	}
-	result, err := one.result(item.Target)
+	result, err := one.result(target, c.now)
 	if before != nil {
 		odd = errors.New("there are two of them")
 	}
 	if err := cmp.Or(odd, err); err != nil {
-		result = unreadable(item.Target, err)
+		result = unreadable(target, err)
 	}
-	c.ended[item.Target] = &result
+	c.ended[target] = &result
 	return nil
+}
+
+// target returns the target that a child is about. The input of a child that was
+// never started can be the item itself, as the Map read it: AWS does not say
+// whether its ItemSelector was evaluated by then.
+func (c child) target() (contract.Target, error) {
+	var item struct {
+		Target *contract.Target `json:"target"`
+	}
+	if err := json.Unmarshal([]byte(c.Input), &item); err != nil {
+		return contract.Target{}, err
+	}
+	if item.Target != nil {
+		return *item.Target, nil
+	}
+	var target contract.Target
+	return target, json.Unmarshal([]byte(c.Input), &target)
 }
 
 // unreadable is the result of a target whose own cannot be read.
@@ -159,7 +176,7 @@ func unreadable(target contract.Target, reason error) contract.Result {
 }
 
 // result says how a child ended in the words of the answer.
-func (c child) result(target contract.Target) (contract.Result, error) {
+func (c child) result(target contract.Target, now time.Time) (contract.Result, error) {
 	result := contract.Result{Target: target}
 	switch c.Status {
 	case "SUCCEEDED":
@@ -173,8 +190,11 @@ func (c child) result(target contract.Target) (contract.Result, error) {
 		result.Outcome, result.Error, result.Message = outcomeOf(c.Error), c.Error, messageOf(c)
 	case "ABORTED", "RUNNING":
 		result.Outcome, result.Message = contract.OutcomeStopped, aborted
-		if c.StartDate == "" { // aborted before it began
+		switch stopped, err := time.Parse(time.RFC3339, c.StopDate); {
+		case c.StartDate == "": // aborted before it began
 			result.Outcome, result.Message = contract.OutcomeNotStarted, notStarted
+		case err != nil || now.Before(stopped.Add(afterStop())):
+			result = unknown(result, stillAtWork)
 		}
 	case "PENDING":
 		result.Outcome, result.Message = contract.OutcomeNotStarted, notStarted
@@ -185,17 +205,24 @@ func (c child) result(target contract.Target) (contract.Result, error) {
 	return result, nil
 }
 
+// afterStop is how long the function that changes a target may go on after its
+// child was stopped: Lambda does not learn of it, and ends it at its timeout.
+func afterStop() time.Duration {
+	functions := deployment.Functions()
+	apply := slices.IndexFunc(functions, func(f deployment.Function) bool { return f.Name == "apply" })
+	return time.Duration(functions[apply].TimeoutSeconds) * time.Second
+}
+
 // check refuses the output of a child that is not the result of its target.
 func check(result contract.Result, target contract.Target) error {
-	proofs := []contract.Proof{"", contract.ProofGeneration, contract.ProofNew, contract.ProofUnchanged, contract.ProofStatus, contract.ProofSettled}
 	switch {
 	case result.Target != target:
 		return fmt.Errorf("it is about %s", result.Target)
 	case !slices.Contains(contract.Outcomes(), result.Outcome):
 		return fmt.Errorf("its outcome is %q", result.Outcome)
-	case result.Change != "" && result.Change != contract.ChangeUnknown && !known(result.Change):
+	case result.Change != "" && !slices.Contains(contract.Changes(), result.Change):
 		return fmt.Errorf("its change is %q", result.Change)
-	case !slices.Contains(proofs, result.Proof):
+	case result.Proof != "" && !slices.Contains(contract.Proofs(), result.Proof):
 		return fmt.Errorf("its proof is %q", result.Proof)
 	}
 	return nil

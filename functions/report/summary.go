@@ -91,13 +91,19 @@ func (r rollout) sentence(counts map[contract.Outcome]int, succeeded, total int)
 			ends = append(ends, fmt.Sprintf("%d %s", counts[outcome], outcome))
 		}
 	}
-	said := []string{fmt.Sprintf("%s: %d of %d targets succeeded (%s)", r.plan.Run.Resource, succeeded, total, strings.Join(ends, ", "))}
+	what := r.plan.Run.Resource.String()
+	if r.plan.Run.Apply.DryRun {
+		what = "dry run of " + what
+	}
+	said := []string{fmt.Sprintf("%s: %d of %d targets succeeded (%s)", what, succeeded, total, strings.Join(ends, ", "))}
 	if most := r.plan.Run.MaxFailures; counts[contract.OutcomeFailed]+counts[contract.OutcomeTimedOut] > most {
 		spent := fmt.Sprintf("more than the %d allowed failed", most)
 		if counts[contract.OutcomeNotStarted] > 0 {
 			spent += ", so no other was started"
 		}
 		said = append(said, spent)
+	} else if succeeded < total && !cutShort(counts) && r.broke == nil {
+		said = append(said, fmt.Sprintf("%d may fail", most))
 	}
 	if cutShort(counts) && r.keys[r.plan.Run.Prefix+runs.Stop] {
 		said = append(said, "somebody stopped the rollout")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -20,20 +22,27 @@ type Marks interface {
 // go on to their own end.
 func passGate(ctx context.Context, marks Marks, in contract.Item) error {
 	prefix := in.Run.Prefix + runs.Marks
-	// The stop mark comes first, so one short list tells both.
-	found, err := marks.First(ctx, prefix, in.Run.MaxFailures+2)
+	// The stop mark sorts before those of failures, so one short list tells both, also
+	// beside the two empty objects that the S3 console makes of folders.
+	found, err := marks.First(ctx, prefix, in.Run.MaxFailures+4)
 	if err != nil {
 		return err
 	}
-	if len(found) > 0 && found[0] == in.Run.Prefix+runs.Stop {
+	if slices.Contains(found, in.Run.Prefix+runs.Stop) {
 		return fault.New(fault.RolloutStopped, "%s: somebody stopped the rollout before this target's turn", in.Target)
 	}
-	if len(found) == 1_000 && in.Run.MaxFailures >= len(found) {
-		if found, err = marks.List(ctx, prefix); err != nil { // a list holds no more
+	if len(found) == 1_000 { // a list holds no more
+		if found, err = marks.List(ctx, prefix); err != nil {
 			return err
 		}
 	}
-	if len(found) > in.Run.MaxFailures {
+	failed := 0
+	for _, key := range found {
+		if mark, ok := strings.CutPrefix(key, in.Run.Prefix+runs.Failed); ok && mark != "" {
+			failed++
+		}
+	}
+	if failed > in.Run.MaxFailures {
 		return fault.New(fault.RolloutStopped, "%s: more than the %d targets that may fail had failed before this target's turn", in.Target, in.Run.MaxFailures)
 	}
 	return nil

@@ -56,14 +56,13 @@ type fleetCase struct {
 }
 
 func randomFleet(random *rand.Rand) fleetCase {
-	well := healthy()
-	all := append(well, noRBAC, unmapped, noCRD, creating, down, foreign, missing)
+	all := append(healthy(), noRBAC, unmapped, noCRD, creating, down, foreign, missing)
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	c := fleetCase{
 		targets: all[:1+random.IntN(len(all))], fates: map[contract.Target]fate{},
 		budget: random.IntN(4), concurrency: 1 + random.IntN(6),
 	}
-	for _, target := range well {
+	for _, target := range healthy() {
 		c.fates[target] = fates[random.IntN(len(fates))]
 	}
 	return c

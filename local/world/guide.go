@@ -53,6 +53,8 @@ aws stepfunctions start-execution --state-machine-arn %[6]s \
 sleep 5                                                # the stand-in operator takes three
 aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/reports/$(date -u +%%F)/first.json -
+make stop EXECUTION=%[7]s BUCKET=%[8]s      # of one that runs: no other target starts
+make report EXECUTION=%[7]s    # of one that was stopped the hard way
 `, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)
 	text.WriteString("\n# Each cluster's tokens come from `aws eks get-token`, with the keys of its own account, as KUBECONFIG has it.\n")
 	for _, c := range clusters {

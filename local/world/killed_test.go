@@ -19,7 +19,6 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // killer kills functions at their calls, as the rules of the executions say that
@@ -58,7 +57,7 @@ func (k *killer) kills(call lambda.Call) bool {
 	if err := json.Unmarshal([]byte(call.Event), &event); err != nil {
 		return false // outside of an invocation
 	}
-	_, name, err := runs.ParseExecution(event.Execution + event.Run.Execution)
+	_, name, err := contract.ParseExecution(event.Execution + event.Run.Execution)
 	if err != nil {
 		return false
 	}
@@ -100,7 +99,9 @@ func TestKilledAtEveryCall(t *testing.T) {
 				name, _ := strings.CutSuffix(p.String(), "-0")
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					for p.n = 1; killedAt(t, killer, p); p.n++ {
+					p.n = 1
+					for killedAt(t, killer, p) {
+						p.n++
 					}
 					if p.n == 1 {
 						t.Error("the function makes no call")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -319,17 +318,5 @@ func TestAPIServerRestarts(t *testing.T) {
 	}
 	if ended := wait(t, arn); ended.Status != types.ExecutionStatusSucceeded {
 		t.Errorf("%s: %s", ended.Status, aws.ToString(ended.Cause))
-	}
-}
-
-func TestStop(t *testing.T) {
-	r := topic{name: "stopped", annotations: map[string]string{operator.BehaviorAnnotation: string(operator.Silent)}, targets: []contract.Target{payments}}
-	arn := start(t, r.request(t))
-	api := sfn.NewFromConfig(shared.Engineer())
-	if _, err := api.StopExecution(t.Context(), &sfn.StopExecutionInput{ExecutionArn: aws.String(arn)}); err != nil {
-		t.Fatal(err)
-	}
-	if ended := wait(t, arn); ended.Status != types.ExecutionStatusAborted {
-		t.Errorf("the execution is %s", ended.Status)
 	}
 }

@@ -3,6 +3,7 @@ package world_test
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // No secret crosses a state, and none is logged: every event of every execution
@@ -21,14 +23,22 @@ import (
 // line of the functions' logs is searched.
 func TestNoSecretsAnywhere(t *testing.T) {
 	const body = "SECRET-IN-THE-MANIFEST"
-	rollout(t, topic{name: "secrets", targets: []contract.Target{payments, noRBAC, foreign}, maxFailures: "2",
-		annotations: map[string]string{"example.com/note": body, operator.BehaviorAnnotation: string(operator.Converge)}})
+	request := topic{name: "secrets", targets: []contract.Target{payments, noRBAC, foreign}, maxFailures: "2",
+		annotations: map[string]string{"example.com/note": body, operator.BehaviorAnnotation: string(operator.Converge)}}.request(t)
+	wait(t, start(t, strings.Replace(request, "{", `{"idempotencyKey": "secrets",`, 1)))
 	history, executions := allHistory(t)
 	if executions < 4 {
 		t.Fatalf("searched only %d executions and children", executions)
 	}
+	objects, keys := allObjects(t)
+	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resource, "/" + runs.Targets,
+		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, runs.Reports} {
+		if !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, kind) }) {
+			t.Errorf("no %s was searched", kind)
+		}
+	}
 	logs := allLogs()
-	places := map[string]string{"the history": history, "the run bucket": allObjects(t), "the logs": logs}
+	places := map[string]string{"the history": history, "the run bucket": objects, "the logs": logs}
 	needles := map[string]string{"k8s-aws-v1.": "a bearer token", "X-Amz-Signature": "a presigned URL"}
 	for _, c := range shared.AWS.IAM.Credentials() {
 		needles[c.SecretAccessKey] = "a secret key of " + c.Caller.ARN
@@ -43,17 +53,38 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		if text == "" {
 			t.Fatalf("%s is empty", place)
 		}
-		for needle, what := range needles {
-			if strings.Contains(text, needle) {
-				t.Errorf("%s holds %s", place, what)
-			}
+		for _, what := range found(text, needles) {
+			t.Errorf("%s holds %s", place, what)
 		}
 	}
 	// The manifest lies in the bucket and in the input that the caller gave, but
 	// no function logs it.
-	if strings.Contains(logs, body) {
+	manifest := map[string]string{body: "a manifest's body"}
+	if len(found(logs, manifest)) > 0 {
 		t.Error("the logs hold a manifest's body")
 	}
+	if len(found(objects, manifest)) == 0 || len(found(history, manifest)) == 0 {
+		t.Error("the search finds nothing")
+	}
+}
+
+// found returns what the needles are that a text holds. There are thousands of
+// them, and much text: so each place is looked at once, by a needle's first bytes.
+func found(text string, needles map[string]string) []string {
+	const first = 8
+	byFirst := map[string][]string{}
+	for needle := range needles {
+		byFirst[needle[:first]] = append(byFirst[needle[:first]], needle)
+	}
+	var held []string
+	for ; len(text) >= first; text = text[1:] {
+		for _, needle := range byFirst[text[:first]] {
+			if strings.HasPrefix(text, needle) {
+				held = append(held, needles[needle])
+			}
+		}
+	}
+	return held
 }
 
 // allHistory returns the events of all executions and their children, and how
@@ -93,7 +124,7 @@ func allHistory(t *testing.T) (string, int) {
 
 func addHistory(t *testing.T, api *sfn.Client, arn *string, text *strings.Builder) {
 	t.Helper()
-	pages := sfn.NewGetExecutionHistoryPaginator(api, &sfn.GetExecutionHistoryInput{ExecutionArn: arn, IncludeExecutionData: aws.Bool(true)})
+	pages := sfn.NewGetExecutionHistoryPaginator(api, &sfn.GetExecutionHistoryInput{ExecutionArn: arn, IncludeExecutionData: aws.Bool(true), MaxResults: 1000})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -105,9 +136,11 @@ func addHistory(t *testing.T, api *sfn.Client, arn *string, text *strings.Builde
 	}
 }
 
-func allObjects(t *testing.T) string {
+// allObjects returns the contents of all objects in the run bucket, and their keys.
+func allObjects(t *testing.T) (string, []string) {
 	t.Helper()
 	var text strings.Builder
+	var keys []string
 	api := s3.NewFromConfig(shared.Engineer())
 	pages := s3.NewListObjectsV2Paginator(api, &s3.ListObjectsV2Input{Bucket: aws.String(world.Bucket)})
 	for pages.HasMorePages() {
@@ -116,6 +149,7 @@ func allObjects(t *testing.T) string {
 			t.Fatal(err)
 		}
 		for _, object := range page.Contents {
+			keys = append(keys, aws.ToString(object.Key))
 			out, err := api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: object.Key})
 			if err != nil {
 				t.Fatal(err)
@@ -126,7 +160,7 @@ func allObjects(t *testing.T) string {
 			_ = out.Body.Close() // read to its end
 		}
 	}
-	return text.String()
+	return text.String(), keys
 }
 
 func allLogs() string {

@@ -7,7 +7,6 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/eksauth"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // marks returns the present end of every API server's record of requests.
@@ -36,7 +35,7 @@ func written(t *testing.T, since map[contract.Target]cluster.Mark, arn string, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, name, err := runs.ParseExecution(arn)
+	_, name, err := contract.ParseExecution(arn)
 	if err != nil {
 		t.Fatal(err)
 	}

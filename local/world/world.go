@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/crossapply/crossapply/local/binaries"
-	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
@@ -51,9 +50,9 @@ type Config struct {
 	// that they too are calls of [lambda.Service.OnCall], which tests kill functions
 	// by. It costs a little time for each request.
 	Intercept bool
-	// Clock is the time that executions live in, their waits and their limits; nil is
-	// the real time, in which everything else lives.
-	Clock asl.Clock
+	// Pause says how long a pause of an execution really is, that of a Wait state or
+	// before a retry; nil: as long as it should be.
+	Pause func(time.Duration) time.Duration
 }
 
 // Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
@@ -177,7 +176,7 @@ func (w *World) startWorkflow(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine, Clock: config.Clock})
+	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine, Pause: config.Pause})
 	w.AWS.Mount(w.States)
 	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
 	return err

@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
@@ -72,17 +71,6 @@ func delayOf(topic *unstructured.Unstructured) time.Duration {
 // immediately has the operator bring a Topic to its end at once.
 func immediately() map[string]string { return map[string]string{delayAnnotation: "0s"} }
 
-// hurry is a clock in which what the definition pauses takes a fiftieth of its
-// time: all its pauses are shorter than a minute, and all its time limits are not.
-type hurry struct{ asl.SystemClock }
-
-func (h hurry) Sleep(ctx context.Context, d time.Duration) error {
-	if d < time.Minute {
-		d /= 50
-	}
-	return h.SystemClock.Sleep(ctx, d)
-}
-
 var shared *world.World
 
 // One world serves all tests: starting it takes a while.
@@ -107,7 +95,8 @@ func TestMain(m *testing.M) {
 			config.Clusters = append(config.Clusters, world.Cluster{Target: target})
 		}
 		if !benchmarks() {
-			config.Intercept, config.Clock = true, hurry{}
+			config.Intercept = true
+			config.Pause = func(d time.Duration) time.Duration { return d / 50 }
 		}
 		// Executions wait more than they compute: many fit beside each other.
 		err := flag.Set("test.parallel", "8")

@@ -2,8 +2,8 @@ package contract
 
 import "slices"
 
-// Outcome is how one target ended. Ready, Applied, Unchanged, Deleted and Found
-// are successes; a target with another counts against rollout.maxFailures.
+// Outcome is how one target ended. Ready, Applied and Unchanged are
+// successes; a target with another counts against rollout.maxFailures.
 type Outcome string
 
 // The outcomes.
@@ -17,10 +17,6 @@ const (
 	// OutcomeUnchanged: the cluster held the resource in this form already, and
 	// (but for a dry run) the operator reports it Ready.
 	OutcomeUnchanged Outcome = "Unchanged"
-	// OutcomeDeleted: the object is gone.
-	OutcomeDeleted Outcome = "Deleted"
-	// OutcomeFound: the object was read.
-	OutcomeFound Outcome = "Found"
 	// OutcomeFailed: an error ended the target; see its name.
 	OutcomeFailed Outcome = "Failed"
 	// OutcomeTimedOut: the resource was not Ready in time.
@@ -28,12 +24,13 @@ const (
 	// OutcomeNotStarted: the failure budget was spent, or somebody stopped the
 	// rollout, before this target's turn. It was not touched.
 	OutcomeNotStarted Outcome = "NotStarted"
-	// OutcomeStopped: the execution was stopped while this target was worked on.
+	// OutcomeStopped: the execution was stopped while this target was worked on; in a
+	// report on an execution that still runs, the target is under way.
 	OutcomeStopped Outcome = "Stopped"
 )
 
 // successes are the outcomes of targets that succeeded.
-var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound}
+var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged}
 
 // Outcomes returns every outcome, successes first.
 func Outcomes() []Outcome {
@@ -61,16 +58,21 @@ const (
 	ProofSettled Proof = "settled"
 )
 
+// Proofs returns every proof, the strongest first.
+func Proofs() []Proof {
+	return []Proof{ProofGeneration, ProofNew, ProofUnchanged, ProofStatus, ProofSettled}
+}
+
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
 	Target
 	// Outcome is how the target ended.
 	Outcome Outcome `json:"outcome"`
 	// Change says whether the target was touched: created, configured or unchanged;
-	// none, where nothing was sent; or unknown, for the reason in ChangeUnknown. It
+	// none, where nothing was sent; or unknown, for the reason in changeUnknown. It
 	// is given for every outcome but NotStarted. For a dry run it is what would be.
 	Change Change `json:"change,omitempty"`
-	// ChangeUnknown is why Change is unknown.
+	// ChangeUnknown is why the change is unknown.
 	ChangeUnknown string `json:"changeUnknown,omitempty"`
 	// GenerationBefore is the object's generation before the apply, 0 where there
 	// was none.
@@ -81,7 +83,7 @@ type Result struct {
 	Fields *FieldChanges `json:"fields,omitempty"`
 	// Proof is why a Ready is believed.
 	Proof Proof `json:"proof,omitempty"`
-	// Error is the error's name (see errors.md) when the target did not succeed.
+	// Error is the error's name (see errors.md) of a target that Failed or TimedOut.
 	Error string `json:"error,omitempty"`
 	// Message says in words how the target ended, and by which rule a Ready was
 	// judged.

@@ -117,7 +117,7 @@ type ApplyOptions struct {
 	Force bool `json:"force,omitempty"`
 	// Adopt names field managers, such as "kubectl-client-side-apply", whose fields
 	// may be taken over where they conflict: at most [MaxAdopt]. A conflict with any
-	// other manager is reported as without it. It may not be given with Force.
+	// other manager is reported as without it. It may not be given with apply.force.
 	Adopt []string `json:"adopt,omitempty"`
 	// Removals says what becomes of fields that an earlier apply of the same field
 	// manager set and this resource leaves out: "allow" (the default) lets the
@@ -142,16 +142,22 @@ const (
 )
 
 // ReadyOptions says what Ready means and how long to wait. What the object's
-// status says is judged by the first of these that there is: Expressions;
-// Condition; the health check that Argo CD's community keeps for the kind; the
-// rules of kstatus for a built-in kind; the condition Ready.
+// status says is judged by the first of these that there is: ready.expressions;
+// ready.condition; the health check that Argo CD's community keeps for the kind;
+// crossapply's rules for the kinds of Kubernetes itself; the condition Ready.
 type ReadyOptions struct {
 	// Wait false ends a target as soon as the cluster has accepted the resource,
 	// with the outcome Applied or Unchanged. The default is true.
 	Wait *bool `json:"wait,omitempty"`
 	// Condition is the type of the status condition that must be True.
 	Condition string `json:"condition,omitempty"`
-	// Expressions judge the object by CEL. They may not be given with Condition.
+	// Expressions judge the object by CEL, in the form of Flux's healthCheckExprs: its
+	// top-level fields (status, spec, metadata, ...) are variables, and so is the whole
+	// object, as self. They may not be given with ready.condition.
+	//
+	// What cannot be compiled is refused at once. A field that is not there yet is
+	// waited for, so a typing mistake in its name waits until the time is over; any
+	// other error of the evaluation ends the target with CrossApply.RuleFailed.
 	Expressions *ReadyExpressions `json:"expressions,omitempty"`
 	// TimeoutSeconds is the hard limit of the wait, per target, counted from
 	// the apply: 1 to 86,400 seconds, by default 900.
@@ -162,15 +168,16 @@ type ReadyOptions struct {
 	// SettleSeconds is how long a Ready that nothing proves must stand before it is
 	// believed: 0 to 3,600 seconds, by default 10. The answer names the proof.
 	SettleSeconds *int `json:"settleSeconds,omitempty"`
-	// RequireGeneration accepts only the proof "generation": an operator that never
-	// says which generation it speaks of is then waited for until the time is over.
+	// RequireGeneration accepts only the proof "generation", where the apply made a
+	// new one: an operator that never says which generation it speaks of is then
+	// waited for until the time is over.
 	RequireGeneration bool `json:"requireGeneration,omitempty"`
 }
 
 // ReadyExpressions are CEL expressions over the object, in the form of Flux's
 // healthCheckExprs: its top-level fields (status, spec, metadata, ...) are
 // variables, and so is the whole object, as self. Each yields true or false, and
-// may have [MaxExpressionBytes].
+// may be [MaxExpressionBytes] bytes long.
 // https://fluxcd.io/flux/components/kustomize/kustomizations/#health-check-expressions
 type ReadyExpressions struct {
 	// Current says that the object is Ready. Required with any of the others.
@@ -189,7 +196,7 @@ type RolloutOptions struct {
 	// MaxFailures is how many targets may fail before no new target is
 	// started: a count such as 3, or a share of all targets such as "10%",
 	// rounded down. The default is 0. Targets that are under way at that moment, at
-	// most MaxConcurrency, go on to their own end.
+	// most maxConcurrency, go on to their own end.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
 	// Exclusive false lets this execution work on a resource that another one works
 	// on at the same time. By default the second fails with

@@ -85,10 +85,9 @@ type PlanInput struct {
 // PlanOutput is what plan found.
 type PlanOutput struct {
 	Run Run `json:"run"`
-	// DuplicateOf is the ARN of the execution that has the request's idempotency
-	// key, where it is not this one. There is nothing to do then, and the rest is
-	// empty.
-	DuplicateOf string `json:"duplicateOf,omitempty"`
+	// First is the execution that has the request's idempotency key, where it is not
+	// this one. There is nothing to do then, and the rest is empty.
+	First *FirstExecution `json:"first,omitempty"`
 	// TargetsKey is the key in the run bucket of a JSON array of [Target].
 	TargetsKey string `json:"targetsKey"`
 	// ResultsPrefix is the prefix in the run bucket for the Map's results.
@@ -101,6 +100,18 @@ type PlanOutput struct {
 	MaxConcurrency int `json:"maxConcurrency"`
 	// Notes say what the request's author should know: see [Answer].
 	Notes []string `json:"notes,omitempty"`
+}
+
+// FirstExecution is the execution that a repeat of its idempotency key ends like.
+type FirstExecution struct {
+	// Execution is its ARN, and Status its status in Step Functions' words.
+	Execution string `json:"execution"`
+	Status    string `json:"status"`
+	// Output is its output, a JSON text, where it has succeeded; Error and Cause are
+	// those that it failed with.
+	Output string `json:"output,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Cause  string `json:"cause,omitempty"`
 }
 
 // Item is the input of a target's child execution.
@@ -164,14 +175,18 @@ const (
 	// ChangeNone: nothing was sent that could have changed it.
 	ChangeNone Change = "none"
 	// ChangeUnknown: the function that was to change it ended before it noted
-	// whether it had.
+	// whether it had, or its execution was stopped and it may still be at work.
 	ChangeUnknown Change = "unknown"
 )
 
+// Changes returns every change.
+func Changes() []Change {
+	return []Change{Created, Configured, Unchanged, ChangeNone, ChangeUnknown}
+}
+
 // FieldChanges are the paths of fields, such as ".spec.partitions", that an apply
 // added, changed and removed, without those that the cluster itself writes. At
-// most [MaxFieldPaths] are listed in all, the removed first; Omitted counts the
-// rest. A list whose items have no keys counts as one field.
+// most [MaxFieldPaths] are listed in all, the removed first. A list whose items have no keys counts as one field.
 type FieldChanges struct {
 	// Added are fields that were not there before.
 	Added []string `json:"added,omitempty"`
@@ -196,10 +211,10 @@ type Applied struct {
 	Generation       int64         `json:"generation"`
 	GenerationBefore int64         `json:"generationBefore"`
 	Fields           *FieldChanges `json:"fields,omitempty"`
-	// Owned is a hash of the fields that our field manager owned after the apply,
-	// and Status one of the status at that moment.
-	Owned  string `json:"owned"`
-	Status string `json:"status"`
+	// OwnedHash identifies the fields that our field manager owned after the apply,
+	// and StatusHash the status at that moment.
+	OwnedHash  string `json:"ownedHash"`
+	StatusHash string `json:"statusHash"`
 }
 
 // Seen is what the last look at the object saw; the next look goes on from there.

@@ -8,16 +8,17 @@ import (
 // The names, each declared with what it means: docs/errors.md is written from here.
 var (
 	InvalidRequest = declare("CrossApply.InvalidRequest", Entry{
-		When: "the request is malformed, holds an unknown field, or asks for what this version does not do or this deployment does not allow; nothing was touched",
-		Do:   "Correct the field whose path the message names and start again. What the deployment allows is in its configuration.",
+		When:    "the request is malformed, holds an unknown field, or asks for what this version does not do or this deployment does not allow; nothing was touched",
+		Do:      "Correct the field whose path the message names and start again. What the deployment allows is in its configuration.",
+		Verdict: true,
 	})
 	AssumeRoleDenied = declare("CrossApply.AssumeRoleDenied", Entry{
 		When: "STS refuses the access role of the target account: it does not exist, does not trust this function's role, or expects another external id",
-		Do:   "Deploy the access stack in the target account, with the hub's account and external id.",
+		Do:   "Deploy the access of the target account (make deploy-access), with the hub's account and external id, or correct the target's account.",
 	})
 	DescribeClusterDenied = declare("CrossApply.DescribeClusterDenied", Entry{
 		When: "the access role may not call eks:DescribeCluster on the cluster",
-		Do:   "Add the cluster to the access stack of its account and deploy it.",
+		Do:   "Add the cluster to the configuration's accounts and deploy the access of its account (make deploy-access), or correct the target: the role may not look for clusters that are not named.",
 	})
 	ClusterNotFound = declare("CrossApply.ClusterNotFound", Entry{
 		When: "the account has no EKS cluster of that name in that Region",
@@ -28,24 +29,23 @@ var (
 		Do:   "Wait until the cluster is ACTIVE, then retry the targets that did not succeed.",
 	})
 	ClusterUnreachable = declare("CrossApply.ClusterUnreachable", Entry{
-		When:  "the cluster's API server does not answer, or its certificate is not signed by the cluster's CA",
-		Do:    "Check the API server's health and, for a private endpoint, that the functions run in a VPC with a route to it and that its security group lets them in.",
-		Retry: Always,
+		When:   "the cluster's API server does not answer, or its certificate is not signed by the cluster's CA",
+		Do:     "Check the API server's health and, for a private endpoint, that the functions run in a VPC with a route to it and that its security group lets them in.",
+		Passes: true,
 	})
 	ClusterError = declare("CrossApply.ClusterError", Entry{
-		When:  "the cluster's API server answers with an internal error, for example because an admission webhook does not respond",
-		Do:    "Read the message, repair the webhook or the API server, then retry.",
-		Retry: Always,
+		When:   "the cluster's API server answers with an internal error, for example because an admission webhook does not respond",
+		Do:     "Read the message, repair the webhook or the API server, then retry.",
+		Passes: true,
 	})
 	Unauthenticated = declare("CrossApply.Unauthenticated", Entry{
-		When:  "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
-		Do:    "Create the EKS access entry of the access role again.",
-		Retry: Always, // a new access entry needs a moment
+		When:   "the cluster does not accept the access role: it has no access entry for it, or the role was deleted and made anew since the entry was written",
+		Do:     "Create the EKS access entry of the access role again.",
+		Passes: true, // a new access entry needs a moment
 	})
 	Forbidden = declare("CrossApply.Forbidden", Entry{
-		When:  "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
-		Do:    "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
-		Retry: OnceProven,
+		When: "RBAC in the cluster does not allow the access role's group what the operation needs; the message lists the verbs that are missing",
+		Do:   "Apply the RBAC rules for this kind (examples/rbac.yaml) in the cluster.",
 	})
 	KindNotServed = declare("CrossApply.KindNotServed", Entry{
 		When: "the cluster does not serve the resource's apiVersion and kind",
@@ -60,50 +60,55 @@ var (
 		Do:   "Put the fields that the message names into the resource, or allow their removal with apply.removals.",
 	})
 	Overwritten = declare("CrossApply.Overwritten", Entry{
-		When: "the resource is Ready, but somebody else changed fields that were applied; the message names both",
-		Do:   "Agree with the other manager on who sets the fields, or leave them out of the resource.",
+		When:    "the resource is Ready, but somebody else changed fields that were applied; the message names both",
+		Do:      "Agree with the other manager on who sets the fields, or leave them out of the resource.",
+		Verdict: true,
 	})
 	RegionNotEnabled = declare("CrossApply.RegionNotEnabled", Entry{
 		When: "the target's account has not enabled the target's Region",
 		Do:   "Enable the Region in that account, or correct the target.",
 	})
 	RuleFailed = declare("CrossApply.RuleFailed", Entry{
-		When: "the rule that judges the resource cannot be evaluated on it: a CEL expression of the request, or a health check of its kind",
-		Do:   "Correct ready.expressions as the message says, or name a condition in ready.condition.",
+		When:    "the rule that judges the resource cannot be evaluated on it: a CEL expression of the request, or a health check of its kind",
+		Do:      "Correct ready.expressions as the message says, or name a condition in ready.condition.",
+		Verdict: true,
 	})
 	Invalid = declare("CrossApply.Invalid", Entry{
 		When: "the cluster refuses the resource: its schema, a policy or an admission webhook says no",
 		Do:   "Correct the resource as the message says.",
 	})
 	AlreadyExists = declare("CrossApply.AlreadyExists", Entry{
-		When: "create finds that the object exists",
-		Do:   "Use apply or replace, or another name.",
+		When: "somebody else creates and deletes the object at every attempt to apply it",
+		Do:   "Find out who does.",
 	})
 	NotFound = declare("CrossApply.NotFound", Entry{
-		When: "the object, its namespace, or an object that was applied before is not there",
-		Do:   "Create the namespace, or find out who deleted the object.",
+		When:    "the object, its namespace, or an object that was applied before is not there",
+		Do:      "Create the namespace, or find out who deleted the object.",
+		Verdict: true,
 	})
 	Throttled = declare("CrossApply.Throttled", Entry{
-		When:  "AWS or the cluster's API server asks to slow down",
-		Do:    "Lower rollout.maxConcurrency, or ask for a higher quota.",
-		Retry: Always,
+		When:   "AWS or the cluster's API server asks to slow down",
+		Do:     "Lower rollout.maxConcurrency, or ask for a higher quota.",
+		Passes: true,
 	})
 	AWSUnavailable = declare("CrossApply.AWSUnavailable", Entry{
-		When:  "an AWS API does not answer or reports a fault of its own",
-		Do:    "Check the AWS health dashboard of the Region; retry later.",
-		Retry: Always,
+		When:   "an AWS API does not answer or reports a fault of its own",
+		Do:     "Check the AWS health dashboard of the Region; retry later.",
+		Passes: true,
 	})
 	AWSError = declare("CrossApply.AWSError", Entry{
 		When: "an AWS API refuses a call for a reason that has no name in this list; the message names the call and AWS's code",
 		Do:   "Look the code up in the documentation of that API.",
 	})
 	ResourceFailed = declare("CrossApply.ResourceFailed", Entry{
-		When: "the operator says that the resource will not become Ready",
-		Do:   "Read the condition in the message and the operator's log on that cluster.",
+		When:    "the operator says that the resource will not become Ready",
+		Do:      "Read the condition in the message and the operator's log on that cluster.",
+		Verdict: true,
 	})
 	ReadyTimeout = declare("CrossApply.ReadyTimeout", Entry{
-		When: "the resource was not Ready within ready.timeoutSeconds; the message says what was seen last",
-		Do:   "Check that the operator runs and writes the condition, or allow more time.",
+		When:    "the resource was not Ready within ready.timeoutSeconds; the message says what was seen last",
+		Do:      "Check that the operator runs and writes the condition, or allow more time.",
+		Verdict: true,
 	})
 	RolloutStopped = declare("CrossApply.RolloutStopped", Entry{
 		When: "a target starts after the failure budget was spent, or after somebody stopped the rollout; the target ends as NotStarted",
@@ -148,32 +153,12 @@ type Entry struct {
 	When string
 	// Do is what a person does about it.
 	Do string
-	// Retry says whether the definition makes the same call again.
-	Retry Retry
-}
-
-// Retry says when repeating a call that failed may help.
-type Retry int
-
-const (
-	// Never: the same call fails the same way.
-	Never Retry = iota
-	// Always: it may succeed a little later.
-	Always
-	// OnceProven: only where an earlier step proved access. An API server that
-	// restarts refuses what it allowed before, for a moment.
-	OnceProven
-)
-
-// String says for a person whether the workflow repeats the call.
-func (r Retry) String() string {
-	switch r {
-	case Always:
-		return "Yes, with growing, jittered pauses."
-	case OnceProven:
-		return "Only while waiting for Ready, where access was proven before: an API server that restarts refuses for a moment."
-	}
-	return "No."
+	// Passes says that the same call may succeed a little later: before the wait the
+	// definition makes it again.
+	Passes bool
+	// Verdict says that it ends a target's wait for Ready. Any other error is waited
+	// out until the target's time is over.
+	Verdict bool
 }
 
 // Catalogue returns what every name means.

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -37,7 +38,7 @@ func Changes(before, after *unstructured.Unstructured, manager string) (*contrac
 	if err != nil {
 		return nil, fmt.Errorf("compare the fields: %w", err)
 	}
-	removed, err := disowned(before, after, manager)
+	given, err := givenUp(before, after, manager)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +47,23 @@ func Changes(before, after *unstructured.Unstructured, manager string) (*contrac
 	if err != nil {
 		return nil, fmt.Errorf("list the fields after the change: %w", err)
 	}
-	return bounded(difference.Added, difference.Modified, difference.Removed.Union(removed.Difference(there))), nil
+	return bounded(difference.Added, difference.Modified, difference.Removed.Union(given.Difference(there))), nil
 }
 
-// disowned returns the fields that manager owned before and nobody owns any more:
-// the API server has removed them. It knows the keys of list items, which a
-// comparison of the objects alone does not.
-func disowned(before, after *unstructured.Unstructured, manager string) (*fieldpath.Set, error) {
+// GivenUp names the fields that manager owned before an apply and that nobody owns
+// after it: the API server has removed them, or put their defaults in their place.
+// It is empty where there are none.
+func GivenUp(before, after *unstructured.Unstructured, manager string) (string, error) {
+	given, err := givenUp(before, after, manager)
+	if err != nil {
+		return "", err
+	}
+	return list(given), nil
+}
+
+// givenUp knows the keys of list items, which a comparison of the objects alone
+// does not.
+func givenUp(before, after *unstructured.Unstructured, manager string) (*fieldpath.Set, error) {
 	owned, err := parse(Owned(before, manager))
 	if err != nil || owned.Empty() {
 		return owned, err
@@ -69,9 +80,9 @@ func disowned(before, after *unstructured.Unstructured, manager string) (*fieldp
 	return owned, nil
 }
 
-// clusters are the fields of metadata that the cluster writes, and those that name
-// the object.
-var clusters = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "deletionTimestamp",
+// serverFields are the fields of metadata that the API server writes, and those that
+// name the object.
+var serverFields = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "deletionTimestamp",
 	"deletionGracePeriodSeconds", "selfLink", "name", "namespace"}
 
 // content returns what a manifest may set of an object.
@@ -83,7 +94,7 @@ func content(object *unstructured.Unstructured) map[string]any {
 	}
 	given, _ := object.Object["metadata"].(map[string]any)
 	for name, value := range given {
-		if !slices.Contains(clusters, name) {
+		if !slices.Contains(serverFields, name) {
 			metadata[name] = value
 		}
 	}
@@ -123,12 +134,19 @@ func bounded(added, changed, removed *fieldpath.Set) *contract.FieldChanges {
 // Owned returns the fields that manager owns by server-side apply, as managedFields
 // has them; nil where it owns none.
 func Owned(object *unstructured.Unstructured, manager string) json.RawMessage {
+	if entry := entryOf(object, manager); entry != nil {
+		return rawOf(*entry)
+	}
+	return nil
+}
+
+func entryOf(object *unstructured.Unstructured, manager string) *metav1.ManagedFieldsEntry {
 	if object == nil {
 		return nil
 	}
 	for _, entry := range object.GetManagedFields() {
 		if entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			return rawOf(entry)
+			return &entry
 		}
 	}
 	return nil
@@ -152,10 +170,21 @@ func Owners(object *unstructured.Unstructured, path string) ([]string, error) {
 	return owners, nil
 }
 
-// Taken says which of the fields that manager owned after its apply it does not own
-// any more, and who does; empty where it still owns them all. What was changed
-// through a subresource does not count: an autoscaler sets the number of replicas
-// through the scale subresource, and is meant to.
+// OwnedAt returns when the fields that manager owns, or their values, last changed;
+// zero where it owns none. The API server keeps whole seconds.
+// https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/ (managedFields.time)
+func OwnedAt(object *unstructured.Unstructured, manager string) time.Time {
+	if entry := entryOf(object, manager); entry != nil && entry.Time != nil {
+		return entry.Time.Time
+	}
+	return time.Time{}
+}
+
+// Taken says which of the fields that manager owned after its apply have changed
+// since, and by whom, for an object in which what manager owns is not what it was.
+// What was changed through a subresource does not count, and where there is nothing
+// else the answer is empty: an autoscaler sets the number of replicas through the
+// scale subresource, and is meant to.
 func Taken(applied json.RawMessage, object *unstructured.Unstructured, manager string) (string, error) {
 	lost, err := parse(applied)
 	if err != nil {
@@ -166,6 +195,9 @@ func Taken(applied json.RawMessage, object *unstructured.Unstructured, manager s
 		return "", err
 	}
 	lost = lost.Difference(current)
+	if lost.Empty() {
+		return "some of the fields (by another apply as " + manager + ")", nil
+	}
 	var parts []string
 	for _, entry := range object.GetManagedFields() {
 		set, err := parse(rawOf(entry))
@@ -181,8 +213,11 @@ func Taken(applied json.RawMessage, object *unstructured.Unstructured, manager s
 	if !lost.Empty() {
 		parts = append(parts, list(lost)+" (removed)")
 	}
-	return strings.Join(parts, "; "), nil
+	return fault.Shorten(strings.Join(parts, "; "), maxTaken), nil
 }
+
+// maxTaken bounds, in bytes, what is said of fields that others have taken.
+const maxTaken = 600
 
 // maxListed bounds how many fields a message names.
 const maxListed = 5

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	kjson "sigs.k8s.io/json"
 
@@ -55,23 +56,28 @@ func Key(run contract.Run, target contract.Target) string {
 	return run.Prefix + runs.Journal + target.String() + ".json"
 }
 
+// untouched are the changes of an attempt that left the target as it was.
+var untouched = []contract.Change{contract.Unchanged, contract.ChangeNone}
+
 // Begin notes what is there before a target is changed, unless an earlier attempt
-// of the same execution has noted it already. It returns the entry that holds. That
-// an earlier attempt changed nothing is taken back: this one may.
-func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before Object) (Entry, error) {
-	entry := Entry{Before: before}
-	written, err := store.PutJSONOnce(ctx, Key(run, target), entry)
-	if err == nil && !written {
+// of the same execution has done so. It returns the entry that holds, and whether
+// no attempt before this one can have changed the target. What an earlier attempt
+// noted to have left as it was is taken back: this one may change it, and die
+// before it can say so.
+func Begin(ctx context.Context, store Store, run contract.Run, target contract.Target, before Object) (entry Entry, first bool, err error) {
+	entry = Entry{Before: before}
+	first, err = store.PutJSONOnce(ctx, Key(run, target), entry)
+	if err == nil && !first {
 		entry, err = Read(ctx, store, run, target)
-		if err == nil && entry.After != nil && entry.After.Change == contract.ChangeNone {
-			entry.After = nil
+		if err == nil && entry.After != nil && slices.Contains(untouched, entry.After.Change) {
+			entry.After, first = nil, true
 			err = store.PutJSON(ctx, Key(run, target), entry)
 		}
 	}
 	if err != nil {
-		return Entry{}, fmt.Errorf("%s: note what is there before the change: %w", target, err)
+		return Entry{}, false, fmt.Errorf("%s: note what is there before the change: %w", target, err)
 	}
-	return entry, nil
+	return entry, first, nil
 }
 
 // End notes what the change did.

@@ -29,32 +29,35 @@ func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) (bool, e
 	return true, b.PutJSON(ctx, key, value)
 }
 
-// Of several attempts the first notes what was there. What an earlier one did holds
-// until the next has noted its own, but for that it changed nothing: whoever reads
-// it meanwhile must not take that for the last word.
+// Of several attempts the first notes what was there. That an earlier one changed
+// the target holds; that it did not holds only until the next begins, which may
+// change it and die before it can say so.
 func TestAttempts(t *testing.T) {
 	ctx, run := t.Context(), contract.Run{Prefix: "runs/nightly/"}
 	target := contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
-	first := journal.Object{"metadata": map[string]any{"generation": int64(1) << 53}}
+	before := journal.Object{"metadata": map[string]any{"generation": int64(1) << 53}}
 	for _, test := range []struct {
-		did   contract.Change
+		did   contract.Change // empty: the attempt died
 		holds bool
-	}{{contract.Configured, true}, {contract.Unchanged, true}, {contract.ChangeNone, false}} {
+		first bool
+	}{{"", false, false}, {contract.Created, true, false}, {contract.Configured, true, false}, {contract.Unchanged, false, true}, {contract.ChangeNone, false, true}} {
 		b := bucket{}
-		entry, err := journal.Begin(ctx, b, run, target, first)
-		if err != nil || entry.After != nil {
-			t.Fatalf("the first attempt: %+v, %v", entry, err)
+		entry, first, err := journal.Begin(ctx, b, run, target, before)
+		if err != nil || entry.After != nil || !first {
+			t.Fatalf("the first attempt: %+v, %t, %v", entry, first, err)
 		}
-		entry.After = &journal.After{Applied: contract.Applied{Change: test.did}}
-		if err := journal.End(ctx, b, run, target, entry); err != nil {
-			t.Fatal(err)
+		if test.did != "" {
+			entry.After = &journal.After{Applied: contract.Applied{Change: test.did}}
+			if err := journal.End(ctx, b, run, target, entry); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := journal.Begin(ctx, b, run, target, journal.Object{}); err != nil {
-			t.Fatal(err)
+		if _, first, err = journal.Begin(ctx, b, run, target, journal.Object{}); err != nil || first != test.first {
+			t.Errorf("after %q: the first that can have changed something: %t, %v", test.did, first, err)
 		}
 		got, err := journal.Read(ctx, b, run, target)
-		if err != nil || !reflect.DeepEqual(got.Before, first) || (got.After != nil) != test.holds {
-			t.Errorf("%s: the second attempt finds %+v, %v", test.did, got, err)
+		if err != nil || !reflect.DeepEqual(got.Before, before) || (got.After != nil) != test.holds {
+			t.Errorf("after %q: the second attempt finds %+v, %v", test.did, got, err)
 		}
 	}
 }

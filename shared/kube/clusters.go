@@ -46,11 +46,14 @@ const maxHeld = 32
 // the cluster. TLS is always verified against the cluster's CA. The token is the
 // client's alone: clients for one cluster share connections, whatever their token.
 func (c *Clusters) Client(target contract.Target, cluster contract.Cluster, token string) (*Client, error) {
+	connect := func(err error) error {
+		return fmt.Errorf("%s: connect to %s: %w", target, cluster.Endpoint, err)
+	}
 	transport, err := c.transport(cluster)
 	if err != nil {
-		return nil, fmt.Errorf("%s: connect to %s: %w", target, cluster.Endpoint, err)
+		return nil, connect(err)
 	}
-	client, err := rest.UnversionedRESTClientFor(dynamic.ConfigFor(&rest.Config{
+	config := dynamic.ConfigFor(&rest.Config{
 		Host:        cluster.Endpoint,
 		Transport:   transport,
 		BearerToken: token,
@@ -58,9 +61,17 @@ func (c *Clusters) Client(target contract.Target, cluster contract.Cluster, toke
 		// A handful of calls per invocation: the API server's own priority and
 		// fairness is the limit that counts.
 		QPS: -1,
-	}))
+	})
+	caller, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("%s: connect to %s: %w", target, cluster.Endpoint, err)
+		return nil, connect(err)
+	}
+	// An API server does not redirect. One that did could send us, with the token, to
+	// whatever else the function's network reaches.
+	caller.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config, caller)
+	if err != nil {
+		return nil, connect(err)
 	}
 	return &Client{target: target, dynamic: dynamic.New(client), rest: client}, nil
 }

@@ -307,6 +307,37 @@ func TestTLSIsVerified(t *testing.T) {
 	expectFault(t, "the CA of another cluster", err, fault.ClusterUnreachable, "certificate signed by unknown authority")
 }
 
+// An API server has no business to send us elsewhere: the token would go along, to
+// whatever the functions' network reaches.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	var reached atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	server := httptest.NewTLSServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	client, err := new(kube.Clusters).Client(target, contract.Cluster{Endpoint: server.URL, CA: caOf(server)}, "the-token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, call := range map[string]func() error{
+		"a read":  func() error { _, err := client.Discover(t.Context(), refTo("orders")); return err },
+		"a write": func() error { return client.Review(t.Context(), refTo("orders"), topics, []string{"get"}) },
+		"a watch": func() error {
+			watch := client.Watch(refTo("orders"), topics, "1")
+			defer watch.Stop()
+			_, _, err := watch.Next(t.Context(), time.Second)
+			return err
+		},
+	} {
+		if err := call(); fault.NameOf(err) != fault.ClusterError {
+			t.Errorf("%s: %v, want %s", what, err, fault.ClusterError)
+		}
+	}
+	if n := reached.Load(); n > 0 {
+		t.Errorf("%d requests went where the API server pointed to", n)
+	}
+}
+
 // otherCA makes the CA certificate of some other cluster.
 func otherCA(t *testing.T) []byte {
 	t.Helper()

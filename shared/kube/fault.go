@@ -63,7 +63,7 @@ func nameOf(err error, status metav1.Status) fault.Name {
 		return fault.Unauthenticated
 	case status.Code == http.StatusTooManyRequests:
 		return fault.Throttled
-	case status.Code >= http.StatusInternalServerError:
+	case status.Code >= http.StatusInternalServerError, status.Code/100 == 3: // an API server does not redirect
 		return fault.ClusterError
 	}
 	// An admission webhook that says no does so with a code of its own choice.

@@ -73,26 +73,29 @@ func (w *Watch) Look(ctx context.Context) (*unstructured.Unstructured, error) {
 // says: an API server that cannot be reached is never taken for one with nothing
 // to say.
 func (w *Watch) Next(ctx context.Context, long time.Duration) (object *unstructured.Unstructured, changed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, long)
+	waiting, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
-	for ctx.Err() == nil {
+	for waiting.Err() == nil {
 		switch {
 		case w.version == "":
-			object, err := w.Look(context.WithoutCancel(ctx)) // a look is always taken to its end
+			object, err := w.Look(ctx) // a look is always taken to its end
 			return object, err == nil, err
 		case w.events == nil:
-			if err := w.open(ctx); err != nil {
+			if err := w.open(waiting); err != nil {
 				return nil, false, err
 			}
 		default:
 			select {
-			case <-ctx.Done():
+			case <-waiting.Done():
 			case event, open := <-w.events.ResultChan():
 				if object, changed := w.take(event, open); changed {
 					return object, true, nil
 				}
 			}
 		}
+	}
+	if err := ctx.Err(); err != nil { // not this wait, but the caller's time is over
+		return nil, false, w.fault(err)
 	}
 	return nil, false, nil
 }

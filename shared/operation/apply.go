@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,6 +42,9 @@ func apply() Operation {
 // other than a field's owner.
 const maxConflicts = 5
 
+// conflictPause is the pause before the first repeat; it grows with each.
+const conflictPause = 100 * time.Millisecond
+
 // applyRepeatedly applies an object. A conflict that is not about the owner of a
 // field (a race with another writer, or a quota that was being updated) goes away
 // when the apply is repeated.
@@ -49,8 +52,13 @@ func applyRepeatedly(ctx context.Context, a Action) (Done, error) {
 	for attempt := 1; ; attempt++ {
 		done, err := applyOnce(ctx, a)
 		passing := apierrors.IsConflict(err) && len(conflicts(err)) == 0 || apierrors.IsAlreadyExists(err)
-		if !passing || attempt == maxConflicts || ctx.Err() != nil {
+		if !passing || attempt == maxConflicts {
 			return done, err
+		}
+		select {
+		case <-ctx.Done():
+			return done, err
+		case <-time.After(time.Duration(attempt) * conflictPause):
 		}
 	}
 }
@@ -92,12 +100,12 @@ func (a Action) refuseRemovals(ctx context.Context, live *unstructured.Unstructu
 	if err != nil {
 		return err
 	}
-	changes, err := fields.Changes(live, after, a.Settings.FieldManager)
-	if err != nil || changes == nil || len(changes.Removed) == 0 {
+	given, err := fields.GivenUp(live, after, a.Settings.FieldManager)
+	if err != nil || given == "" {
 		return err
 	}
-	return fault.New(fault.WouldRemove, "%s: apply %s: the apply would remove %s, and apply.removals is refuse",
-		a.Target, a.Ref, strings.Join(changes.Removed, ", "))
+	return fault.New(fault.WouldRemove, "%s: apply %s: the apply would remove %s, or put defaults there, and apply.removals is refuse",
+		a.Target, a.Ref, given)
 }
 
 // adopt applies the object, and takes over the fields that conflict where all of
@@ -169,7 +177,7 @@ func done(before, after *unstructured.Unstructured, manager string) (Done, error
 		Fields:          changes,
 	}
 	owned := fields.Owned(after, manager)
-	applied.Owned, applied.Status = proof.OwnedHash(after, manager), proof.StatusHash(after)
+	applied.OwnedHash, applied.StatusHash = proof.OwnedHash(after, manager), proof.StatusHash(after)
 	switch {
 	case before == nil:
 		applied.Change = contract.Created

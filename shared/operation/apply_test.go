@@ -3,10 +3,12 @@ package operation_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +23,7 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/fields"
 	"github.com/crossapply/crossapply/shared/operation"
+	"github.com/crossapply/crossapply/shared/proof"
 )
 
 var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find})
@@ -127,7 +130,7 @@ func TestWhatAnApplyChanges(t *testing.T) {
 	expect(t, created, contract.Created, contract.FieldChanges{Added: []string{".spec", ".metadata.labels"}})
 	again := mustAct(t, object(t, web), contract.ApplySettings{})
 	expect(t, again, contract.Unchanged, contract.FieldChanges{})
-	if again.Applied.ResourceVersion != created.Applied.ResourceVersion || again.Applied.Owned != created.Applied.Owned {
+	if again.Applied.ResourceVersion != created.Applied.ResourceVersion || again.Applied.OwnedHash != created.Applied.OwnedHash {
 		t.Errorf("an apply that changes nothing wrote the object")
 	}
 	labelled := mustAct(t, object(t, web, "labels: {app: web}}\nspec", "labels: {app: web, team: a}}\nspec"), contract.ApplySettings{})
@@ -330,6 +333,12 @@ func TestTaken(t *testing.T) {
 		{"a forced apply", func(t *testing.T, name string) {
 			by(t, "third", object(t, strings.ReplaceAll(replicasOnly, "NAME", name)))
 		}, ".spec.replicas (by third)"},
+		{"another apply of ours", func(t *testing.T, name string) {
+			// The API server tells when in whole seconds.
+			for partitions, began := 7, time.Now(); time.Since(began) < 1100*time.Millisecond; partitions++ {
+				mustAct(t, object(t, strings.NewReplacer("NAME", name, "replicas: 2", fmt.Sprint("replicas: ", partitions)).Replace(web)), contract.ApplySettings{})
+			}
+		}, "some of the fields (by another apply as crossapply)"},
 		{"a label taken away", update(func(u *unstructured.Unstructured) { u.SetLabels(nil) }), ".metadata.labels.app (removed)"},
 	}
 	for _, test := range tests {
@@ -340,6 +349,12 @@ func TestTaken(t *testing.T) {
 			live, err := deployments(t).Get(t.Context(), u.GetName(), metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if proof.OwnedHash(live, manager) == done.Applied.OwnedHash {
+				if test.want != "" {
+					t.Errorf("nothing has changed, want %q", test.want)
+				}
+				return
 			}
 			got, err := fields.Taken(done.Owned, live, manager)
 			if err != nil || got != test.want {

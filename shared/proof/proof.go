@@ -72,15 +72,15 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 	}
 	switch verdict.State {
 	case health.Ready:
-		seen.Proof = j.proofOf(object, verdict)
-		if OwnedHash(object, j.Manager) != j.Applied.Owned {
+		seen.Proof = j.proofOf(object, verdict, now)
+		if OwnedHash(object, j.Manager) != j.Applied.OwnedHash {
 			if seen.Overwritten, err = j.Taken(object); err != nil {
 				return before, err
 			}
 		}
 	case health.Failed:
 		// What the proofs are for Ready tells here that the operator has spoken since.
-		seen.Leftover = j.proofOf(object, verdict) == ""
+		seen.Leftover = j.proofOf(object, verdict, now) == ""
 	}
 	if seen.State == before.State && seen.Leftover == before.Leftover {
 		seen.Since = before.Since
@@ -90,21 +90,25 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 
 // proofOf returns why a status is about what was applied; empty where nothing but
 // time can tell.
-func (j Judge) proofOf(object *unstructured.Unstructured, verdict health.Verdict) contract.Proof {
-	// A change of labels or annotations leaves the generation as it was, and so says
-	// nothing about whether the operator has seen it.
-	counts := j.Applied.Change != contract.Configured || j.Applied.Generation != j.Applied.GenerationBefore
+func (j Judge) proofOf(object *unstructured.Unstructured, verdict health.Verdict, now time.Time) contract.Proof {
 	switch {
-	case counts && j.Applied.Generation > 0 && verdict.Observed != nil && *verdict.Observed >= j.Applied.Generation:
+	case j.generationCounts() && j.Applied.Generation > 0 && verdict.Observed != nil && *verdict.Observed >= j.Applied.Generation:
 		return contract.ProofGeneration
 	case j.Applied.Change == contract.Created:
 		return contract.ProofNew
-	case j.Applied.Change == contract.Unchanged:
+	case j.Applied.Change == contract.Unchanged && now.Sub(fields.OwnedAt(object, j.Manager)) >= seconds(j.Settings.SettleSeconds):
+		// Not where an apply, of an execution that was retried say, is only just over.
 		return contract.ProofUnchanged
-	case StatusHash(object) != j.Applied.Status:
+	case StatusHash(object) != j.Applied.StatusHash:
 		return contract.ProofStatus
 	}
 	return ""
+}
+
+// generationCounts says that the generation tells an operator of this apply. A change
+// of labels or annotations leaves it as it was.
+func (j Judge) generationCounts() bool {
+	return j.Applied.Change != contract.Configured || j.Applied.Generation != j.Applied.GenerationBefore
 }
 
 // Decision is what can be said at a moment.
@@ -126,7 +130,7 @@ func (j Judge) Decide(seen contract.Seen, now time.Time) Decision {
 	switch health.State(seen.State) {
 	case health.Ready:
 		proof := seen.Proof
-		if j.Settings.RequireGeneration && proof != contract.ProofGeneration {
+		if j.Settings.RequireGeneration && j.generationCounts() && proof != contract.ProofGeneration {
 			waiting.Message = fmt.Sprintf("the operator does not say that it speaks of generation %d, which ready.requireGeneration asks for: %s", j.Applied.Generation, seen.Message)
 			return waiting
 		}
@@ -163,9 +167,10 @@ func StatusHash(object *unstructured.Unstructured) string {
 	return hashOf(text)
 }
 
-// OwnedHash identifies the fields of an object that manager owns.
+// OwnedHash identifies the fields of an object that manager owns, and when their
+// values last changed.
 func OwnedHash(object *unstructured.Unstructured, manager string) string {
-	return hashOf(fields.Owned(object, manager))
+	return hashOf(fmt.Appendf(nil, "%s %d", fields.Owned(object, manager), fields.OwnedAt(object, manager).Unix()))
 }
 
 func hashOf(text []byte) string {

@@ -200,7 +200,7 @@ func judgeOf(t *testing.T, applied contract.Applied, after *unstructured.Unstruc
 		t.Fatal(err)
 	}
 	applied.UID = "u"
-	applied.Status, applied.Owned = proof.StatusHash(after), proof.OwnedHash(after, "crossapply")
+	applied.StatusHash, applied.OwnedHash = proof.StatusHash(after), proof.OwnedHash(after, "crossapply")
 	return proof.Judge{
 		Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}, Resource: contract.ResourceRef{Kind: "Thing", Name: "x"},
 		Rule: rule, Applied: applied, Manager: "crossapply", HasStatus: true,

@@ -79,7 +79,9 @@ func (c check) rule() (*Rule, error) {
 	look := func(object map[string]any) (health.Verdict, error) {
 		word, message, err := script.run(object)
 		if err != nil {
-			return health.Verdict{}, fmt.Errorf("%s: %w", name, err)
+			// Several scripts fail on a status that is not complete yet, as operators
+			// write it piece by piece. Argo CD waits then.
+			return progressing("the health check fails on what is there so far: " + err.Error()), nil
 		}
 		return verdictOfHealth(word, message), nil
 	}

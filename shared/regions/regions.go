@@ -81,8 +81,8 @@ func (s Scope) Refuse(region string) (why string) {
 	partition := Partition(region)
 	switch {
 	case !Known(region) && !slices.Contains(s.Additional, region):
-		if like := like(region); len(like) > 0 {
-			return "no such AWS Region: there is " + strings.Join(like, ", ")
+		if similar := similarTo(region); len(similar) > 0 {
+			return "no such AWS Region: there is " + strings.Join(similar, ", ")
 		}
 		return "no such AWS Region: the configuration's additionalRegions can allow one that is new"
 	case s.Partition != "" && partition != s.Partition:
@@ -91,9 +91,9 @@ func (s Scope) Refuse(region string) (why string) {
 	return ""
 }
 
-// like returns the Regions whose names differ least from one that is not there,
+// similarTo returns the Regions whose names differ least from one that is not there,
 // by at most two letters: at most three of them.
-func like(name string) []string {
+func similarTo(name string) []string {
 	name = strings.ToLower(name)
 	least, found := 2, []string(nil)
 	for _, p := range partitions {

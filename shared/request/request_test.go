@@ -103,9 +103,9 @@ func TestRefusedFields(t *testing.T) {
 		{"only generateName", "resource", strings.Replace(topic, `"name"`, `"generateName"`, 1), "resource.metadata.name: Required"},
 		{"metadata that is a list", "resource", `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}`, "resource.metadata.name: Invalid"},
 		{"an integer that JSONata rounds", "resource", rounded, "resource.spec.list[1].n: Invalid value: is a number of 2^53 or more"},
-		{"an owner", "resource", withMetadata(`"ownerReferences": [{"uid": "1"}]`), "resource.metadata.ownerReferences: Forbidden: name owners by their uid"},
+		{"an owner", "resource", withMetadata(`"ownerReferences": [{"uid": "1"}]`), "resource.metadata.ownerReferences: Forbidden: leave them out: they name owners by uid"},
 		{"owners that are no list", "resource", withMetadata(`"ownerReferences": {}`), "resource.metadata.ownerReferences: Forbidden"},
-		{"a finalizer", "resource", withMetadata(`"finalizers": ["strimzi.io/topic-operator"]`), "resource.metadata.finalizers: Forbidden: belong to controllers of one cluster"},
+		{"a finalizer", "resource", withMetadata(`"finalizers": ["strimzi.io/topic-operator"]`), "resource.metadata.finalizers: Forbidden: leave them out: they belong to controllers of one cluster"},
 		{"a Secret", "resource", strings.Replace(named(`"x"`), "ConfigMap", "Secret", 1), "resource.kind: Forbidden"},
 
 		{"no targets", "targets", "[]", "targets: Required value"},

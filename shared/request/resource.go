@@ -117,8 +117,8 @@ func ofOneCluster(object map[string]any, path *field.Path) field.ErrorList {
 	metadata, _ := object["metadata"].(map[string]any)
 	var problems field.ErrorList
 	for _, refused := range []struct{ name, why string }{
-		{"finalizers", "belong to controllers of one cluster: where nobody removes them, the object can never be deleted"},
-		{"ownerReferences", "name owners by their uid, which no other cluster has: its garbage collector would delete the object"},
+		{"finalizers", "leave them out: they belong to controllers of one cluster, and where nobody removes them the object can never be deleted"},
+		{"ownerReferences", "leave them out: they name owners by uid, and the garbage collector of a cluster without that owner deletes the object"},
 	} {
 		value := metadata[refused.name]
 		if list, ok := value.([]any); value != nil && (!ok || len(list) > 0) {

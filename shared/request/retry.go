@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -24,10 +23,6 @@ type Retry struct {
 
 // retriedFields are those of the earlier execution that a retry takes over.
 var retriedFields = []string{"resource", "targets", "operation"}
-
-// executionName is what Step Functions takes as the name of an execution.
-// https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-var executionName = regexp.MustCompile("^[^\\s<>{}\\[\\]?*\"#%\\\\^|~`$&,;:/]{1,80}$")
 
 // RetryOf reads a request as a retry: nil where it stands for itself, and is to be
 // read by [Parse]. execution is the ARN of the execution whose input it is.
@@ -49,24 +44,17 @@ func RetryOf(raw json.RawMessage, execution string) (*Retry, field.ErrorList) {
 	}
 	delete(fields, "retry")
 	retry := &Retry{Execution: given.Retry.Execution, fields: fields}
-	machine, name := splitARN(retry.Execution)
-	ours, itself := splitARN(execution)
 	at := field.NewPath("retry", "execution")
+	ours := execution[:strings.LastIndex(execution, ":")+1] // of all executions of the state machine
+	_, name, err := contract.ParseExecution(retry.Execution)
 	switch {
-	case machine != ours || !executionName.MatchString(name):
-		problems = append(problems, field.Invalid(at, fault.Shorten(retry.Execution, 200), "must be the ARN of an execution of this state machine: "+ours+":..."))
-	case name == itself:
+	case err != nil || ours+name != retry.Execution:
+		problems = append(problems, field.Invalid(at, fault.Shorten(retry.Execution, 200), "must be the ARN of an execution of this state machine: "+ours+"..."))
+	case retry.Execution == execution:
 		problems = append(problems, field.Invalid(at, retry.Execution, "is this execution itself"))
 	}
 	retry.Name = name
 	return retry, problems
-}
-
-// splitARN splits the ARN of an execution: its name stands behind the last colon,
-// and what comes before is the same for all executions of a state machine.
-func splitARN(arn string) (machine, name string) {
-	i := strings.LastIndex(arn, ":")
-	return arn[:max(i, 0)], arn[i+1:]
 }
 
 // Refusal is the error of an execution whose request, merged of the earlier one

@@ -59,6 +59,9 @@ type Options struct {
 	Children Children      // nil: nobody listens
 	Clock    Clock         // nil: SystemClock
 	Rand     *rand.ChaCha8 // for jitter and ids; nil: seeded by the system
+	// Pause says how long a pause really is, that of a Wait state or before a retry,
+	// for tests that cannot wait for it; nil: as long as it should be.
+	Pause func(time.Duration) time.Duration
 }
 
 // Runner runs machines. It is safe for concurrent use.
@@ -67,6 +70,7 @@ type Runner struct {
 	objects  Objects
 	children Children
 	clock    Clock
+	shorten  func(time.Duration) time.Duration
 
 	randMu sync.Mutex
 	rand   *rand.ChaCha8
@@ -80,10 +84,18 @@ func NewRunner(opts Options) *Runner {
 	if opts.Rand == nil {
 		opts.Rand = jsonata.NewRand()
 	}
+	if opts.Pause == nil {
+		opts.Pause = func(d time.Duration) time.Duration { return d }
+	}
 	return &Runner{
 		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children,
-		clock: opts.Clock, rand: opts.Rand,
+		clock: opts.Clock, shorten: opts.Pause, rand: opts.Rand,
 	}
+}
+
+// pause returns when a pause of d is over, or earlier with the context's error.
+func (r *Runner) pause(ctx context.Context, d time.Duration) error {
+	return r.clock.Sleep(ctx, r.shorten(d))
 }
 
 // Start says what to run and as whom.

@@ -30,7 +30,7 @@ func (v *visit) attempts(ctx context.Context, attempt func(context.Context) (jso
 		}
 		if again, delay := v.retrier(used, failure); again {
 			v.closeFailed(true)
-			if v.thread.execution.runner.clock.Sleep(ctx, delay) != nil {
+			if v.thread.execution.runner.pause(ctx, delay) != nil {
 				return nil, "", errHalted
 			}
 			v.retries++

@@ -63,7 +63,7 @@ func (v *visit) choose(ctx context.Context) (json.RawMessage, string, error) {
 }
 
 func (v *visit) wait(ctx context.Context) error {
-	clock := v.thread.execution.runner.clock
+	runner := v.thread.execution.runner
 	var pause time.Duration
 	if v.state.seconds != nil {
 		seconds, err := v.evalInteger(ctx, "Seconds", v.state.seconds, 0, 99999999)
@@ -81,9 +81,9 @@ func (v *visit) wait(ctx context.Context) error {
 			return v.evalError(&fieldError{"Timestamp",
 				"The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: " + until})
 		}
-		pause = at.Sub(clock.Now())
+		pause = at.Sub(runner.clock.Now())
 	}
-	if pause > 0 && clock.Sleep(ctx, pause) != nil {
+	if pause > 0 && runner.pause(ctx, pause) != nil {
 		return errHalted
 	}
 	return nil

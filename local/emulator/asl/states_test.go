@@ -63,6 +63,21 @@ func TestRetryWithJitter(t *testing.T) {
 	}
 }
 
+// Pauses can be cut short, and time limits stay what they are.
+func TestShortPauses(t *testing.T) {
+	run := asltest.Run(t, asltest.Case{
+		Definition: `{"QueryLanguage": "JSONata", "StartAt": "W", "States": {
+			"W": {"Type": "Wait", "Seconds": 100, "Next": "A"},
+			"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}, "TimeoutSeconds": 30,
+				"Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 50, "MaxAttempts": 1}], "End": true}}}`,
+		Functions: asltest.Functions{"f": asltest.Replies(asltest.Hang())},
+		Pause:     func(d time.Duration) time.Duration { return d / 50 },
+	})
+	if want := 2*time.Second + 30*time.Second + time.Second + 30*time.Second; run.Duration != want || run.Error != "States.Timeout" {
+		t.Errorf("%s with %q, want %s", run.Duration, run.Error, want)
+	}
+}
+
 // TestRetriesBelongToTheExecution runs one machine several times.
 func TestRetriesBelongToTheExecution(t *testing.T) {
 	m, err := asl.Parse(asltest.Engine(t), []byte(invoke(`"Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 1}],`)))

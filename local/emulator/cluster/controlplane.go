@@ -13,11 +13,13 @@ import (
 	"regexp"
 	"runtime"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/arn"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Config says what to start.
@@ -124,6 +126,9 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
+	// controller-runtime, whose client creates the objects, complains on stderr about a
+	// process that has not chosen its global logger within half a minute.
+	log.SetLogger(logr.Discard())
 	cp := &ControlPlane{}
 	defer func() {
 		if err != nil {

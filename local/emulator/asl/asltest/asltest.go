@@ -35,6 +35,8 @@ type Case struct {
 	Objects    Objects // what the bucket holds at the start
 	// StopAfter stops the execution after that time; 0 lets it end by itself.
 	StopAfter time.Duration
+	// Pause is the runner's: see [asl.Options].
+	Pause func(time.Duration) time.Duration
 }
 
 // Functions are the scripted Lambda functions. The key is a function's name, or
@@ -152,7 +154,7 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 		if w.objects == nil {
 			w.objects = Objects{}
 		}
-		runner := asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1})})
+		runner := asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1}), Pause: c.Pause})
 		input := c.Input
 		if input == "" {
 			input = "{}"

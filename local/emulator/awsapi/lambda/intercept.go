@@ -35,8 +35,9 @@ func (s *Service) OnCall(hook func(Call) (kill bool)) {
 	s.hook = hook
 }
 
-// KillAny kills the process of a function, busy or idle: the one of n that pick
-// returns, from 0. Where no process runs it asks for none and returns false.
+// KillAny kills the process of a function, busy or idle, and returns when it is
+// gone: the one of n that pick returns, from 0. Where no process runs it returns
+// false.
 func (s *Service) KillAny(pick func(n int) int) bool {
 	s.mu.Lock()
 	running := slices.Collect(maps.Values(s.sandboxes))
@@ -44,7 +45,9 @@ func (s *Service) KillAny(pick func(n int) int) bool {
 	if len(running) == 0 {
 		return false
 	}
-	running[pick(len(running))].process.Kill()
+	sb := running[pick(len(running))]
+	sb.process.Kill()
+	<-sb.exited
 	return true
 }
 

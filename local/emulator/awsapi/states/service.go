@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/jsonata"
@@ -21,8 +22,10 @@ type Config struct {
 	// Endpoint is the URL of the local AWS, where the work of states is done.
 	Endpoint func() string
 	Engine   *jsonata.Engine
-	// Clock is the time that executions live in; nil is asl.SystemClock.
+	// Clock is the time that executions live in; nil is asl.SystemClock. Pause says
+	// how long their pauses really are: see [asl.Options].
 	Clock asl.Clock
+	Pause func(time.Duration) time.Duration
 }
 
 // Service is the Step Functions endpoint.
@@ -55,7 +58,7 @@ func New(c Config) *Service {
 		machines: map[string]*machine{}, executions: map[string]*execution{}, mapRuns: map[string]*asl.MapRun{},
 	}
 	work := &integrations{directory: c.Directory, endpoint: c.Endpoint, clients: map[identity]*clients{}}
-	s.runner = asl.NewRunner(asl.Options{Tasks: work, Objects: work, Children: s, Clock: c.Clock})
+	s.runner = asl.NewRunner(asl.Options{Tasks: work, Objects: work, Children: s, Clock: c.Clock, Pause: c.Pause})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.begin = func(m *asl.Machine, start asl.Start) (*asl.Execution, error) { return s.runner.Start(ctx, m, start) }

@@ -17,12 +17,13 @@ const (
 	notStarted  = "the rollout ended before this target's turn"
 	neverSeen   = "nothing shows that this target was started"
 	aborted     = "the rollout ended while this target was worked on"
-	unfinished  = "this target was worked on, but how it ended was not noted"
+	unfinished  = "this target was worked on, and nothing says yet how it ended"
+	stillAtWork = "the target was stopped just before this report was made, and the function that changes it may still have been at work: report again in a minute"
 	lostResults = "the rollout's results could not be written; how this target ended is unknown"
 )
 
 // unmentioned says how a target ended that the Map's results do not mention, by
-// the traces that it left itself.
+// what it noted itself.
 func (r rollout) unmentioned(ctx context.Context, target contract.Target) contract.Result {
 	result := contract.Result{Target: target}
 	switch {
@@ -94,7 +95,7 @@ func (r rollout) touched(ctx context.Context, result contract.Result) contract.R
 	case !known(entry.After.Change):
 		return unknown(result, fault.Shorten(fmt.Sprintf("its journal entry says that it is %q", entry.After.Change), maxMessage))
 	}
-	result.Change, result.Fields = entry.After.Change, entry.After.Fields
+	result.Change, result.ChangeUnknown, result.Fields = entry.After.Change, "", entry.After.Fields
 	result.GenerationBefore = cmp.Or(entry.After.GenerationBefore, generation(entry.Before))
 	result.Generation = entry.After.Generation
 	return result
@@ -107,7 +108,7 @@ func unknown(result contract.Result, reason string) contract.Result {
 
 // known says whether a change tells what became of the target's object.
 func known(change contract.Change) bool {
-	return slices.Contains([]contract.Change{contract.Created, contract.Configured, contract.Unchanged, contract.ChangeNone}, change)
+	return change != contract.ChangeUnknown && slices.Contains(contract.Changes(), change)
 }
 
 // generation returns an object's generation, and 0 where it has none.

@@ -1,15 +1,15 @@
-package runs_test
+package contract_test
 
 import (
 	"testing"
 
+	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 func TestParseExecution(t *testing.T) {
 	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
-		machine, name, err := runs.ParseExecution("arn:" + partition + ":states:eu-west-1:111111111111:execution:crossapply:nightly-2026.1")
+		machine, name, err := contract.ParseExecution("arn:" + partition + ":states:eu-west-1:111111111111:execution:crossapply:nightly-2026.1")
 		if machine != "crossapply" || name != "nightly-2026.1" || err != nil {
 			t.Errorf("%s: %q, %q, %v", partition, machine, name, err)
 		}
@@ -27,7 +27,7 @@ func TestParseExecution(t *testing.T) {
 		"arn:aws:lambda:eu-west-1:111111111111:execution:crossapply:nightly",
 	}
 	for _, executionARN := range refused {
-		if machine, name, err := runs.ParseExecution(executionARN); fault.NameOf(err) != fault.InvalidRequest || machine+name != "" {
+		if machine, name, err := contract.ParseExecution(executionARN); fault.NameOf(err) != fault.InvalidRequest || machine+name != "" {
 			t.Errorf("%q: %q, %q, %v", executionARN, machine, name, err)
 		}
 	}

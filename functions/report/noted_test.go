@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -17,6 +18,7 @@ func TestTouched(t *testing.T) {
 		return returned(contract.Result{Target: targetOf(0), Outcome: outcome, Change: change}, 0)
 	}
 	conflict := failed(0, fault.Conflict, "owned")
+	justAborted := childOf(0, "ABORTED", map[string]any{"StopDate": time.Now().Add(-10 * time.Second).UTC().Format(time.RFC3339)})
 	tests := []struct {
 		name    string
 		child   any
@@ -27,7 +29,7 @@ func TestTouched(t *testing.T) {
 			contract.Result{Outcome: "Ready", Change: "created"}},
 		{"a dry run's word", output(contract.OutcomeApplied, contract.Configured), nil, contract.Result{Outcome: "Applied", Change: "configured"}},
 		{"not started", output(contract.OutcomeNotStarted, contract.ChangeNone), nil, contract.Result{Outcome: "NotStarted"}},
-		{"no word and no entry", output(contract.OutcomeFound, ""), nil, contract.Result{Outcome: "Found", Change: "none"}},
+		{"no word and no entry", output(contract.OutcomeApplied, ""), nil, contract.Result{Outcome: "Applied", Change: "none"}},
 		{"failed before the change", conflict, nil, contract.Result{Outcome: "Failed", Change: "none"}},
 		{"failed after the change", conflict, journal.Entry{After: did(contract.Configured)},
 			contract.Result{Outcome: "Failed", Change: "configured", GenerationBefore: 3, Generation: 4}},
@@ -41,11 +43,19 @@ func TestTouched(t *testing.T) {
 		{"aborted", childOf(0, "ABORTED", nil), journal.Entry{After: did(contract.Unchanged)},
 			contract.Result{Outcome: "Stopped", Change: "unchanged", GenerationBefore: 3, Generation: 4}},
 		{"aborted before it began", childOf(0, "ABORTED", map[string]any{"StartDate": nil}), nil, contract.Result{Outcome: "NotStarted"}},
+		{"aborted long ago, with no entry", childOf(0, "ABORTED", nil), nil, contract.Result{Outcome: "Stopped", Change: "none"}},
+		{"aborted just now, with no entry", justAborted, nil, contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "may still have been at work"}},
+		{"aborted just now, with an entry", justAborted, journal.Entry{After: did(contract.Created)},
+			contract.Result{Outcome: "Stopped", Change: "created", GenerationBefore: 3, Generation: 4}},
+		{"aborted just now, in between", justAborted, journal.Entry{},
+			contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "ended before it noted"}},
+		{"pending, with the item as it was read", childOf(0, "PENDING", map[string]any{"StartDate": nil, "StopDate": nil,
+			"Input": `{"account": "111111111111", "region": "eu-west-1", "cluster": "c0"}`}), nil, contract.Result{Outcome: "NotStarted"}},
 		{"timed out", childOf(0, "TIMED_OUT", nil), nil, contract.Result{Outcome: "Failed", Change: "none"}},
 		{"an entry of a target that says it was not started", output(contract.OutcomeNotStarted, ""), journal.Entry{},
 			contract.Result{Outcome: "Stopped", Change: "unknown", ChangeUnknown: "ended before it noted"}},
-		{"an entry of a target that says it was not touched", output(contract.OutcomeFound, contract.ChangeNone), journal.Entry{},
-			contract.Result{Outcome: "Found", Change: "unknown", ChangeUnknown: "ended before it noted"}},
+		{"an entry of a target that says it was not touched", output(contract.OutcomeApplied, contract.ChangeNone), journal.Entry{},
+			contract.Result{Outcome: "Applied", Change: "unknown", ChangeUnknown: "ended before it noted"}},
 		{"an entry of a target whose result is unreadable", childOf(0, "SUCCEEDED", map[string]any{"Output": "{"}), journal.Entry{After: did(contract.Created)},
 			contract.Result{Outcome: "Failed", Change: "created", GenerationBefore: 3, Generation: 4}},
 		{"no entry but a list", conflict, []int{1}, contract.Result{Outcome: "Failed", Change: "unknown", ChangeUnknown: "cannot be read"}},
