@@ -106,6 +106,7 @@ ACCESS_STACKS := cdk/access-stacks
 JOBS          := 1
 each_account   = @test -n "$(ACCOUNTS)" || { echo "say which accounts: make $@ ACCOUNTS='222222222222 333333333333', or all" >&2; exit 1; }; \
   accounts="$(ACCOUNTS)"; test "$$accounts" != all || accounts=$$(ls cdk.out | sed -n 's/^crossapply-access-\([0-9]\{12\}\)\.template\.json$$/\1/p'); \
+  test -n "$$accounts" || { echo "no account has access stacks of its own: they are deployed by the configuration's stackSet" >&2; exit 1; }; \
   printf '%s\n' $$accounts | xargs -P $(JOBS) -I{} $(ACCESS_STACKS) $(1) {}
 
 .PHONY: deploy-access

@@ -64,6 +64,7 @@ var commands = map[string]string{
 	"aws stepfunctions update-state-machine-alias":       needsAWS,
 	"make prune-versions":                                needsAWS,
 	"aws s3api put-object":                               needsAWS,
+	"aws lambda get-account-settings":                    needsAWS,
 	"aws lambda invoke":                                  needsAWS,
 	"aws lambda get-account-settings":                    needsAWS,
 }

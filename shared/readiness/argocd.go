@@ -76,23 +76,23 @@ func (c check) rule() (*Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	look := func(object map[string]any) (health.Verdict, error) {
+	look := func(object map[string]any) health.Verdict {
 		word, message, err := script.run(object)
 		if err != nil {
 			// Several scripts fail on a status that is not complete yet, as operators
 			// write it piece by piece. Argo CD waits then.
-			return progressing("the health check fails on what is there so far: " + err.Error()), nil
+			return progressing("the health check fails on what is there so far: " + err.Error())
 		}
-		return verdictOfHealth(word, message), nil
+		return verdictOfHealth(word, message)
 	}
 	return &Rule{
 		name:  name,
-		judge: ofGeneration(look),
+		judge: ofGeneration(func(object map[string]any) (health.Verdict, error) { return look(object), nil }),
 		judgeSilent: func(object map[string]any, hasStatus bool) (health.Verdict, error) {
 			if hasStatus && !silentByDesign[string(c)] {
 				return waitForStatus(object, hasStatus)
 			}
-			return look(object)
+			return look(object), nil
 		},
 	}, nil
 }
