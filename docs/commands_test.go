@@ -66,7 +66,6 @@ var commands = map[string]string{
 	"aws s3api put-object":                               needsAWS,
 	"aws lambda get-account-settings":                    needsAWS,
 	"aws lambda invoke":                                  needsAWS,
-	"aws lambda get-account-settings":                    needsAWS,
 }
 
 // notOurs are commands that the prose mentions and nobody is told to run.
