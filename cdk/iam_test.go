@@ -319,6 +319,12 @@ func testIAM(t *testing.T, s synthesis) {
 			acts = append(acts, act{role: name, action: action, resource: "*"})
 			// The same from the function's own code.
 			refusals = append(refusals, act{role: name, action: action, resource: "*", keys: iam.Conditions{"lambda:SourceFunctionArn": {function(name)}}})
+			for _, network := range s.config.Networks {
+				inNetwork := name + "-" + network.Name
+				acts = append(acts, act{role: "workflow", action: "lambda:InvokeFunction", resource: function(inNetwork) + ":7"},
+					act{role: name, action: "logs:PutLogEvents", resource: logStream(inNetwork)})
+				refusals = append(refusals, act{role: name, action: action, resource: "*", keys: iam.Conditions{"lambda:SourceFunctionArn": {function(inNetwork)}}})
+			}
 		}
 	}
 	for _, a := range acts {

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -34,7 +36,8 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 		h.readyGraph(),
 	)
 	var errors, throttles, durations, concurrency []cw.IMetric
-	for _, name := range deployment.FunctionNames() {
+	for _, v := range h.allVariants() {
+		name := v.name()
 		f := functions[name]
 		label := jsii.String(name)
 		errors = append(errors, f.MetricErrors(&cw.MetricOptions{Label: label, Statistic: jsii.String("Sum")}))
@@ -117,13 +120,21 @@ func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters aws
 			"failed":   h.ended(metrics.Targets, contract.OutcomeFailed, "Sum", "Failed"),
 			"timedOut": h.ended(metrics.Targets, contract.OutcomeTimedOut, "Sum", "TimedOut"),
 		}), 1)
-	throttled, terms := map[string]cw.IMetric{}, []string{}
-	for i, name := range deployment.FunctionNames() {
-		throttled[name] = throttles[i]
-		terms = append(terms, "FILL("+name+", 0)")
+	// An alarm takes ten metrics at most, so each network has its own.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create-alarm-on-metric-math-expression.html
+	throttled, terms := map[string]map[string]cw.IMetric{}, map[string][]string{}
+	for i, v := range h.allVariants() {
+		if throttled[v.network] == nil {
+			throttled[v.network] = map[string]cw.IMetric{}
+		}
+		throttled[v.network][v.Name] = throttles[i]
+		terms[v.network] = append(terms[v.network], "FILL("+v.Name+", 0)")
 	}
-	h.newAlarm("FunctionThrottled", "Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
-		sum(strings.Join(terms, " + "), throttled), 3)
+	for _, network := range slices.Sorted(maps.Keys(terms)) {
+		h.newAlarm(variant{network: network}.suffixed("FunctionThrottled"),
+			"Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
+			sum(strings.Join(terms[network], " + "), throttled[network]), 3)
+	}
 	if deadLetters != nil {
 		h.newAlarm("ScheduleGaveUp", "A scheduled start was given up and lies in the dead-letter queue.",
 			deadLetters.MetricApproximateNumberOfMessagesVisible(&cw.MetricOptions{Statistic: jsii.String("Maximum")}), 1)
