@@ -219,6 +219,12 @@ func (w world) forbidden() []act {
 		{role: "plan", action: "states:DescribeExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
 		{role: "plan", action: "states:StopExecution", resource: parent},
 		{role: "plan", action: "s3:PutObject", resource: b + "/elsewhere"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/request.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
 		{role: "plan", action: "s3:DeleteObject", resource: b + "/claims/abc"},
 		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/targets.json"},
 		{role: "plan", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
@@ -313,6 +319,12 @@ func testIAM(t *testing.T, s synthesis) {
 			acts = append(acts, act{role: name, action: action, resource: "*"})
 			// The same from the function's own code.
 			refusals = append(refusals, act{role: name, action: action, resource: "*", keys: iam.Conditions{"lambda:SourceFunctionArn": {function(name)}}})
+			for _, network := range s.config.Networks {
+				inNetwork := name + "-" + network.Name
+				acts = append(acts, act{role: "workflow", action: "lambda:InvokeFunction", resource: function(inNetwork) + ":7"},
+					act{role: name, action: "logs:PutLogEvents", resource: logStream(inNetwork)})
+				refusals = append(refusals, act{role: name, action: action, resource: "*", keys: iam.Conditions{"lambda:SourceFunctionArn": {function(inNetwork)}}})
+			}
 		}
 	}
 	for _, a := range acts {

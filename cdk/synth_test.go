@@ -116,7 +116,7 @@ func TestStacks(t *testing.T) {
 	for _, name := range []string{"minimal", "full", "china", "govcloud", "organization"} {
 		configurations[name] = synthesize(t, load(t, name+".yaml"))
 	}
-	full := configurations["full"]
+	full, networks := configurations["full"], synthesize(t, load(t, "networks.yaml"))
 	for name, s := range configurations {
 		t.Run(name, func(t *testing.T) {
 			t.Run("golden", func(t *testing.T) { testGolden(t, name, s) })
@@ -133,7 +133,12 @@ func TestStacks(t *testing.T) {
 			t.Run("iam", func(t *testing.T) { testIAM(t, s) })
 		})
 	}
-	t.Run("rules", func(t *testing.T) { testRules(t, slices.Collect(maps.Values(configurations))...) })
+	t.Run("rules", func(t *testing.T) { testRules(t, append(slices.Collect(maps.Values(configurations)), networks)...) })
+	t.Run("networks", func(t *testing.T) {
+		t.Run("golden", func(t *testing.T) { testGolden(t, "networks", networks) })
+		t.Run("functions", func(t *testing.T) { testNetworks(t, networks) })
+		t.Run("iam", func(t *testing.T) { testIAM(t, networks) })
+	})
 	t.Run("roles", func(t *testing.T) { testRoles(t, configurations["govcloud"]) })
 	t.Run("schedules", func(t *testing.T) { testSchedules(t, full) })
 	for _, name := range []string{"full", "china"} {

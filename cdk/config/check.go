@@ -329,10 +329,7 @@ func (p *problems) options(c *Config) {
 	if levels := []string{"OFF", "FATAL", "ERROR", "ALL"}; !slices.Contains(levels, c.Logs.Level) {
 		p.add(field.NotSupported(logs.Child("level"), c.Logs.Level, levels))
 	}
-	if c.VPC != nil {
-		p.list(c.VPC.SubnetIDs, subnetID, field.NewPath("vpc", "subnetIds"), "must be a subnet's id")
-		p.list(c.VPC.SecurityGroupIDs, securityGroupID, field.NewPath("vpc", "securityGroupIds"), "must be a security group's id")
-	}
+	p.networks(c)
 	if c.AlarmTopicARN != "" {
 		prefix := fmt.Sprintf("arn:%s:sns:%s:", c.regions().Partition, c.Hub.Region)
 		if !strings.HasPrefix(c.AlarmTopicARN, prefix) || strings.Count(c.AlarmTopicARN, ":") != 5 {

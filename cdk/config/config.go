@@ -91,6 +91,11 @@ type Config struct {
 	// a private endpoint. By default they run outside any VPC.
 	VPC *VPC `json:"vpc,omitempty"`
 
+	// Networks are further VPCs, each for the clusters of some accounts or Regions
+	// that [Config.VPC] does not reach: where address ranges overlap, say. Each has
+	// functions of its own; a target is worked on in the first that fits.
+	Networks []Network `json:"networks,omitempty"`
+
 	// Logs says what is logged and for how long.
 	Logs Logs `json:"logs,omitzero"`
 

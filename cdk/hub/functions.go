@@ -98,12 +98,15 @@ func checkAssets(dir string) error {
 func (h *hubStack) newFunctions(assets string) map[string]awslambda.Function {
 	made := map[string]awslambda.Function{}
 	for _, f := range deployment.Functions() {
-		made[f.Name] = h.newFunction(f, filepath.Join(assets, f.Name+".zip"))
+		role := h.newFunctionRole(f)
+		for _, v := range h.variants(f) {
+			made[v.name()] = h.newFunction(v, filepath.Join(assets, f.Name+".zip"), role)
+		}
 	}
 	return made
 }
 
-func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Function {
+func (h *hubStack) newFunction(f variant, zip string, role awsiam.Role) awslambda.Function {
 	tuning := h.config.Functions[f.Name]
 	environment := map[string]string{}
 	for _, name := range f.Environment {
@@ -114,10 +117,10 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 			environment[name] = value
 		}
 	}
-	log := h.newLogGroup(f.Title()+"Log", "/aws/lambda/"+*h.name(f.Name))
-	role := h.newFunctionRole(f, log)
+	log := h.newLogGroup(f.id()+"Log", "/aws/lambda/"+*h.name(f.name()))
+	log.GrantWrite(role)
 	props := &awslambda.FunctionProps{
-		FunctionName:  h.name(f.Name),
+		FunctionName:  h.name(f.name()),
 		Description:   jsii.String(f.Does),
 		Runtime:       awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture:  awslambda.Architecture_ARM_64(),
@@ -140,19 +143,19 @@ func (h *hubStack) newFunction(f deployment.Function, zip string) awslambda.Func
 	if h.key != nil {
 		props.EnvironmentEncryption = h.key
 	}
-	made := awslambda.NewFunction(h.Stack, jsii.String(f.Title()), props)
-	if f.ReachesTargets && h.config.VPC != nil {
+	made := awslambda.NewFunction(h.Stack, jsii.String(f.id()), props)
+	if f.vpc != nil {
 		// By id: looking the VPC up would need the account's credentials to synthesise.
 		made.Node().DefaultChild().(awslambda.CfnFunction).SetVpcConfig(&awslambda.CfnFunction_VpcConfigProperty{
-			SubnetIds:        texts(h.config.VPC.SubnetIDs...),
-			SecurityGroupIds: texts(h.config.VPC.SecurityGroupIDs...),
+			SubnetIds:        texts(f.vpc.SubnetIDs...),
+			SecurityGroupIds: texts(f.vpc.SecurityGroupIDs...),
 		})
 	}
 	return made
 }
 
 // newFunctionRole makes a function's role, under the name that access roles trust.
-func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) awsiam.Role {
+func (h *hubStack) newFunctionRole(f deployment.Function) awsiam.Role {
 	role := h.newRole(f.Title()+"Role", f.Name, "The "+f.Name+" function of the workflow. "+f.Does,
 		awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil))
 	for _, statement := range h.objectStatements(f) {
@@ -161,7 +164,6 @@ func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) 
 	if f.DescribesExecutions {
 		role.AddToPolicy(allow([]string{"states:DescribeExecution"}, h.executions()))
 	}
-	log.GrantWrite(role)
 	h.useKeyOf(f, role)
 	if !f.ReachesTargets {
 		return role
@@ -169,7 +171,7 @@ func (h *hubStack) newFunctionRole(f deployment.Function, log awslogs.LogGroup) 
 	for _, statement := range h.assumeAccess() {
 		role.AddToPolicy(statement)
 	}
-	if h.config.VPC != nil {
+	if h.config.VPC != nil || len(h.config.Networks) > 0 {
 		h.attachToVPC(f, role)
 	}
 	return role
@@ -212,8 +214,8 @@ func (h *hubStack) assumeAccess() []awsiam.PolicyStatement {
 	return named
 }
 
-// attachToVPC allows what Lambda needs to attach a function to a VPC, which
-// takes no resource, and denies it to the function's own code.
+// attachToVPC allows what Lambda needs to attach functions to a VPC, which takes no
+// resource, and denies it to the functions' own code.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
 func (h *hubStack) attachToVPC(f deployment.Function, role awsiam.Role) {
 	actions := []string{
@@ -221,9 +223,13 @@ func (h *hubStack) attachToVPC(f deployment.Function, role awsiam.Role) {
 		"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 	}
 	role.AddToPolicy(allow(actions, "*"))
+	var functions []string
+	for _, v := range h.variants(f) {
+		functions = append(functions, h.arn("lambda", "function:"+*h.name(v.name())))
+	}
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Effect: awsiam.Effect_DENY, Actions: texts(actions...), Resources: texts("*"),
-		Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": h.arn("lambda", "function:"+*h.name(f.Name))}},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": functions}},
 	}))
 }
 

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -16,7 +18,8 @@ import (
 	"github.com/crossapply/crossapply/shared/metrics"
 )
 
-func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
+// period is how long a metric is summed up.
+func period() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }
 
 func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.Function, deadLetters awssqs.Queue) {
 	dashboard := cw.NewDashboard(h.Stack, jsii.String("Dashboard"), &cw.DashboardProps{
@@ -25,15 +28,16 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 		PeriodOverride:  cw.PeriodOverride_AUTO,
 	})
 	dashboard.AddWidgets(
-		graph("Executions", quarter, executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
+		graph("Executions", executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
 			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
-		graph("Child executions, one a target", quarter, h.childMetric(w, "ExecutionsStarted"), h.childMetric(w, "ExecutionsSucceeded"),
+		graph("Child executions, one a target", h.childMetric(w, "ExecutionsStarted"), h.childMetric(w, "ExecutionsSucceeded"),
 			h.childMetric(w, "ExecutionsFailed"), h.childMetric(w, "ExecutionsTimedOut"), h.childMetric(w, "ExecutionsAborted")),
 		h.outcomeGraph(),
 		h.readyGraph(),
 	)
 	var errors, throttles, durations, concurrency []cw.IMetric
-	for _, name := range deployment.FunctionNames() {
+	for _, v := range h.allVariants() {
+		name := v.name()
 		f := functions[name]
 		label := jsii.String(name)
 		errors = append(errors, f.MetricErrors(&cw.MetricOptions{Label: label, Statistic: jsii.String("Sum")}))
@@ -43,21 +47,21 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 	}
 	// A target that fails shows as an error of a function: errors alone are no
 	// alarm.
-	dashboard.AddWidgets(graph("Function errors", quarter, errors...), graph("Function throttles", quarter, throttles...),
-		graph("Function duration (p99, ms)", quarter, durations...), graph("Concurrent invocations", quarter, concurrency...))
+	dashboard.AddWidgets(graph("Function errors", errors...), graph("Function throttles", throttles...),
+		graph("Function duration (p99, ms)", durations...), graph("Concurrent invocations", concurrency...))
 	h.newAlarms(w, throttles, deadLetters)
 }
 
 // quarter is the width of a widget, of the dashboard's 24 columns.
 const quarter = 6
 
-func graph(title string, width float64, lines ...cw.IMetric) cw.IWidget {
-	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &lines, Width: jsii.Number(width)})
+func graph(title string, lines ...cw.IMetric) cw.IWidget {
+	return cw.NewGraphWidget(&cw.GraphWidgetProps{Title: jsii.String(title), Left: &lines, Width: jsii.Number(quarter)})
 }
 
 func executions(w workflow, name string) cw.IMetric {
 	return w.machine.Metric(jsii.String(name), &cw.MetricOptions{
-		Label: jsii.String(name[len("Executions"):]), Statistic: jsii.String("Sum"), Period: minutes(5),
+		Label: jsii.String(name[len("Executions"):]), Statistic: jsii.String("Sum"), Period: period(),
 	})
 }
 
@@ -67,7 +71,7 @@ func (h *hubStack) childMetric(w workflow, name string) cw.IMetric {
 	return cw.NewMetric(&cw.MetricProps{
 		Namespace: jsii.String("AWS/States"), MetricName: jsii.String(name),
 		DimensionsMap: pointers(map[string]string{"StateMachineArn": w.arn + "/" + deployment.MapLabel}),
-		Statistic:     jsii.String("Sum"), Label: jsii.String(name[len("Executions"):]), Period: minutes(5),
+		Statistic:     jsii.String("Sum"), Label: jsii.String(name[len("Executions"):]), Period: period(),
 	})
 }
 
@@ -77,7 +81,7 @@ func (h *hubStack) ended(name string, outcome contract.Outcome, statistic, label
 	return cw.NewMetric(&cw.MetricProps{
 		Namespace: jsii.String(metrics.Namespace), MetricName: jsii.String(name),
 		DimensionsMap: pointers(map[string]string{metrics.StateMachine: h.config.Name, metrics.Outcome: string(outcome)}),
-		Statistic:     jsii.String(statistic), Label: jsii.String(label), Period: minutes(5),
+		Statistic:     jsii.String(statistic), Label: jsii.String(label), Period: period(),
 	})
 }
 
@@ -96,14 +100,14 @@ func (h *hubStack) readyGraph() cw.IWidget {
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
 		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
 	}
-	return graph("Time to Ready (s)", quarter, lines...)
+	return graph("Time to Ready (s)", lines...)
 }
 
 // newAlarms makes the alarms: things that somebody should look at.
 func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters awssqs.Queue) {
 	// A metric is missing where nothing happened, and would take the sum with it.
 	sum := func(expression string, terms map[string]cw.IMetric) cw.IMetric {
-		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &terms, Period: minutes(5)})
+		return cw.NewMathExpression(&cw.MathExpressionProps{Expression: jsii.String(expression), UsingMetrics: &terms, Period: period()})
 	}
 	h.newAlarm("ExecutionFailed", "An execution failed or ran out of time: more targets failed than its request allows, or the request is wrong.",
 		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
@@ -116,13 +120,21 @@ func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters aws
 			"failed":   h.ended(metrics.Targets, contract.OutcomeFailed, "Sum", "Failed"),
 			"timedOut": h.ended(metrics.Targets, contract.OutcomeTimedOut, "Sum", "TimedOut"),
 		}), 1)
-	throttled, terms := map[string]cw.IMetric{}, []string{}
-	for i, name := range deployment.FunctionNames() {
-		throttled[name] = throttles[i]
-		terms = append(terms, "FILL("+name+", 0)")
+	// An alarm takes ten metrics at most, so each network has its own.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create-alarm-on-metric-math-expression.html
+	throttled, terms := map[string]map[string]cw.IMetric{}, map[string][]string{}
+	for i, v := range h.allVariants() {
+		if throttled[v.network] == nil {
+			throttled[v.network] = map[string]cw.IMetric{}
+		}
+		throttled[v.network][v.Name] = throttles[i]
+		terms[v.network] = append(terms[v.network], "FILL("+v.Name+", 0)")
 	}
-	h.newAlarm("FunctionThrottled", "Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
-		sum(strings.Join(terms, " + "), throttled), 3)
+	for _, network := range slices.Sorted(maps.Keys(terms)) {
+		h.newAlarm(variant{network: network}.suffixed("FunctionThrottled"),
+			"Invocations of the functions are throttled for a quarter of an hour: lower rollout.maxConcurrency, or raise the concurrency.",
+			sum(strings.Join(terms[network], " + "), throttled[network]), 3)
+	}
 	if deadLetters != nil {
 		h.newAlarm("ScheduleGaveUp", "A scheduled start was given up and lies in the dead-letter queue.",
 			deadLetters.MetricApproximateNumberOfMessagesVisible(&cw.MetricOptions{Statistic: jsii.String("Maximum")}), 1)

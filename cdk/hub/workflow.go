@@ -41,7 +41,9 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 	substitutions := map[string]*string{deployment.PartitionPlaceholder: jsii.String(regions.Partition(h.config.Hub.Region))}
 	for _, f := range deployment.Functions() {
 		// By version: an execution under way keeps the code that it began with.
-		substitutions[f.Placeholder()] = functions[f.Name].CurrentVersion().FunctionArn()
+		substitutions[f.Placeholder()] = jsii.String(h.functionName(f, func(v variant) string {
+			return *functions[v.name()].CurrentVersion().FunctionArn()
+		}))
 	}
 	props := &sfn.StateMachineProps{
 		StateMachineName:        jsii.String(h.config.Name),
@@ -74,8 +76,8 @@ func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	role := h.newRole("WorkflowRole", "workflow", "The state machine of the workflow.",
 		h.service("states.amazonaws.com", h.arn("states", "stateMachine:*")))
 	var invoked []string
-	for _, name := range deployment.FunctionNames() {
-		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(name)+":*")) // all versions
+	for _, v := range h.allVariants() {
+		invoked = append(invoked, h.arn("lambda", "function:"+*h.name(v.name())+":*")) // all versions
 	}
 	for _, statement := range []awsiam.PolicyStatement{
 		allow([]string{"lambda:InvokeFunction"}, invoked...),
