@@ -14,6 +14,9 @@ import (
 
 // deployed is the part of a deployment that the local world starts from.
 type deployed struct {
+	// Of the hub.
+	Account, Region string
+
 	Bucket       string
 	BucketPolicy json.RawMessage
 	Roles        []deployedRole
@@ -33,15 +36,24 @@ type deployedFunction struct {
 	Environment    map[string]string
 }
 
-// TestLocalDeployment keeps local/world/deployment.json equal to what this app
-// synthesises, so that the workflow runs locally under the very IAM statements,
-// timeouts and environments that it is deployed with.
+// TestLocalDeployment keeps the JSON files in local/world/deployments equal to what
+// this app synthesises of the configurations beside them, so that the workflow runs
+// locally under the very IAM statements, timeouts and environments that it is
+// deployed with.
 func TestLocalDeployment(t *testing.T) {
-	c, err := config.Load("../local/world/deployment.yaml")
+	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+		t.Run(partition, func(t *testing.T) { testLocalDeployment(t, "../local/world/deployments/"+partition) })
+	}
+}
+
+func testLocalDeployment(t *testing.T, file string) {
+	c, err := config.Load(file + ".yaml")
 	must(t, err)
 	s := synthesize(t, c)
 	hub := s.hub(t)
 	out := deployed{
+		Account:      hub.account,
+		Region:       hub.region,
 		Bucket:       hub.text(t, hub.Outputs["RunBucketName"]["Value"]),
 		BucketPolicy: json.RawMessage(hub.document(t, hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"])),
 		Roles:        rolesOf(t, hub),
@@ -54,7 +66,7 @@ func TestLocalDeployment(t *testing.T) {
 	must(t, err)
 	got = append(got, '\n')
 
-	const golden = "../local/world/deployment.json"
+	golden := file + ".json"
 	if *update {
 		must(t, os.WriteFile(golden, got, 0o600))
 	}
