@@ -12,9 +12,10 @@ import (
 )
 
 // The verifier of aws-iam-authenticator always calls the real regional STS
-// (https://sts.<region>.<domain of the partition>) through [http.DefaultTransport]: neither
-// is an option of it. To verify against the local STS without changing the
-// verifier, the route below lets exactly those hosts end elsewhere.
+// (https://sts.<region>.amazonaws.com, or .amazonaws.com.cn) through
+// [http.DefaultTransport]: neither is an option of it. To verify against the local
+// STS without changing the verifier, the route below lets exactly those hosts end
+// elsewhere.
 //
 // The other way would be a process of its own for the webhook, with HTTPS_PROXY
 // set: that needs a further program, a proxy that ends TLS under the name of
@@ -35,12 +36,12 @@ type stsRoute struct {
 	users int
 }
 
-// routeSTS sends requests for the public hosts of a partition's STS that go through
-// http.DefaultTransport to the address to, over its scheme, with path, query and
+// routeSTS sends requests for the public STS hosts of the partition of that name that
+// go through http.DefaultTransport to the address to, over its scheme, with path, query and
 // Host header unchanged: the signature covers them. All other requests go as
 // before. The returned function undoes it. A second call with the same address
 // shares the route; with another address it is an error.
-func routeSTS(of string, to *url.URL) (undo func(), err error) {
+func routeSTS(name string, to *url.URL) (undo func(), err error) {
 	stsRoutes.Lock()
 	defer stsRoutes.Unlock()
 	if len(stsRoutes.byPartition) == 0 {
@@ -57,26 +58,26 @@ func routeSTS(of string, to *url.URL) (undo func(), err error) {
 		routed.RegisterProtocol("https", stsTransport{local: &http.Transport{}, others: original})
 		stsRoutes.byPartition, stsRoutes.original, http.DefaultTransport = map[string]*stsRoute{}, original, routed
 	}
-	route := stsRoutes.byPartition[of]
+	route := stsRoutes.byPartition[name]
 	if route == nil {
 		route = &stsRoute{to: *to}
-		stsRoutes.byPartition[of] = route
+		stsRoutes.byPartition[name] = route
 	}
 	if route.to != *to {
-		return nil, fmt.Errorf("this process verifies tokens of partition %s with the STS at %s already, and cannot with %s too", of, &route.to, to)
+		return nil, fmt.Errorf("this process verifies tokens of partition %s with the STS at %s already, and cannot with %s too", name, &route.to, to)
 	}
 	route.users++
-	return sync.OnceFunc(func() { leaveSTSRoute(of) }), nil
+	return sync.OnceFunc(func() { leaveSTSRoute(name) }), nil
 }
 
-func leaveSTSRoute(of string) {
+func leaveSTSRoute(name string) {
 	stsRoutes.Lock()
 	defer stsRoutes.Unlock()
-	route := stsRoutes.byPartition[of]
+	route := stsRoutes.byPartition[name]
 	if route.users--; route.users > 0 {
 		return
 	}
-	delete(stsRoutes.byPartition, of)
+	delete(stsRoutes.byPartition, name)
 	if len(stsRoutes.byPartition) == 0 {
 		http.DefaultTransport = stsRoutes.original
 	}

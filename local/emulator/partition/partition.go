@@ -16,7 +16,8 @@ type Partition struct {
 	Domain string
 }
 
-// Of returns the partition of a Region, by the form of the Region's name.
+// Of returns the partition of a Region, by the form of the Region's name. Of the
+// partitions that are set apart it knows China and GovCloud.
 func Of(region string) Partition {
 	switch {
 	case strings.HasPrefix(region, "cn-"):

@@ -216,7 +216,7 @@ func (d *Directory) checkPartition(account, arn string, policies ...Document) er
 		return fmt.Errorf("its account lies in partition %s", its)
 	}
 	for _, policy := range policies {
-		if err := policy.checkPartition(its); err != nil {
+		if err := policy.CheckPartition(its); err != nil {
 			return err
 		}
 	}

@@ -142,9 +142,9 @@ func parse(document string, k kind) (Document, error) {
 	return parsed, nil
 }
 
-// checkPartition refuses a policy that speaks of another partition than the one it
-// is in, as IAM does when the policy is put.
-func (d Document) checkPartition(its string) error {
+// CheckPartition refuses a policy that speaks of another partition than its own, as
+// AWS does when a policy is put.
+func (d Document) CheckPartition(its string) error {
 	other := func(arn string) bool {
 		named := partitionOf(arn)
 		return strings.HasPrefix(arn, "arn:") && named != its && named != "*"

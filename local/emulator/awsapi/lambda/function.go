@@ -24,7 +24,8 @@ type Function struct {
 	Version string
 	// Binary is the path of the executable that would be named bootstrap.
 	Binary string
-	// RoleARN is the execution role, which must trust lambda.amazonaws.com.
+	// RoleARN is the execution role, which must trust lambda.amazonaws.com, in
+	// every partition.
 	RoleARN string
 	// Environment are the function's own variables.
 	Environment map[string]string

@@ -75,6 +75,9 @@ func (s *Service) PutBucket(b Bucket) error {
 	added := bucket{Bucket: b, created: s.now()}
 	if b.Policy != "" {
 		policy, err := iam.ParseResourcePolicy(b.Policy)
+		if err == nil {
+			err = policy.CheckPartition(partition.Of(b.Region).Name)
+		}
 		if err != nil {
 			return fmt.Errorf("bucket %q: %w", b.Name, err)
 		}
