@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,13 +42,18 @@ type deployedFunction struct {
 // locally under the very IAM statements, timeouts and environments that it is
 // deployed with.
 func TestLocalDeployment(t *testing.T) {
-	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
-		t.Run(partition, func(t *testing.T) { testLocalDeployment(t, "../local/world/deployments/"+partition) })
+	configurations, err := filepath.Glob("../local/world/deployments/*.yaml")
+	must(t, err)
+	if len(configurations) < 3 {
+		t.Fatalf("found only %q", configurations)
+	}
+	for _, file := range configurations {
+		t.Run(filepath.Base(file), func(t *testing.T) { testLocalDeployment(t, file) })
 	}
 }
 
 func testLocalDeployment(t *testing.T, file string) {
-	c, err := config.Load(file + ".yaml")
+	c, err := config.Load(file)
 	must(t, err)
 	s := synthesize(t, c)
 	hub := s.hub(t)
@@ -66,7 +72,7 @@ func testLocalDeployment(t *testing.T, file string) {
 	must(t, err)
 	got = append(got, '\n')
 
-	golden := file + ".json"
+	golden := strings.TrimSuffix(file, ".yaml") + ".json"
 	if *update {
 		must(t, os.WriteFile(golden, got, 0o600))
 	}
