@@ -41,10 +41,10 @@ type world struct {
 func newWorld(t *testing.T, s synthesis) world {
 	t.Helper()
 	w := world{hub: s.hub(t), Directory: iam.NewDirectory(time.Now, rand.Reader)}
-	must(t, w.AddAccount(iam.Account{ID: "999999999999"}))
-	must(t, w.AddAccount(iam.Account{ID: hubAccount, Organization: s.config.OrganizationID}))
+	must(t, w.AddAccount(iam.Account{Partition: w.hub.partition(), ID: "999999999999"}))
+	must(t, w.AddAccount(iam.Account{Partition: w.hub.partition(), ID: hubAccount, Organization: s.config.OrganizationID}))
 	for _, account := range s.config.Accounts {
-		must(t, w.AddAccount(iam.Account{ID: account.ID, Organization: s.config.OrganizationID}))
+		must(t, w.AddAccount(iam.Account{Partition: w.hub.partition(), ID: account.ID, Organization: s.config.OrganizationID}))
 	}
 	w.here = strings.NewReplacer(":role/crossapply-", ":role"+cmp.Or(s.config.RolePath, "/")+"crossapply-", "arn:aws:", "arn:"+w.hub.partition()+":", ".eu-west-1.amazonaws.com", "."+w.hub.region+"."+w.hub.domain(), "eu-west-1", w.hub.region)
 	w.put(t, w.hub)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ import (
 
 // deployed is the part of a deployment that the local world starts from.
 type deployed struct {
+	// Of the hub.
+	Account, Region string
+
 	Bucket       string
 	BucketPolicy json.RawMessage
 	Roles        []deployedRole
@@ -33,15 +37,29 @@ type deployedFunction struct {
 	Environment    map[string]string
 }
 
-// TestLocalDeployment keeps local/world/deployment.json equal to what this app
-// synthesises, so that the workflow runs locally under the very IAM statements,
-// timeouts and environments that it is deployed with.
+// TestLocalDeployment keeps the JSON files in local/world/deployments equal to what
+// this app synthesises of the configurations beside them, so that the workflow runs
+// locally under the very IAM statements, timeouts and environments that it is
+// deployed with.
 func TestLocalDeployment(t *testing.T) {
-	c, err := config.Load("../local/world/deployment.yaml")
+	configurations, err := filepath.Glob("../local/world/deployments/*.yaml")
+	must(t, err)
+	if len(configurations) < 3 {
+		t.Fatalf("found only %q", configurations)
+	}
+	for _, file := range configurations {
+		t.Run(filepath.Base(file), func(t *testing.T) { testLocalDeployment(t, file) })
+	}
+}
+
+func testLocalDeployment(t *testing.T, file string) {
+	c, err := config.Load(file)
 	must(t, err)
 	s := synthesize(t, c)
 	hub := s.hub(t)
 	out := deployed{
+		Account:      hub.account,
+		Region:       hub.region,
 		Bucket:       hub.text(t, hub.Outputs["RunBucketName"]["Value"]),
 		BucketPolicy: json.RawMessage(hub.document(t, hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"])),
 		Roles:        rolesOf(t, hub),
@@ -54,7 +72,7 @@ func TestLocalDeployment(t *testing.T) {
 	must(t, err)
 	got = append(got, '\n')
 
-	const golden = "../local/world/deployment.json"
+	golden := strings.TrimSuffix(file, ".yaml") + ".json"
 	if *update {
 		must(t, os.WriteFile(golden, got, 0o600))
 	}

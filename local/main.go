@@ -113,7 +113,7 @@ func runDemo(ctx context.Context, config world.Config, request []byte, out io.Wr
 		return err
 	}
 	_, _ = fmt.Fprintf(out, "\nTo look further, keep such a world running with `make local`, and in another terminal:\n%s",
-		world.Guide("http://"+defaultAddress, kubeconfig, world.Demo()))
+		w.Guide("http://"+defaultAddress, kubeconfig))
 	return nil
 }
 
@@ -137,7 +137,7 @@ func serve(ctx context.Context, config world.Config, out io.Writer) (err error) 
 	defer func() { err = errors.Join(err, os.Remove(kubeconfig)) }() // nothing answers there any more
 	_, _ = fmt.Fprintf(out, "\nThe world is running. In another terminal:\n%s\n"+
 		"Ctrl-C ends it all.\n",
-		world.Guide(w.AWS.URL(), kubeconfig, world.Demo()))
+		w.Guide(w.AWS.URL(), kubeconfig))
 	<-ctx.Done()
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/regions"
 )
 
 // Namespace exists in every cluster, for the examples.
@@ -20,14 +21,15 @@ func (c Cluster) active() bool { return c.Status == "" || c.Status == "ACTIVE" }
 
 // spec describes the API server behind the cluster, and what is installed there.
 func (c Cluster) spec() (cluster.Spec, error) {
+	partition := regions.Partition(c.Region)
 	spec := cluster.Spec{
 		Name: c.Cluster, Account: c.Account, Region: c.Region,
 		// Whoever creates an EKS cluster is its admin.
-		AccessEntries: []cluster.AccessEntry{{PrincipalARN: engineer(c.Account).ARN(), ClusterAdmin: true}},
+		AccessEntries: []cluster.AccessEntry{{PrincipalARN: engineer(partition, c.Account).ARN(), ClusterAdmin: true}},
 		Objects:       []*unstructured.Unstructured{cluster.Namespace(Namespace)},
 	}
 	if !c.Unmapped {
-		role := eksauth.AccessRole{Partition: "aws", Name: accessRoleName}
+		role := eksauth.AccessRole{Partition: partition, Name: accessRoleName}
 		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{deployment.Group}})
 	}
 	var installed []string

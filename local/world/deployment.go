@@ -1,10 +1,11 @@
 package world
 
 import (
-	_ "embed" // what a deployment consists of
+	"embed"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,15 +19,18 @@ import (
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
-// deploymentJSON is what the CDK app synthesises of deployment.yaml: a test of
-// the app keeps it so. The world thus runs under the very policies, trust
+// deployments are what the CDK app synthesises of the configurations beside them: a
+// test of the app keeps them so. The world thus runs under the very policies, trust
 // policies, timeouts and environments that are deployed.
 //
-//go:embed deployment.json
-var deploymentJSON []byte
+//go:embed deployments/*.json
+var deployments embed.FS
 
-// synthesized is the part of a deployment that the world starts from.
-type synthesized struct {
+// Deployment is the part of a deployment that the world starts from.
+type Deployment struct {
+	// Account and Region are the hub's: where the workflow lives.
+	Account, Region string
+	// Bucket is the run bucket.
 	Bucket       string
 	BucketPolicy json.RawMessage
 	Roles        []struct {
@@ -41,26 +45,43 @@ type synthesized struct {
 	}
 }
 
-func loadDeployment() (synthesized, error) {
-	var d synthesized
-	if err := json.Unmarshal(deploymentJSON, &d); err != nil {
+func loadDeployment(name string) (d Deployment, err error) {
+	body, err := deployments.ReadFile("deployments/" + name + ".json")
+	if err == nil {
+		err = json.Unmarshal(body, &d)
+	}
+	if err != nil {
 		return d, fmt.Errorf("read the deployment: %w", err)
 	}
 	return d, nil
 }
 
-func (d synthesized) buckets() []s3.Bucket {
-	return []s3.Bucket{{Name: d.Bucket, Account: HubAccount, Region: HubRegion, Policy: string(d.BucketPolicy)}}
+// Partition is the AWS partition that the hub and all clusters lie in.
+func (d Deployment) Partition() string { return regions.Partition(d.Region) }
+
+// targetAccounts returns the accounts of the access roles, each once.
+func (d Deployment) targetAccounts() []string {
+	var accounts []string
+	for _, role := range d.Roles {
+		if role.Account != d.Account && !slices.Contains(accounts, role.Account) {
+			accounts = append(accounts, role.Account)
+		}
+	}
+	return accounts
+}
+
+func (d Deployment) buckets() []s3.Bucket {
+	return []s3.Bucket{{Name: d.Bucket, Account: d.Account, Region: d.Region, Policy: string(d.BucketPolicy)}}
 }
 
 // roles returns the hub's roles and the access roles. Those of the accounts that
 // otherExternalID names expect another external id than the hub's.
-func (d synthesized) roles(otherExternalID func(account string) bool) ([]iam.Role, error) {
+func (d Deployment) roles(otherExternalID func(account string) bool) ([]iam.Role, error) {
 	var roles []iam.Role
 	for _, r := range d.Roles {
-		role := iam.Role{Account: r.Account, Name: r.Name, Trust: string(r.Trust)}
+		role := iam.Role{Partition: d.Partition(), Account: r.Account, Name: r.Name, Trust: string(r.Trust)}
 		if otherExternalID(r.Account) {
-			trust, err := expecting("another-"+externalID, r.Trust)
+			trust, err := expecting("another", r.Trust)
 			if err != nil {
 				return nil, fmt.Errorf("role %s of account %s: %w", r.Name, r.Account, err)
 			}
@@ -96,7 +117,7 @@ func expecting(externalID string, trust json.RawMessage) (string, error) {
 }
 
 // functions returns the functions with the binaries in a folder.
-func (d synthesized) functions(binaries string, pollWindow time.Duration) []lambda.Function {
+func (d Deployment) functions(binaries string, pollWindow time.Duration) []lambda.Function {
 	var functions []lambda.Function
 	for _, f := range d.Functions {
 		step := strings.TrimPrefix(f.Name, machineName+"-")
@@ -104,7 +125,7 @@ func (d synthesized) functions(binaries string, pollWindow time.Duration) []lamb
 			f.Environment[awsenv.PollWindow] = pollWindow.String()
 		}
 		functions = append(functions, lambda.Function{
-			Account: HubAccount, Region: HubRegion, Name: f.Name, Version: "1", Binary: filepath.Join(binaries, step),
+			Account: d.Account, Region: d.Region, Name: f.Name, Version: "1", Binary: filepath.Join(binaries, step),
 			RoleARN: f.Role, Environment: f.Environment, MemoryMB: f.MemoryMB,
 			Timeout: time.Duration(f.TimeoutSeconds) * time.Second,
 		})
@@ -114,12 +135,12 @@ func (d synthesized) functions(binaries string, pollWindow time.Duration) []lamb
 
 // substitutions returns the values of the definition's placeholders: the partition
 // and the ARNs of the functions' versions.
-func (d synthesized) substitutions() map[string]string {
+func (d Deployment) substitutions() map[string]string {
 	arns := map[string]string{}
 	for _, f := range d.functions("", 0) {
 		arns[f.Name] = f.ARN() + ":" + f.Version
 	}
-	values := map[string]string{deployment.PartitionPlaceholder: regions.Partition(HubRegion)}
+	values := map[string]string{deployment.PartitionPlaceholder: d.Partition()}
 	for _, f := range deployment.Functions() {
 		values[f.Placeholder()] = arns[machineName+"-"+f.Name]
 	}

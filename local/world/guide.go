@@ -24,7 +24,7 @@ func KubeconfigPath() (string, error) {
 // `aws eks get-token` with the keys of each account's engineer.
 func (w *World) WriteKubeconfig(path string) error {
 	keys := func(c *cluster.Cluster) map[string]string {
-		user := engineer(c.Account)
+		user := engineer(w.Deployment.Partition(), c.Account)
 		return map[string]string{
 			"AWS_ACCESS_KEY_ID": user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": user.SecretAccessKey, "AWS_SESSION_TOKEN": "",
 		}
@@ -35,12 +35,12 @@ func (w *World) WriteKubeconfig(path string) error {
 	return nil
 }
 
-// Guide returns the command lines with which a person uses a world of these
-// clusters, at least one, from the AWS CLI and kubectl.
-func Guide(endpoint, kubeconfig string, clusters []Cluster) string {
-	hub := engineer(HubAccount)
-	machine := fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:%s", HubRegion, HubAccount, machineName)
-	execution := fmt.Sprintf("arn:aws:states:%s:%s:execution:%s:first", HubRegion, HubAccount, machineName)
+// Guide returns the command lines with which a person uses such a world, of at least
+// one cluster, from the AWS CLI and kubectl.
+func (w *World) Guide(endpoint, kubeconfig string) string {
+	partition := w.Deployment.Partition()
+	hub := engineer(partition, w.Deployment.Account)
+	execution := strings.Replace(w.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":first"
 	var text strings.Builder
 	fmt.Fprintf(&text, `
 export AWS_ENDPOINT_URL=%s
@@ -55,13 +55,13 @@ aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/reports/$(date -u +%%F)/first.json -
 make stop EXECUTION=%[7]s BUCKET=%[8]s      # of one that runs: no other target starts
 make report EXECUTION=%[7]s    # of one that was stopped the hard way
-`, endpoint, HubRegion, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, machine, execution, Bucket)
+`, endpoint, w.Deployment.Region, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, w.StateMachineARN, execution, w.Deployment.Bucket)
 	text.WriteString("\n# Each cluster's tokens come from `aws eks get-token`, with the keys of its own account, as KUBECONFIG has it.\n")
-	for _, c := range clusters {
+	for _, c := range w.clusters {
 		fmt.Fprintf(&text, "kubectl --context %s --namespace %s get topics --show-managed-fields -o yaml\n", c.Target, Namespace)
 	}
-	first := clusters[0]
-	owner := engineer(first.Account)
+	first := w.clusters[0]
+	owner := engineer(partition, first.Account)
 	fmt.Fprintf(&text, "\n# By hand (the token must name the real STS, so the endpoint above must not count):\n"+
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s \\\n  aws eks get-token --cluster-name %s --region %s\n",
 		owner.AccessKeyID, owner.SecretAccessKey, first.Cluster, first.Region)

@@ -17,12 +17,8 @@ import (
 	"github.com/crossapply/crossapply/statemachine"
 )
 
-// What deployment.yaml says, for those who look for it here.
+// What every deployment here says.
 const (
-	// Bucket is the run bucket.
-	Bucket = "crossapply-runs-" + HubAccount
-
-	externalID     = "crossapply-local"
 	accessRoleName = "crossapply-access"
 	machineName    = deployment.Name
 )
@@ -43,7 +39,7 @@ func buildFunctions(ctx context.Context, dir string) error {
 }
 
 // createStateMachine creates the workflow as a deployment does.
-func createStateMachine(ctx context.Context, config aws.Config, d synthesized) (string, error) {
+func createStateMachine(ctx context.Context, config aws.Config, d Deployment) (string, error) {
 	definition, err := statemachine.Substitute(d.substitutions())
 	if err != nil {
 		return "", err
@@ -51,7 +47,7 @@ func createStateMachine(ctx context.Context, config aws.Config, d synthesized) (
 	out, err := sfn.NewFromConfig(config).CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
 		Name:       aws.String(machineName),
 		Definition: aws.String(definition),
-		RoleArn:    aws.String(iam.Role{Account: HubAccount, Name: machineName + "-workflow"}.ARN()),
+		RoleArn:    aws.String(iam.Role{Partition: d.Partition(), Account: d.Account, Name: machineName + "-workflow"}.ARN()),
 	})
 	if err != nil {
 		return "", fmt.Errorf("create the state machine: %w", err)
@@ -61,9 +57,9 @@ func createStateMachine(ctx context.Context, config aws.Config, d synthesized) (
 
 // engineer is a person with all rights in one account. The keys are those of a
 // pretend world and open nothing else.
-func engineer(account string) iam.User {
+func engineer(partition, account string) iam.User {
 	return iam.User{
-		Account: account, Name: "engineer",
+		Partition: partition, Account: account, Name: "engineer",
 		AccessKeyID: "AKIALOCL" + account, SecretAccessKey: "local-secret-of-" + account,
 		Policies: []string{`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}`},
 	}

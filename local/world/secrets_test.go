@@ -26,18 +26,18 @@ func TestNoSecretsAnywhere(t *testing.T) {
 	request := topic{name: "secrets", targets: []contract.Target{payments, noRBAC, foreign}, maxFailures: "2",
 		annotations: map[string]string{"example.com/note": body, operator.BehaviorAnnotation: string(operator.Converge)}}.request(t)
 	wait(t, start(t, strings.Replace(request, "{", `{"idempotencyKey": "secrets",`, 1)))
-	history, executions := allHistory(t)
+	history, executions := allHistory(t, shared)
 	if executions < 4 {
 		t.Fatalf("searched only %d executions and children", executions)
 	}
-	objects, keys := allObjects(t)
+	objects, keys := allObjects(t, shared)
 	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resource, "/" + runs.Targets,
 		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, runs.Reports} {
 		if !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, kind) }) {
 			t.Errorf("no %s was searched", kind)
 		}
 	}
-	logs := allLogs()
+	logs := allLogs(shared)
 	places := map[string]string{"the history": history, "the run bucket": objects, "the logs": logs}
 	needles := map[string]string{"k8s-aws-v1.": "a bearer token", "X-Amz-Signature": "a presigned URL"}
 	for _, c := range shared.AWS.IAM.Credentials() {
@@ -89,11 +89,11 @@ func found(text string, needles map[string]string) []string {
 
 // allHistory returns the events of all executions and their children, and how
 // many there were.
-func allHistory(t *testing.T) (string, int) {
+func allHistory(t *testing.T, w *world.World) (string, int) {
 	t.Helper()
 	var text strings.Builder
 	count := 0
-	api := sfn.NewFromConfig(shared.Engineer())
+	api := sfn.NewFromConfig(w.Engineer())
 	var walk func(in *sfn.ListExecutionsInput)
 	walk = func(in *sfn.ListExecutionsInput) {
 		pages := sfn.NewListExecutionsPaginator(api, in)
@@ -118,7 +118,7 @@ func allHistory(t *testing.T) (string, int) {
 			}
 		}
 	}
-	walk(&sfn.ListExecutionsInput{StateMachineArn: aws.String(shared.StateMachineARN)})
+	walk(&sfn.ListExecutionsInput{StateMachineArn: aws.String(w.StateMachineARN)})
 	return text.String(), count
 }
 
@@ -137,12 +137,12 @@ func addHistory(t *testing.T, api *sfn.Client, arn *string, text *strings.Builde
 }
 
 // allObjects returns the contents of all objects in the run bucket, and their keys.
-func allObjects(t *testing.T) (string, []string) {
+func allObjects(t *testing.T, w *world.World) (string, []string) {
 	t.Helper()
 	var text strings.Builder
 	var keys []string
-	api := s3.NewFromConfig(shared.Engineer())
-	pages := s3.NewListObjectsV2Paginator(api, &s3.ListObjectsV2Input{Bucket: aws.String(world.Bucket)})
+	api := s3.NewFromConfig(w.Engineer())
+	pages := s3.NewListObjectsV2Paginator(api, &s3.ListObjectsV2Input{Bucket: aws.String(w.Deployment.Bucket)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -150,7 +150,7 @@ func allObjects(t *testing.T) (string, []string) {
 		}
 		for _, object := range page.Contents {
 			keys = append(keys, aws.ToString(object.Key))
-			out, err := api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: object.Key})
+			out, err := api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(w.Deployment.Bucket), Key: object.Key})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,9 +163,9 @@ func allObjects(t *testing.T) (string, []string) {
 	return text.String(), keys
 }
 
-func allLogs() string {
+func allLogs(w *world.World) string {
 	var text strings.Builder
-	for _, line := range shared.AWS.Lambda.Logs().Lines("") {
+	for _, line := range w.AWS.Lambda.Logs().Lines("") {
 		text.WriteString(line.Text + "\n")
 	}
 	return text.String()

@@ -12,7 +12,6 @@ import (
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 	"github.com/crossapply/crossapply/local/operator"
-	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/runs"
@@ -31,7 +30,7 @@ func TestStopMark(t *testing.T) {
 	arn := startNamed(t, r.name, r.request(t))
 	waitFor(t, payments, r.name)
 	_, err := s3.NewFromConfig(shared.Engineer()).PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(world.Bucket), Key: aws.String(runs.Prefix(r.name) + runs.Stop)})
+		Bucket: aws.String(shared.Deployment.Bucket), Key: aws.String(runs.Prefix(r.name) + runs.Stop)})
 	if err != nil {
 		t.Fatal(err)
 	}

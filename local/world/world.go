@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,16 +27,13 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
-// The hub: where the workflow lives.
-const (
-	HubAccount = "999999999999"
-	HubRegion  = "eu-west-1"
-)
-
 // Config says what the world is made of.
 type Config struct {
 	// Address to listen on for AWS calls; empty means a free port.
 	Address string
+	// Deployment names one of those in the folder deployments, which are called as their
+	// AWS partitions; empty means aws.
+	Deployment string
 	// Clusters are the EKS clusters; empty means [Demo].
 	Clusters []Cluster
 	// PollWindow is how long one call of poll watches; 0 means poll's default.
@@ -55,7 +53,7 @@ type Config struct {
 	Pause func(time.Duration) time.Duration
 }
 
-// Cluster is a pretend EKS cluster. It must be one of deployment.yaml, which
+// Cluster is a pretend EKS cluster. It must be one of the deployment, which
 // gives access to it. The zero value of everything but the target is a healthy
 // one that crossapply has access to.
 type Cluster struct {
@@ -96,12 +94,13 @@ type World struct {
 	States *states.Service
 	// StateMachineARN is the workflow's state machine in the hub account.
 	StateMachineARN string
+	// Deployment is what it was started from.
+	Deployment Deployment
 
-	dir        string
-	clusters   []Cluster
-	deployment synthesized
-	control    *cluster.ControlPlane
-	operators  []*operator.Operator
+	dir       string
+	clusters  []Cluster
+	control   *cluster.ControlPlane
+	operators []*operator.Operator
 }
 
 // Start builds what is missing, starts everything, and returns when an execution
@@ -146,23 +145,23 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 		return err
 	}
 	var err error
-	if w.deployment, err = loadDeployment(); err != nil {
+	if w.Deployment, err = loadDeployment(cmp.Or(config.Deployment, "aws")); err != nil {
 		return err
 	}
 	var accounts []iam.Account
 	var users []iam.User
-	for _, id := range append([]string{HubAccount}, w.accounts()...) {
-		accounts = append(accounts, iam.Account{ID: id})
-		users = append(users, engineer(id))
+	for _, id := range append(w.Deployment.targetAccounts(), w.Deployment.Account) {
+		accounts = append(accounts, iam.Account{ID: id, Partition: w.Deployment.Partition()})
+		users = append(users, engineer(w.Deployment.Partition(), id))
 	}
-	roles, err := w.deployment.roles(w.otherExternalID)
+	roles, err := w.Deployment.roles(w.otherExternalID)
 	if err != nil {
 		return err
 	}
 	w.AWS, err = awsapi.Start(awsapi.Config{
-		Address: config.Address, Region: HubRegion, FollowLogs: config.FollowLogs,
+		Address: config.Address, Region: w.Deployment.Region, FollowLogs: config.FollowLogs,
 		Accounts: accounts, Users: users, Roles: roles,
-		Buckets: w.deployment.buckets(), Functions: w.deployment.functions(binaries, config.PollWindow),
+		Buckets: w.Deployment.buckets(), Functions: w.Deployment.functions(binaries, config.PollWindow),
 	})
 	return err
 }
@@ -178,19 +177,8 @@ func (w *World) startWorkflow(ctx context.Context, config Config) error {
 	}
 	w.States = states.New(states.Config{Directory: w.AWS.IAM, Endpoint: w.AWS.URL, Engine: engine, Pause: config.Pause})
 	w.AWS.Mount(w.States)
-	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.deployment)
+	w.StateMachineARN, err = createStateMachine(ctx, w.Engineer(), w.Deployment)
 	return err
-}
-
-// accounts returns the target accounts of the deployment, each once.
-func (w *World) accounts() []string {
-	var accounts []string
-	for _, role := range w.deployment.Roles {
-		if role.Account != HubAccount && !slices.Contains(accounts, role.Account) {
-			accounts = append(accounts, role.Account)
-		}
-	}
-	return accounts
 }
 
 // otherExternalID says whether an account's access role expects another external
@@ -201,7 +189,9 @@ func (w *World) otherExternalID(account string) bool {
 
 // Engineer returns an SDK configuration with the keys of a person who may do
 // everything in the hub account.
-func (w *World) Engineer() aws.Config { return w.AWS.UserConfig(engineer(HubAccount), HubRegion) }
+func (w *World) Engineer() aws.Config {
+	return w.AWS.UserConfig(engineer(w.Deployment.Partition(), w.Deployment.Account), w.Deployment.Region)
+}
 
 // Cluster returns the API server behind a target, and nil where there is none.
 func (w *World) Cluster(target contract.Target) *cluster.Cluster {

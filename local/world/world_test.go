@@ -314,11 +314,11 @@ func reportOn(t *testing.T, arn string) contract.Answer {
 // fullReport returns every target's result, in the order of the report.
 func fullReport(t *testing.T, answer contract.Answer) []contract.Result {
 	t.Helper()
-	key, ok := strings.CutPrefix(answer.Report, "s3://"+world.Bucket+"/")
+	key, ok := strings.CutPrefix(answer.Report, "s3://"+shared.Deployment.Bucket+"/")
 	if !ok {
 		t.Fatalf("the report lies at %q", answer.Report)
 	}
-	out, err := s3.NewFromConfig(shared.Engineer()).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(world.Bucket), Key: aws.String(key)})
+	out, err := s3.NewFromConfig(shared.Engineer()).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(shared.Deployment.Bucket), Key: aws.String(key)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@
 //     is checked (package sigv4), its caller is known (package iam), and the
 //     service's operation answers (package protocol): packages sts, eks, s3,
 //     lambda.
+//   - Accounts may lie in several partitions: ARNs have that of their Region (package
+//     partition), and keys are unknown in the Regions of another.
 //   - [Server.Mount] adds a service, such as Step Functions (package states).
 //   - A test can kill a function around one of its calls: see OnCall in package
 //     lambda, and [Server.InterceptKubernetes] for requests to API servers.

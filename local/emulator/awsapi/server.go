@@ -24,6 +24,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/sigv4"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/sts"
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Config is what a Server starts with.
@@ -216,6 +217,9 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, signature 
 	if err != nil {
 		return iam.Origin{}, err
 	}
+	if credential.Caller.Partition() != partition.Of(signature.Region).Name {
+		return iam.Origin{}, &sigv4.Error{Reason: sigv4.UnknownKey, Message: "The security token included in the request is invalid."}
+	}
 	if signature.Service == "s3" {
 		if err := checkHeadersSigned(r, signature); err != nil {
 			return iam.Origin{}, err
@@ -279,7 +283,7 @@ func serviceName(r *http.Request, signature *sigv4.Signature) string {
 	if signature != nil && signature.Service != "" {
 		return signature.Service
 	}
-	if label, _, found := strings.Cut(r.Host, "."); found && strings.HasSuffix(r.Host, ".amazonaws.com") {
+	if label, _, found := strings.Cut(r.Host, "."); found && strings.HasSuffix(strings.TrimSuffix(r.Host, ".cn"), ".amazonaws.com") {
 		return label
 	}
 	switch {

@@ -70,15 +70,15 @@ func TestRouteSTS(t *testing.T) {
 	}
 	before := http.DefaultTransport
 
-	undo, err := routeSTS(to)
+	undo, err := routeSTS("aws", to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := routeSTS(to)
+	again, err := routeSTS("aws", to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := routeSTS(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}); err == nil {
+	if _, err := routeSTS("aws", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}); err == nil {
 		t.Error("a second address is no error")
 	}
 	if _, ok := http.DefaultTransport.(*http.Transport); !ok {
@@ -90,6 +90,26 @@ func TestRouteSTS(t *testing.T) {
 	}
 	if got := get(t, elsewhere.URL); got != "elsewhere" {
 		t.Errorf("another host answers %q", got)
+	}
+
+	// A partition has its own: so worlds in several may run beside each other.
+	china, err := routeSTS("aws-cn", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get(t, "https://sts.cn-north-1.amazonaws.com.cn/")
+	if host != "sts.cn-north-1.amazonaws.com.cn" {
+		t.Errorf("STS saw host %q", host)
+	}
+	china()
+	for _, host := range []string{"sts.cn-north-1.amazonaws.com.cn", "sts.cn-north-1.amazonaws.com", "sts.us-gov-west-1.amazonaws.com",
+		"sts.eu-west-1.amazonaws.com.cn", "s3.eu-west-1.amazonaws.com", "sts.example.com"} {
+		if _, ok := localSTS(host); ok {
+			t.Errorf("%s goes to the local STS of partition aws", host)
+		}
+	}
+	if _, ok := localSTS("sts.amazonaws.com"); !ok {
+		t.Error("the global STS does not go to the local one of partition aws")
 	}
 
 	undo()

@@ -7,6 +7,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
+
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // anonymousConfig admits requests without credentials to the health endpoints
@@ -58,7 +60,7 @@ func (c *Cluster) arguments(port string) []string {
 		"--authentication-token-webhook-cache-ttl=5s",
 		"--authorization-mode=Node,RBAC",
 
-		"--service-account-issuer=https://oidc.eks." + c.Region + ".amazonaws.com/id/" + c.Account + "-" + c.Name,
+		"--service-account-issuer=https://oidc.eks." + c.Region + "." + partition.Of(c.Region).Domain + "/id/" + c.Account + "-" + c.Name,
 		"--service-account-key-file=" + c.file("service-account.key"),
 		"--service-account-signing-key-file=" + c.file("service-account.key"),
 		"--service-cluster-ip-range=10.100.0.0/16", // EKS's default

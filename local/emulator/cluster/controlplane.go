@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/arn"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Config says what to start.
@@ -28,8 +30,8 @@ type Config struct {
 	Binaries Binaries
 	// STS is the endpoint that verifies tokens, such as http://127.0.0.1:4566. It is
 	// called only when a token arrives, so it may start later. A process has one at a
-	// time: from Start to Close, requests through http.DefaultTransport to STS's public
-	// hosts go there. Start before, and Close after, what else uses that transport.
+	// time for each partition of its clusters: from Start to Close, requests through
+	// http.DefaultTransport to that partition's public STS hosts go there. Start before, and Close after, what else uses that transport.
 	STS *url.URL
 	// Authenticate, if set, says whose a bearer token is, in place of STS and the
 	// access entries, for tests that are not about AWS: see package clustertest.
@@ -64,7 +66,7 @@ func (s Spec) ID() string { return s.Account + "/" + s.Region + "/" + s.Name }
 
 // ARN is the one EKS would give the cluster.
 func (s Spec) ARN() string {
-	return fmt.Sprintf("arn:aws:eks:%s:%s:cluster/%s", s.Region, s.Account, s.Name)
+	return fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", partition.Of(s.Region).Name, s.Region, s.Account, s.Name)
 }
 
 // namePattern is EKS's.

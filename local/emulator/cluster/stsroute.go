@@ -7,37 +7,44 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // The verifier of aws-iam-authenticator always calls the real regional STS
-// (https://sts.<region>.amazonaws.com) through [http.DefaultTransport]: neither
-// is an option of it. To verify against the local STS without changing the
-// verifier, the route below lets exactly those hosts end elsewhere.
+// (https://sts.<region>.amazonaws.com, or .amazonaws.com.cn) through
+// [http.DefaultTransport]: neither is an option of it. To verify against the local
+// STS without changing the verifier, the route below lets exactly those hosts end
+// elsewhere.
 //
 // The other way would be a process of its own for the webhook, with HTTPS_PROXY
 // set: that needs a further program, a proxy that ends TLS under the name of
 // sts.<region>.amazonaws.com, and a root certificate trusted by that process.
 // One function in this process is less to get wrong, at the price of a process
-// having one local STS at a time, which routeSTS enforces.
+// having one local STS at a time for each partition, which routeSTS enforces.
 
-// stsRoute says where STS requests of this process go. It is package state because
-// the transport that it changes is the process's.
-var stsRoute struct {
+// stsRoutes says where STS requests of this process go, by the partition of their
+// host. It is package state because the transport that it changes is the process's.
+var stsRoutes struct {
 	sync.Mutex
-	to       url.URL
-	users    int
-	original http.RoundTripper
+	byPartition map[string]*stsRoute
+	original    http.RoundTripper
 }
 
-// routeSTS sends requests for STS's public hosts that go through
-// http.DefaultTransport to the address to, over its scheme, with path, query and
+type stsRoute struct {
+	to    url.URL
+	users int
+}
+
+// routeSTS sends requests for the public STS hosts of the partition of that name that
+// go through http.DefaultTransport to the address to, over its scheme, with path, query and
 // Host header unchanged: the signature covers them. All other requests go as
 // before. The returned function undoes it. A second call with the same address
 // shares the route; with another address it is an error.
-func routeSTS(to *url.URL) (undo func(), err error) {
-	stsRoute.Lock()
-	defer stsRoute.Unlock()
-	if stsRoute.users == 0 {
+func routeSTS(name string, to *url.URL) (undo func(), err error) {
+	stsRoutes.Lock()
+	defer stsRoutes.Unlock()
+	if len(stsRoutes.byPartition) == 0 {
 		original, ok := http.DefaultTransport.(*http.Transport)
 		if !ok {
 			return nil, fmt.Errorf("http.DefaultTransport is a %T: cannot route STS through it", http.DefaultTransport)
@@ -48,38 +55,63 @@ func routeSTS(to *url.URL) (undo func(), err error) {
 		// HTTP/2 would claim https for itself; the original still speaks it.
 		routed.Protocols = new(http.Protocols)
 		routed.Protocols.SetHTTP1(true)
-		routed.RegisterProtocol("https", stsTransport{to: *to, local: &http.Transport{}, others: original})
-		stsRoute.to, stsRoute.original, http.DefaultTransport = *to, original, routed
+		routed.RegisterProtocol("https", stsTransport{local: &http.Transport{}, others: original})
+		stsRoutes.byPartition, stsRoutes.original, http.DefaultTransport = map[string]*stsRoute{}, original, routed
 	}
-	if stsRoute.to != *to {
-		return nil, fmt.Errorf("this process verifies tokens with the STS at %s already, and cannot with %s too", &stsRoute.to, to)
+	route := stsRoutes.byPartition[name]
+	if route == nil {
+		route = &stsRoute{to: *to}
+		stsRoutes.byPartition[name] = route
 	}
-	stsRoute.users++
-	return sync.OnceFunc(leaveSTSRoute), nil
+	if route.to != *to {
+		return nil, fmt.Errorf("this process verifies tokens of partition %s with the STS at %s already, and cannot with %s too", name, &route.to, to)
+	}
+	route.users++
+	return sync.OnceFunc(func() { leaveSTSRoute(name) }), nil
 }
 
-func leaveSTSRoute() {
-	stsRoute.Lock()
-	defer stsRoute.Unlock()
-	if stsRoute.users--; stsRoute.users == 0 {
-		http.DefaultTransport = stsRoute.original
+func leaveSTSRoute(name string) {
+	stsRoutes.Lock()
+	defer stsRoutes.Unlock()
+	route := stsRoutes.byPartition[name]
+	if route.users--; route.users > 0 {
+		return
 	}
+	delete(stsRoutes.byPartition, name)
+	if len(stsRoutes.byPartition) == 0 {
+		http.DefaultTransport = stsRoutes.original
+	}
+}
+
+// localSTS returns where requests for a host go, if it is the STS of a partition
+// that has a route.
+func localSTS(host string) (to url.URL, ok bool) {
+	rest, found := strings.CutPrefix(host, "sts.")
+	region, domain, _ := strings.Cut(rest, ".")
+	its := partition.Of(region)
+	if !found || domain != its.Domain && rest != its.Domain { // the latter: the global endpoint
+		return url.URL{}, false
+	}
+	stsRoutes.Lock()
+	defer stsRoutes.Unlock()
+	route := stsRoutes.byPartition[its.Name]
+	if route == nil {
+		return url.URL{}, false
+	}
+	return route.to, true
 }
 
 // stsTransport handles the https requests of the transport it is registered with.
-type stsTransport struct {
-	to            url.URL
-	local, others http.RoundTripper
-}
+type stsTransport struct{ local, others http.RoundTripper }
 
 func (t stsTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	host := req.URL.Hostname()
-	if !strings.HasPrefix(host, "sts.") || !strings.HasSuffix(host, ".amazonaws.com") {
+	to, ok := localSTS(req.URL.Hostname())
+	if !ok {
 		return t.others.RoundTrip(req)
 	}
 	local := req.Clone(req.Context())
 	local.Host = req.URL.Host
-	local.URL.Scheme, local.URL.Host = t.to.Scheme, t.to.Host
+	local.URL.Scheme, local.URL.Host = to.Scheme, to.Host
 	return t.local.RoundTrip(local)
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,8 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/token"
+
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // webhook answers the API servers' question "whose token is this?", the
@@ -20,7 +23,7 @@ type webhook struct {
 	server  *http.Server
 	address string
 	ca      []byte
-	undo    func()
+	undo    []func()
 }
 
 // startWebhook serves a path for each cluster on a loopback port.
@@ -37,17 +40,16 @@ func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the token webhook: %w", err)
 	}
-	undo := func() {}
-	if config.Authenticate == nil {
-		if undo, err = routeSTS(config.STS); err != nil {
-			_ = listener.Close()
-			return nil, err
-		}
-	}
+	w := &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM}
 	mux := http.NewServeMux()
 	for _, spec := range config.Clusters {
 		authenticate := config.Authenticate
 		if authenticate == nil {
+			undo, err := routeSTS(partition.Of(spec.Region).Name, config.STS)
+			if err != nil {
+				return nil, errors.Join(err, listener.Close(), w.close())
+			}
+			w.undo = append(w.undo, undo)
 			authenticate = iamAuthenticator(spec)
 		}
 		mux.Handle("POST /"+spec.ID(), reviewer{
@@ -57,14 +59,16 @@ func startWebhook(config Config, logger *slog.Logger) (*webhook, error) {
 	}
 	server.Handler = mux
 	go func() { _ = server.ServeTLS(listener, "", "") }()
-	return &webhook{server: server, address: listener.Addr().String(), ca: ca.certPEM, undo: undo}, nil
+	return w, nil
 }
 
 // url is where the API server of spec asks.
 func (w *webhook) url(spec Spec) string { return "https://" + w.address + "/" + spec.ID() }
 
 func (w *webhook) close() error {
-	defer w.undo()
+	for _, undo := range w.undo {
+		defer undo()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := w.server.Shutdown(ctx); err != nil {
@@ -76,7 +80,7 @@ func (w *webhook) close() error {
 // iamAuthenticator knows a caller as EKS does: by the identity that STS gives, and
 // the cluster's access entries.
 func iamAuthenticator(spec Spec) func(bearer string) (authenticationv1.UserInfo, error) {
-	verifier := token.NewVerifier(spec.Name, "aws", spec.Region)
+	verifier := token.NewVerifier(spec.Name, partition.Of(spec.Region).Name, spec.Region)
 	return func(bearer string) (authenticationv1.UserInfo, error) {
 		id, err := verifier.Verify(bearer)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Cluster is an EKS cluster as its API describes it.
@@ -37,7 +38,7 @@ type Cluster struct {
 
 // ARN returns the cluster's ARN.
 func (c Cluster) ARN() string {
-	return fmt.Sprintf("arn:aws:eks:%s:%s:cluster/%s", c.Region, c.Account, c.Name)
+	return fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", partition.Of(c.Region).Name, c.Region, c.Account, c.Name)
 }
 
 // Service is the EKS endpoint.

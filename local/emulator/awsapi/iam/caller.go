@@ -31,6 +31,9 @@ func (c Caller) principalARN() string {
 	return c.ARN
 }
 
+// Partition is the AWS partition that the caller belongs to; "" for a service.
+func (c Caller) Partition() string { return partitionOf(c.ARN) }
+
 // grant is how far a Principal element covers a caller.
 type grant int
 
@@ -53,7 +56,7 @@ func (p principal) covers(c Caller) grant {
 	if p.anyone || slices.Contains(p.aws, c.ARN) || (c.RoleARN != "" && slices.Contains(p.aws, c.RoleARN)) {
 		return directly
 	}
-	if slices.Contains(p.aws, c.Account) || slices.Contains(p.aws, arn(partitionOf(c.ARN), "iam", c.Account, "root")) {
+	if slices.Contains(p.aws, c.Account) || slices.Contains(p.aws, arn(c.Partition(), "iam", c.Account, "root")) {
 		return throughAccount
 	}
 	return notNamed

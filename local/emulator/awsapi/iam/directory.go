@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base32"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Account is an AWS account.
@@ -20,12 +23,14 @@ type Account struct {
 	Alias string // for people; may be empty
 	// Organization is the id of the organisation that it is in; may be empty.
 	Organization string
+	// Partition is the AWS partition that it lies in; "" means aws. What is in it
+	// says the same one.
+	Partition string
 }
 
 // User is an IAM user with one access key.
 type User struct {
-	// Partition is the AWS partition of the account; "" means aws.
-	Partition       string
+	Partition       string // its account's
 	Account         string
 	Name            string
 	AccessKeyID     string
@@ -36,8 +41,7 @@ type User struct {
 
 // Role is an IAM role.
 type Role struct {
-	// Partition is the AWS partition of the account; "" means aws.
-	Partition string
+	Partition string // its account's
 	Account   string
 	// Name may have a path in front, as in "teams/payments/reader".
 	Name string
@@ -55,14 +59,14 @@ func (r Role) ARN() string { return arn(r.Partition, "iam", r.Account, "role/"+r
 // ARN returns the user's ARN.
 func (u User) ARN() string { return arn(u.Partition, "iam", u.Account, "user/"+u.Name) }
 
-func arn(partition, service, account, resource string) string {
-	return fmt.Sprintf("arn:%s:%s::%s:%s", cmp.Or(partition, "aws"), service, account, resource)
+func arn(in, service, account, resource string) string {
+	return fmt.Sprintf("arn:%s:%s::%s:%s", cmp.Or(in, partition.Commercial), service, account, resource)
 }
 
 // partitionOf returns the partition that an ARN names.
 func partitionOf(arn string) string {
-	partition, _, _ := strings.Cut(strings.TrimPrefix(arn, "arn:"), ":")
-	return partition
+	named, _, _ := strings.Cut(strings.TrimPrefix(arn, "arn:"), ":")
+	return named
 }
 
 // Directory is who exists, in all accounts. It is safe for concurrent use, and
@@ -144,8 +148,8 @@ func (d *Directory) PutUser(u User) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, ok := d.accounts[u.Account]; !ok {
-		return fmt.Errorf("user %s: unknown account", u.ARN())
+	if err := d.checkPartition(u.Account, u.ARN(), policies...); err != nil {
+		return fmt.Errorf("user %s: %w", u.ARN(), err)
 	}
 	if other, taken := d.credentials[u.AccessKeyID]; taken && other.Caller.ARN != u.ARN() {
 		return fmt.Errorf("user %s: access key id is taken", u.ARN())
@@ -186,8 +190,8 @@ func (d *Directory) PutRole(r Role) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, ok := d.accounts[r.Account]; !ok {
-		return fmt.Errorf("role %s: unknown account", r.ARN())
+	if err := d.checkPartition(r.Account, r.ARN(), append(policies, trust)...); err != nil {
+		return fmt.Errorf("role %s: %w", r.ARN(), err)
 	}
 	id, err := d.id("AROA")
 	if err != nil {
@@ -197,6 +201,25 @@ func (d *Directory) PutRole(r Role) error {
 		id = old.id
 	}
 	d.roles[r.ARN()] = role{r, id, trust, policies}
+	return nil
+}
+
+// checkPartition returns an error when the account of a user or role is unknown or
+// lies in another partition than its ARN says or its policies name.
+func (d *Directory) checkPartition(account, arn string, policies ...Document) error {
+	a, ok := d.accounts[account]
+	if !ok {
+		return errors.New("unknown account")
+	}
+	its := cmp.Or(a.Partition, partition.Commercial)
+	if partitionOf(arn) != its {
+		return fmt.Errorf("its account lies in partition %s", its)
+	}
+	for _, policy := range policies {
+		if err := policy.CheckPartition(its); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

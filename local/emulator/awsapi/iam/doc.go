@@ -16,6 +16,8 @@
 //     between accounts both must.
 //   - [Directory.AssumeRole] and [Directory.AssumeRoleForService] check the
 //     trust policy and make a session that expires.
+//   - An account lies in one partition of AWS: what is in it has ARNs of that one,
+//     its policies name no other, and no role is assumed from another.
 //
 // Rules are those of the IAM User Guide, "Policy evaluation logic" and "IAM
 // JSON policy elements reference".

@@ -142,6 +142,29 @@ func parse(document string, k kind) (Document, error) {
 	return parsed, nil
 }
 
+// CheckPartition refuses a policy that speaks of another partition than its own, as
+// AWS does when a policy is put.
+func (d Document) CheckPartition(its string) error {
+	other := func(arn string) bool {
+		named := partitionOf(arn)
+		return strings.HasPrefix(arn, "arn:") && named != its && named != "*"
+	}
+	for _, s := range d.statements {
+		for _, resource := range slices.Concat(s.resources, s.notResources) {
+			if other(resource) {
+				return fmt.Errorf("malformed policy document: Partition %q is not valid for resource %q", partitionOf(resource), resource)
+			}
+		}
+		if s.principal == nil {
+			continue
+		}
+		if i := slices.IndexFunc(s.principal.aws, other); i >= 0 {
+			return fmt.Errorf("malformed policy document: Invalid principal in policy: %q", s.principal.aws[i])
+		}
+	}
+	return nil
+}
+
 // strict decodes JSON and refuses members it does not know, so that no element
 // of a policy is passed over in silence.
 func strict(data []byte, into any) error {

@@ -335,6 +335,43 @@ func TestAssumeRole(t *testing.T) {
 	}
 }
 
+// An account, what is in it and what its policies name lie in one partition.
+func TestPartitions(t *testing.T) {
+	d := newDirectory(t)
+	const china = "333333333333"
+	if err := d.AddAccount(iam.Account{ID: china, Partition: "aws-cn"}); err != nil {
+		t.Fatal(err)
+	}
+	everyone := policy(`{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}`)
+	role := iam.Role{Partition: "aws-cn", Account: china, Name: "access", Trust: everyone,
+		Policies: []string{policy(`{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws-cn:s3:::b","arn:*:s3:::c"]}`)}}
+	if err := d.PutRole(role); err != nil {
+		t.Fatal(err)
+	}
+	if want := "arn:aws-cn:iam::333333333333:role/access"; role.ARN() != want {
+		t.Errorf("the role is %s, want %s", role.ARN(), want)
+	}
+	caller := addUser(t, d, policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`))
+	_, err := d.AssumeRole(caller, iam.AssumeRoleInput{RoleARN: role.ARN(), SessionName: "run"})
+	checkAllowed(t, err, false)
+
+	for want, change := range map[string]func(*iam.Role){
+		"its account lies in partition aws-cn": func(r *iam.Role) { r.Partition = "" },
+		`Partition "aws" is not valid for resource "arn:aws:s3:::b"`: func(r *iam.Role) {
+			r.Policies = []string{policy(`{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b"}`)}
+		},
+		`Invalid principal in policy: "arn:aws:iam::111111111111:root"`: func(r *iam.Role) {
+			r.Trust = policy(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"sts:AssumeRole"}`)
+		},
+	} {
+		wrong := role
+		change(&wrong)
+		if err := d.PutRole(wrong); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error that says %q, got %v", want, err)
+		}
+	}
+}
+
 func TestSessions(t *testing.T) {
 	d := newDirectory(t)
 	everything := policy(`{"Effect":"Allow","Action":"*","Resource":"*"}`)

@@ -103,8 +103,9 @@ func (d *Directory) trusted(caller Caller, roleARN string, conditions Conditions
 	r, ok := d.roles[roleARN]
 	d.mu.RUnlock()
 	request := Request{Caller: caller, Action: "sts:AssumeRole", Resource: roleARN, Conditions: conditions}
-	if !ok {
-		// AWS does not tell a stranger which roles exist.
+	if !ok || caller.Service == "" && caller.Partition() != partitionOf(roleARN) {
+		// AWS does not tell a stranger which roles exist, and no role is assumed from
+		// another partition, whatever its trust policy says.
 		return role{}, d.evaluation(request).refuse("")
 	}
 	request.ResourcePolicy = &r.trust

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Function is a Lambda function of the runtime provided.al2023.
@@ -23,7 +24,8 @@ type Function struct {
 	Version string
 	// Binary is the path of the executable that would be named bootstrap.
 	Binary string
-	// RoleARN is the execution role, which must trust lambda.amazonaws.com.
+	// RoleARN is the execution role, which must trust lambda.amazonaws.com, in
+	// every partition.
 	RoleARN string
 	// Environment are the function's own variables.
 	Environment map[string]string
@@ -41,7 +43,7 @@ type Function struct {
 
 // ARN returns the function's ARN, without a qualifier.
 func (f Function) ARN() string {
-	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, f.Account, f.Name)
+	return fmt.Sprintf("arn:%s:lambda:%s:%s:function:%s", partition.Of(f.Region).Name, f.Region, f.Account, f.Name)
 }
 
 const (
@@ -138,7 +140,7 @@ func parseReference(text string, origin iam.Origin) (reference, bool) {
 	ref := reference{account: origin.Caller.Account, region: origin.Region}
 	parts := strings.Split(text, ":")
 	if parts[0] == "arn" {
-		if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
+		if len(parts) < 7 || parts[1] != partition.Of(parts[3]).Name || parts[2] != "lambda" || parts[5] != "function" {
 			return ref, false
 		}
 		ref.region, ref.account = parts[3], parts[4]

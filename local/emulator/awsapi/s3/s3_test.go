@@ -418,3 +418,17 @@ func TestMultipartUpload(t *testing.T) {
 		t.Errorf("object %+v, %v", head, err)
 	}
 }
+
+// A bucket's ARN is of its Region's partition, which its policy must name.
+func TestBucketOfAnotherPartition(t *testing.T) {
+	s := awsapitest.Start(t)
+	bucket := s3.Bucket{Name: "peking", Account: awsapitest.Hub, Region: "cn-north-1",
+		Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::peking/*"}}`}
+	if err := s.S3.PutBucket(bucket); err == nil || !strings.Contains(err.Error(), `Partition "aws" is not valid`) {
+		t.Errorf("want the policy refused, got %v", err)
+	}
+	bucket.Policy = strings.ReplaceAll(bucket.Policy, "arn:aws:", "arn:aws-cn:")
+	if err := s.S3.PutBucket(bucket); err != nil {
+		t.Error(err)
+	}
+}

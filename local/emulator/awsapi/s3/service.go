@@ -18,17 +18,21 @@ import (
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Bucket is a bucket and who owns it.
 type Bucket struct {
 	Name    string
 	Account string
-	// Region that requests must be signed for; empty accepts any.
+	// Region that requests must be signed for; empty accepts any, and leaves the
+	// bucket in the commercial partition.
 	Region string
 	// Policy is the bucket policy, as a JSON document; it may be empty.
 	Policy string
 }
+
+func (b Bucket) arn() string { return "arn:" + partition.Of(b.Region).Name + ":s3:::" + b.Name }
 
 // Service is the S3 endpoint. It expects a body that is no longer aws-chunked.
 type Service struct {
@@ -71,6 +75,9 @@ func (s *Service) PutBucket(b Bucket) error {
 	added := bucket{Bucket: b, created: s.now()}
 	if b.Policy != "" {
 		policy, err := iam.ParseResourcePolicy(b.Policy)
+		if err == nil {
+			err = policy.CheckPartition(partition.Of(b.Region).Name)
+		}
 		if err != nil {
 			return fmt.Errorf("bucket %q: %w", b.Name, err)
 		}
@@ -162,7 +169,7 @@ func (a access) checkConditions(op operation) error {
 	if a.request.Header.Get(ifMatch) == "" {
 		return nil
 	}
-	return a.may("s3:GetObject", bucketARN(op.bucket)+"/"+op.key, nil)
+	return a.may("s3:GetObject", a.bucket.arn()+"/"+op.key, nil)
 }
 
 func checkUpload(r *protocol.Request) error {
@@ -199,7 +206,7 @@ func (a access) authorize(op operation) error {
 			return err
 		}
 	}
-	resource := bucketARN(op.bucket)
+	resource := a.bucket.arn()
 	conditions := iam.Conditions{}
 	if op.onObject {
 		resource += "/" + op.key
@@ -233,7 +240,7 @@ func (a access) authorizeDeletes() error {
 		return protocol.Errorf(http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
 	for _, object := range request.Object {
-		if err := a.may("s3:DeleteObject", bucketARN(a.bucket.Name)+"/"+object.Key, nil); err != nil {
+		if err := a.may("s3:DeleteObject", a.bucket.arn()+"/"+object.Key, nil); err != nil {
 			return err
 		}
 	}
@@ -253,7 +260,7 @@ func (a access) authorizeCopySource(source string) error {
 		return protocol.Errorf(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
 	}
 	from := access{service: a.service, request: a.request, bucket: b}
-	return from.may("s3:GetObject", bucketARN(name)+"/"+key, nil)
+	return from.may("s3:GetObject", b.arn()+"/"+key, nil)
 }
 
 // checkRead tells a missing key only to a caller who may list, as S3 does, and
@@ -267,7 +274,7 @@ func (a access) checkRead(op operation) error {
 		}
 		return nil
 	}
-	if err := a.may("s3:ListBucket", bucketARN(op.bucket), nil); err != nil {
+	if err := a.may("s3:ListBucket", a.bucket.arn(), nil); err != nil {
 		return err
 	}
 	return protocol.Errorf(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
@@ -280,12 +287,10 @@ func (a access) may(action, resource string, conditions iam.Conditions) error {
 	})
 }
 
-func bucketARN(name string) string { return "arn:aws:s3:::" + name }
-
 // listBuckets lists the caller's account's buckets; gofakes3 knows no accounts.
 func (s *Service) listBuckets(w http.ResponseWriter, r *protocol.Request) error {
 	account := r.Caller.Account
-	if err := r.Authorize(iam.Request{Resource: bucketARN("*")}); err != nil {
+	if err := r.Authorize(iam.Request{Resource: Bucket{Name: "*", Region: r.Region}.arn()}); err != nil {
 		return err
 	}
 	type entry struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 )
 
 // run runs one Task state with a resource and Arguments.
@@ -134,13 +135,21 @@ func TestIntegrationThatIsNotSupported(t *testing.T) {
 // A machine runs in the partition of its Region, and so must its resources.
 func TestPartitions(t *testing.T) {
 	w := newWorld(t)
-	role := awsapitest.MachineRole()
-	role.Trust = awsapitest.Trust(`{"Service":"states.amazonaws.com"}`, "")
-	role.Policies = []string{awsapitest.Allow("states:DescribeExecution", "*")}
+	const china = "333333333333"
+	if err := w.aws.IAM.AddAccount(iam.Account{ID: china, Partition: "aws-cn"}); err != nil {
+		t.Fatal(err)
+	}
+	admin := iam.User{Partition: "aws-cn", Account: china, Name: "admin", AccessKeyID: "AKIACHINACHINACH", SecretAccessKey: "china", Policies: awsapitest.Admin().Policies}
+	if err := w.aws.IAM.PutUser(admin); err != nil {
+		t.Fatal(err)
+	}
+	// The service principal is the same in China.
+	role := iam.Role{Partition: "aws-cn", Account: china, Name: "machine", Trust: awsapitest.Trust(`{"Service":"states.amazonaws.com"}`, ""),
+		Policies: []string{awsapitest.Allow("states:DescribeExecution", "arn:aws-cn:states:*")}}
 	if err := w.aws.IAM.PutRole(role); err != nil {
 		t.Fatal(err)
 	}
-	w.client = sfn.NewFromConfig(w.aws.UserConfig(awsapitest.Admin(), "cn-north-1"))
+	w.client, w.role = sfn.NewFromConfig(w.aws.UserConfig(admin, "cn-north-1")), role.ARN()
 	const arguments = `{"ExecutionArn":"{% $states.context.Execution.Id %}"}`
 	if out := w.run(t, "ours", "arn:aws-cn:states:::aws-sdk:sfn:describeExecution", arguments); out.Status != types.ExecutionStatusSucceeded {
 		t.Errorf("%s: %s", aws.ToString(out.Error), aws.ToString(out.Cause))
@@ -150,4 +159,7 @@ func TestPartitions(t *testing.T) {
 		!strings.Contains(aws.ToString(out.Cause), "'T' (entered at the event id #2). The resource belongs to a different partition") {
 		t.Errorf("%s: %s", aws.ToString(out.Error), aws.ToString(out.Cause))
 	}
+	// Keys of one partition are unknown in another.
+	_, err := sfn.NewFromConfig(w.aws.UserConfig(awsapitest.Admin(), "cn-north-1")).ListStateMachines(t.Context(), nil)
+	awsapitest.CheckCode(t, err, "UnrecognizedClientException", 400)
 }

@@ -25,7 +25,8 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 )
 
-// principal is who assumes the roles of state machines.
+// principal is who assumes the roles of state machines, in every partition: also in
+// China few services have a principal of that partition's domain, such as ec2.
 const principal = "states.amazonaws.com"
 
 // integrations do the work of states through the SDK, as the machine's role.

@@ -18,6 +18,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
+	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // machine is a state machine. The version that new executions run changes
@@ -68,14 +69,7 @@ func checkARN(arn, kind string) error {
 
 // ownMachine is the ARN of the caller's state machine of that name.
 func ownMachine(r *protocol.Request, name string) string {
-	partition := "aws"
-	switch {
-	case strings.HasPrefix(r.Region, "cn-"):
-		partition = "aws-cn"
-	case strings.HasPrefix(r.Region, "us-gov-"):
-		partition = "aws-us-gov"
-	}
-	return fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition, r.Region, r.Caller.Account, name)
+	return fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition.Of(r.Region).Name, r.Region, r.Caller.Account, name)
 }
 
 func (s *Service) parse(definition string) (*asl.Machine, error) {

@@ -34,6 +34,7 @@ type world struct {
 	aws    *awsapi.Server
 	client *sfn.Client
 	lambda http.HandlerFunc
+	role   string // of the machines that create makes
 }
 
 // machineRole is the role of state machines.
@@ -41,7 +42,7 @@ var machineRole = awsapitest.MachineRole().ARN()
 
 func newWorld(t *testing.T, change ...func(*states.Config)) *world {
 	t.Helper()
-	w := &world{aws: awsapitest.Start(t)}
+	w := &world{aws: awsapitest.Start(t), role: machineRole}
 	c := states.Config{Directory: w.aws.IAM, Endpoint: w.aws.URL, Engine: asltest.Engine(t)}
 	for _, f := range change {
 		f(&c)
@@ -88,7 +89,7 @@ func (w *world) deny(t *testing.T, action string) {
 func (w *world) create(t *testing.T, name, definition string) string {
 	t.Helper()
 	out, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String(name), RoleArn: &machineRole, Definition: aws.String(definition),
+		Name: aws.String(name), RoleArn: &w.role, Definition: aws.String(definition),
 	})
 	if err != nil {
 		t.Fatal(err)
