@@ -123,15 +123,15 @@ destroy-access: synth ## take away the access to the clusters of ACCOUNTS=...
 
 .PHONY: deploy-stacksets
 deploy-stacksets: build node_modules/.package-lock.json ## give access by the configuration's stackSet
-	@$(CDK) deploy 'crossapply-access-*'
+	@$(CDK) deploy 'crossapply-access-{ou,r}-*'
 
 .PHONY: diff-stacksets
 diff-stacksets: build node_modules/.package-lock.json ## what deploy-stacksets would change
-	@$(CDK) diff 'crossapply-access-*'
+	@$(CDK) diff 'crossapply-access-{ou,r}-*'
 
 .PHONY: destroy-stacksets
 destroy-stacksets: build node_modules/.package-lock.json ## take away the access that the configuration's stackSet gives
-	@$(CDK) destroy 'crossapply-access-*'
+	@$(CDK) destroy 'crossapply-access-{ou,r}-*'
 
 .PHONY: prune-versions
 prune-versions: ## say which old versions of MACHINE=<StateMachineArn> may go, or delete them: DELETE=yes (KEEP=10 newest stay)

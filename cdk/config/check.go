@@ -287,12 +287,15 @@ func (p *problems) allow(c *Config) {
 				p.kubernetes(rule.Plural, at.Child("plural"), validation.IsDNS1123Label)
 			}
 		}
-		if rule.Group == "" && (rule.Kind == allowlist.Any || rule.Kind == "Secret") {
+		if rule.Group == "" && (rule.Kind == allowlist.Any || strings.EqualFold(rule.Kind, "Secret") || rule.Plural == "secrets") {
 			p.add(field.Invalid(at.Child("kind"), rule.Kind, "would let the workflow read Secrets, which no request may hold: name other kinds of the core group"))
 		}
 		for j, namespace := range rule.Namespaces {
 			p.kubernetes(namespace, at.Child("namespaces").Index(j), validation.IsDNS1123Label)
 		}
+	}
+	if c.Allow != nil && len(c.Allow) == 0 {
+		p.add(field.Required(path, "an empty list would allow everything: leave it out for that, or name what is allowed"))
 	}
 	if size := len(allowlist.List(c.Allow).String()) + len(strings.Join(c.AdditionalRegions, " ")); size > maxAllowBytes {
 		p.add(field.Forbidden(path, fmt.Sprintf("takes %d bytes of the plan function's environment, and may take %d: allow whole groups, with kind and plural *", size, maxAllowBytes)))

@@ -132,6 +132,8 @@ func TestMistakes(t *testing.T) {
 		{"no plural", minimal + "allow: [{group: example.com, kind: Topic}]\n", "allow[0].plural: Required"},
 		{"all kinds of one plural", minimal + "allow: [{group: example.com, kind: \"*\", plural: topics}]\n", "allow[0].plural"},
 		{"secrets", minimal + "allow: [{kind: Secret, plural: secrets}]\n", "allow[0].kind"},
+		{"secrets under another kind", minimal + "allow: [{kind: ConfigMap, plural: secrets}]\n", "allow[0].kind"},
+		{"nothing", minimal + "allow: []\n", "allow: Required"},
 		{"all of the core group", minimal + "allow: [{kind: \"*\", plural: \"*\"}]\n", "allow[0].kind"},
 		{"namespace", minimal + "allow: [{kind: ConfigMap, plural: configmaps, namespaces: [a_b]}]\n", "allow[0].namespaces[0]"},
 		{"more than an environment holds", minimal + "allow:\n" + strings.Repeat("- {group: example.com, kind: Topic, plural: topics}\n", 70), "allow: Forbidden"},

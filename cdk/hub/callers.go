@@ -15,7 +15,10 @@ import (
 // newCallers makes what callers and readers get, and tells them what they need to
 // know.
 func (h *hubStack) newCallers(w workflow) {
-	caller := h.newPolicy("CallerPolicy", "caller", "Start the crossapply workflow, wait for it and read its report.", h.calling(w))
+	// The descriptions never change: a policy with another one would be made anew, which
+	// CloudFormation refuses of one with a name.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html
+	caller := h.newPolicy("CallerPolicy", "caller", "Start the crossapply workflow and wait for it.", h.calling(w))
 	reader := h.newPolicy("ReaderPolicy", "reader", "See executions of the crossapply workflow and read their reports.", h.reading(w))
 	h.output("StateMachineArn", w.alias.AttrArn(), "What callers start: the alias of the state machine.")
 	h.output("CallerPolicyArn", caller.ManagedPolicyArn(), "The managed policy for roles that start the workflow.")

@@ -30,7 +30,6 @@ func TestPartitions(t *testing.T) {
 		"aws-us-gov": {at("111111111111", "us-gov-west-1", "payments"), "sts.us-gov-west-1.amazonaws.com"},
 	} {
 		t.Run(partition, func(t *testing.T) {
-			t.Parallel()
 			w := startPartition(t, partition, tt.target)
 			tokens := &tokenHosts{Service: sts.New(w.AWS.IAM), seen: map[string]bool{}}
 			w.AWS.Mount(tokens)
