@@ -293,6 +293,7 @@ func TestFleet(t *testing.T) {
 	c, err = config.Parse(raw, "fleet") // with all its checks
 	must(t, err)
 	s := synthesize(t, c)
+	testGolden(t, "fleet", s)
 	testStackSets(t, s)
 	testIAM(t, s)
 	for id := range s.artifacts(t) {
