@@ -1,8 +1,6 @@
 package access
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/crossapply/crossapply/cdk/config"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/naming"
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
@@ -64,13 +63,7 @@ const maxStackPart = 80
 // and hyphens only. One that had to be changed ends in a hash, so that two names
 // stay two.
 func stackPart(cluster string) string {
-	part := notInStackNames.ReplaceAllString(cluster, "-")
-	if part == cluster && len(part) <= maxStackPart {
-		return part
-	}
-	sum := sha256.Sum256([]byte(cluster))
-	hash := "-" + hex.EncodeToString(sum[:4])
-	return part[:min(len(part), maxStackPart-len(hash))] + hash
+	return naming.Fit(cluster, notInStackNames, 1, maxStackPart)
 }
 
 // newNothing makes a resource that is nothing, in a stack that would have none

@@ -69,8 +69,8 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 }
 
 // newWorkflowRole makes the state machine's role: invoke the functions, run its
-// own Distributed Map, read the targets, write the results and the marks of
-// targets that failed, and look at the execution that a duplicate waits for.
+// own Distributed Map, read the targets, and write the results and the marks of
+// targets that failed.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	role := h.newRole("WorkflowRole", "workflow", "The state machine of the workflow.",

@@ -2,8 +2,6 @@ package eksauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"time"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/naming"
 )
 
 // AccessRole is the role that is assumed in every target account. All of it is
@@ -144,7 +143,10 @@ func (a *Authenticator) Forget(run contract.Run, target contract.Target) {
 	a.sessions.forget(sessionOf(run, target))
 }
 
-const maxSessionName = 64
+const (
+	minSessionName = 2
+	maxSessionName = 64
+)
 
 var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
 
@@ -155,11 +157,5 @@ var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
 // that two executions never share one.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 func SessionName(execution string) string {
-	name := notInSessionName.ReplaceAllString(execution, "-")
-	if name == execution && len(name) >= 2 && len(name) <= maxSessionName {
-		return name
-	}
-	sum := sha256.Sum256([]byte(execution))
-	suffix := "-" + hex.EncodeToString(sum[:4])
-	return name[:min(len(name), maxSessionName-len(suffix))] + suffix
+	return naming.Fit(execution, notInSessionName, minSessionName, maxSessionName)
 }

@@ -34,6 +34,11 @@ func Wrap(err error, name Name, format string, args ...any) error {
 	return &Error{Name: name, Message: fmt.Sprintf(format, args...), cause: err}
 }
 
+// MaxRepeated bounds, in bytes, what a message repeats of a text that comes from
+// elsewhere: a schema error can quote much of the object, and a condition's message
+// may be 32 KiB.
+const MaxRepeated = 600
+
 // Shorten bounds a text that comes from elsewhere to most bytes before it goes
 // into a message: messages cross states, which carry a few KiB at most.
 func Shorten(text string, most int) string {

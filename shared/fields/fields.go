@@ -213,11 +213,8 @@ func Taken(applied json.RawMessage, object *unstructured.Unstructured, manager s
 	if !lost.Empty() {
 		parts = append(parts, list(lost)+" (removed)")
 	}
-	return fault.Shorten(strings.Join(parts, "; "), maxTaken), nil
+	return fault.Shorten(strings.Join(parts, "; "), fault.MaxRepeated), nil
 }
-
-// maxTaken bounds, in bytes, what is said of fields that others have taken.
-const maxTaken = 600
 
 // maxListed bounds how many fields a message names.
 const maxListed = 5

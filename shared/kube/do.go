@@ -37,5 +37,5 @@ func (c *Client) refusal(ctx context.Context, op operation.Operation, resource c
 		return denied
 	}
 	return fault.Wrap(err, fault.Invalid, "%s: %s %s: RBAC allows it, but admission does not: %s",
-		c.target, op.Name, resource, fault.Shorten(err.Error(), maxMessage))
+		c.target, op.Name, resource, fault.Shorten(err.Error(), fault.MaxRepeated))
 }

@@ -14,10 +14,6 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 )
 
-// maxMessage bounds, in bytes, what is repeated of an API server's message: a
-// schema error can quote much of the object.
-const maxMessage = 600
-
 // Fault names an error of a call to a cluster. doing says what was tried, as in
 // "apply Topic kafka/orders". It returns nil for a nil err, and leaves alone an
 // error that has a name already.
@@ -95,7 +91,7 @@ func messageOf(status metav1.Status) string {
 	if conflicts != nil {
 		message = strings.Join(conflicts, "; ")
 	}
-	return fault.Shorten(message, maxMessage)
+	return fault.Shorten(message, fault.MaxRepeated)
 }
 
 // transport says why no answer came, without the URL that url.Error repeats.

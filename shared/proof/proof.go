@@ -48,10 +48,6 @@ func For(item contract.Item, mapping contract.Mapping, applied contract.Applied,
 		Manager: item.Run.Apply.FieldManager, HasStatus: mapping.Status}
 }
 
-// maxMessage bounds, in bytes, what is repeated of a status, in which a
-// condition's message may be 32 KiB.
-const maxMessage = 600
-
 // Look returns what the object says now, after what the look before saw. It fails
 // with [fault.NotFound] where the object that was applied is gone, with
 // [fault.RuleFailed] where the rule cannot be evaluated, or as Taken does.
@@ -62,12 +58,12 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 	}
 	verdict, err := j.Rule.Judge(object, j.Applied.Generation, j.HasStatus)
 	if err != nil {
-		return before, fault.Wrap(err, fault.RuleFailed, "%s: %s: %s cannot be evaluated: %s", j.Target, j.Resource, j.Rule, fault.Shorten(err.Error(), maxMessage))
+		return before, fault.Wrap(err, fault.RuleFailed, "%s: %s: %s cannot be evaluated: %s", j.Target, j.Resource, j.Rule, fault.Shorten(err.Error(), fault.MaxRepeated))
 	}
 	seen := contract.Seen{
 		ResourceVersion: object.GetResourceVersion(),
 		State:           string(verdict.State),
-		Message:         fault.Shorten(verdict.Message, maxMessage),
+		Message:         fault.Shorten(verdict.Message, fault.MaxRepeated),
 		Since:           now,
 	}
 	switch verdict.State {

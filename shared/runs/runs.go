@@ -198,11 +198,8 @@ func (b Bucket) put(ctx context.Context, value any, in s3.PutObjectInput) error 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (b Bucket) Exists(ctx context.Context, key string) (bool, error) {
 	// Of all keys with this prefix, the key itself comes first.
-	page, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(b.name), Prefix: aws.String(key), MaxKeys: aws.Int32(1)})
-	if err != nil {
-		return false, fault.FromAWS(err, nil, "look for "+b.URI(key))
-	}
-	return len(page.Contents) > 0 && aws.ToString(page.Contents[0].Key) == key, nil
+	keys, err := b.First(ctx, key, 1)
+	return len(keys) > 0 && keys[0] == key, err
 }
 
 // First returns the first keys below a prefix, in the order of their UTF-8 bytes:

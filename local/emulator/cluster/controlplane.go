@@ -20,8 +20,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/aws-iam-authenticator/pkg/arn"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-
-	"github.com/crossapply/crossapply/local/emulator/partition"
 )
 
 // Config says what to start.
@@ -63,11 +61,6 @@ type Spec struct {
 
 // ID is account/region/name.
 func (s Spec) ID() string { return s.Account + "/" + s.Region + "/" + s.Name }
-
-// ARN is the one EKS would give the cluster.
-func (s Spec) ARN() string {
-	return fmt.Sprintf("arn:%s:eks:%s:%s:cluster/%s", partition.Of(s.Region).Name, s.Region, s.Account, s.Name)
-}
 
 // namePattern is EKS's.
 // https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
