@@ -28,6 +28,9 @@ const (
 	// Allow is the list of what may be touched, as package allowlist reads it. Optional:
 	// without it everything may.
 	Allow = "ALLOW"
+	// Organizations is "true" where the function may list the accounts of
+	// organizational units. Optional.
+	Organizations = "ORGANIZATIONS"
 	// PollWindow is how long one call of poll watches: a Go duration such as "30s".
 	PollWindow = "POLL_WINDOW"
 )

@@ -1,9 +1,12 @@
 package contract
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
-// Outcome is how one target ended. Ready, Applied and Unchanged are
-// successes; a target with another counts against rollout.maxFailures.
+// Outcome is how one target ended. A target that neither succeeded nor was Skipped
+// counts against the failure budget.
 type Outcome string
 
 // The outcomes.
@@ -17,6 +20,23 @@ const (
 	// OutcomeUnchanged: the cluster held the resource in this form already, and
 	// (but for a dry run) the operator reports it Ready.
 	OutcomeUnchanged Outcome = "Unchanged"
+	// OutcomeDeleted: the resource is gone.
+	OutcomeDeleted Outcome = "Deleted"
+	// OutcomeFound and OutcomeNotFound: get found the resource, or there is none.
+	OutcomeFound    Outcome = "Found"
+	OutcomeNotFound Outcome = "NotFound"
+	// OutcomePassed: the check found nothing in the way.
+	OutcomePassed Outcome = "Passed"
+	// OutcomeWouldCreate and OutcomeWouldChange: what a dry run found that it would do.
+	OutcomeWouldCreate Outcome = "WouldCreate"
+	OutcomeWouldChange Outcome = "WouldChange"
+	// OutcomePlanned: the request was for the plan alone.
+	OutcomePlanned Outcome = "Planned"
+	// OutcomeRolledBack: what was there before has been brought back. It is a success of
+	// an execution that was started to roll back, and of no other.
+	OutcomeRolledBack Outcome = "RolledBack"
+	// OutcomeSkipped: an error ended the target that rollout.tolerate names.
+	OutcomeSkipped Outcome = "Skipped"
 	// OutcomeFailed: an error ended the target; see its name.
 	OutcomeFailed Outcome = "Failed"
 	// OutcomeTimedOut: the resource was not Ready in time.
@@ -30,15 +50,21 @@ const (
 )
 
 // successes are the outcomes of targets that succeeded.
-var successes = []Outcome{OutcomeReady, OutcomeApplied, OutcomeUnchanged}
+var successes = []Outcome{
+	OutcomeReady, OutcomeApplied, OutcomeUnchanged, OutcomeDeleted, OutcomeFound, OutcomeNotFound, OutcomePassed,
+	OutcomeWouldCreate, OutcomeWouldChange, OutcomePlanned, OutcomeRolledBack,
+}
 
 // Outcomes returns every outcome, successes first.
 func Outcomes() []Outcome {
-	return append(slices.Clone(successes), OutcomeFailed, OutcomeTimedOut, OutcomeStopped, OutcomeNotStarted)
+	return append(slices.Clone(successes), OutcomeSkipped, OutcomeFailed, OutcomeTimedOut, OutcomeStopped, OutcomeNotStarted)
 }
 
 // Succeeded says whether a target with this outcome counts as a success.
 func (o Outcome) Succeeded() bool { return slices.Contains(successes, o) }
+
+// Failed says whether a target with this outcome counts against the failure budget.
+func (o Outcome) Failed() bool { return o == OutcomeFailed || o == OutcomeTimedOut }
 
 // Proof is why a Ready is believed to be about what was applied.
 type Proof string
@@ -66,8 +92,15 @@ func Proofs() []Proof {
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
 	Target
-	// Outcome is how the target ended.
-	Outcome Outcome `json:"outcome"`
+	// Wave is the name of the target's wave, where there are several, and Overrides are
+	// the indexes of the request's overrides that it had. Only the answer and the report
+	// have them.
+	Wave      string `json:"wave,omitempty"`
+	Overrides []int  `json:"overrides,omitempty"`
+	// Outcome is how the target ended. After a rollback RolledBackFrom is how it had
+	// ended before; error and message then still say why.
+	Outcome        Outcome `json:"outcome"`
+	RolledBackFrom Outcome `json:"rolledBackFrom,omitempty"`
 	// Change says whether the target was touched: created, configured or unchanged;
 	// none, where nothing was sent; or unknown, for the reason in changeUnknown. It
 	// is given for every outcome but NotStarted. For a dry run it is what would be.
@@ -83,13 +116,50 @@ type Result struct {
 	Fields *FieldChanges `json:"fields,omitempty"`
 	// Proof is why a Ready is believed.
 	Proof Proof `json:"proof,omitempty"`
-	// Error is the error's name (see errors.md) of a target that Failed or TimedOut.
+	// Resources are what became of each of several resources, in the order in which they
+	// were worked on. Where there are several, what stands above is that of all together:
+	// the change is the first that is not unchanged.
+	Resources []ResourceResult `json:"resources,omitempty"`
+	// Values are the fields that get.fields names, each a list of what its JSONPath
+	// found.
+	Values map[string][]any `json:"values,omitempty"`
+	// ObjectKey is the key in the run bucket of the object that get found, and Object the
+	// object itself. Only the report has it.
+	ObjectKey string          `json:"objectKey,omitempty"`
+	Object    json.RawMessage `json:"object,omitempty"`
+	// Stood is how each resource was when it was found Ready, for the check after a bake
+	// time.
+	Stood []Stood `json:"stood,omitempty"`
+	// Error is the error's name (see errors.md) of a target that Failed, TimedOut or was
+	// Skipped.
 	Error string `json:"error,omitempty"`
 	// Message says in words how the target ended, and by which rule a Ready was
 	// judged.
 	Message string `json:"message,omitempty"`
 	// Seconds is how long the target took. Only the answer and the report have it.
 	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// ResourceResult is what became of one of a target's several resources.
+type ResourceResult struct {
+	Resource ResourceRef `json:"resource"`
+	Outcome  Outcome     `json:"outcome"`
+	// The rest is as in [Result].
+	Change           Change        `json:"change,omitempty"`
+	ChangeUnknown    string        `json:"changeUnknown,omitempty"`
+	GenerationBefore int64         `json:"generationBefore,omitempty"`
+	Generation       int64         `json:"generation,omitempty"`
+	Fields           *FieldChanges `json:"fields,omitempty"`
+	Proof            Proof         `json:"proof,omitempty"`
+	Message          string        `json:"message,omitempty"`
+}
+
+// WaveAnswer is how a wave ended.
+type WaveAnswer struct {
+	Name string `json:"name"`
+	// Total is the number of its targets, and Counts how many ended in each outcome.
+	Total  int             `json:"total"`
+	Counts map[Outcome]int `json:"counts"`
 }
 
 // Differences are targets on which a dry run would change the same.
@@ -123,10 +193,19 @@ const (
 type Answer struct {
 	// Execution is the ARN of the execution.
 	Execution string `json:"execution"`
-	// Operation is what was done with the resource.
+	// Operation is what was done with the resources.
 	Operation Operation `json:"operation"`
-	// Resource names the object.
-	Resource ResourceRef `json:"resource"`
+	// Resources name the objects.
+	Resources []ResourceRef `json:"resources"`
+	// Rules say by what each of them is judged.
+	Rules []string `json:"rules,omitempty"`
+	// Inputs are the objects of the run bucket that the request names, with the digests
+	// that they had.
+	Inputs []InputObject `json:"inputs,omitempty"`
+	// Labels are the request's.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Plan repeats the request's plan: nothing was worked on.
+	Plan bool `json:"plan,omitempty"`
 	// DryRun repeats the request's apply.dryRun: nothing was kept.
 	DryRun bool `json:"dryRun"`
 	// Status is how the execution ended.
@@ -137,6 +216,8 @@ type Answer struct {
 	Total int `json:"total"`
 	// Counts is how many of them ended in each outcome that occurred.
 	Counts map[Outcome]int `json:"counts"`
+	// Waves are the waves, where there are several, with the targets of each.
+	Waves []WaveAnswer `json:"waves,omitempty"`
 	// Proofs is how many targets that are Ready have each proof.
 	Proofs map[Proof]int `json:"proofs,omitempty"`
 	// Differences groups the targets of a dry run by what would change there, the

@@ -15,14 +15,25 @@ const (
 	// Name is the default name of a deployment: of its state machine, and the first
 	// word of all other names.
 	Name = "crossapply"
-	// MapLabel is the Label of the definition's Distributed Map, which is part of
-	// the ARNs of the child executions.
+	// MapLabel is the Label of the definition's Distributed Map over targets, which is
+	// part of the ARNs of the child executions, and DiscoveryLabel that of the one over
+	// accounts.
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
-	MapLabel = "Target"
+	MapLabel       = "Target"
+	DiscoveryLabel = "Account"
+	// EventSource is the source of the events that the definition sends.
+	EventSource = "crossapply"
 	// PartitionPlaceholder is the definition's placeholder for the AWS partition,
 	// which the ARNs of service integrations name: in another one than their own
 	// these are accepted, and fail when a state is entered.
 	PartitionPlaceholder = "Partition"
+	// EventBusPlaceholder is the definition's placeholder for the name of the event bus.
+	EventBusPlaceholder = "EventBusName"
+	// The definition's placeholders for what selectors choose from: ids and names with
+	// spaces between them. See [contract.ConfiguredTargets].
+	AccountsPlaceholder = "ConfiguredAccounts"
+	UnitsPlaceholder    = "ConfiguredUnits"
+	RegionsPlaceholder  = "ConfiguredRegions"
 	// Alias is the state machine's alias that callers start.
 	Alias = "live"
 	// Group is the Kubernetes group that access entries map the access role to.
@@ -41,8 +52,9 @@ type Function struct {
 	TimeoutSeconds int
 	// MemoryMB is its memory by default, in MB.
 	MemoryMB int
-	// ReachesTargets says that it assumes access roles and calls clusters.
-	ReachesTargets bool
+	// AssumesRoles says that it assumes access roles, and ReachesClusters that it calls
+	// clusters, which takes a network that leads there.
+	AssumesRoles, ReachesClusters bool
 	// Environment are the names of its environment variables, and Optional of those
 	// that it has only where the configuration gives them a value.
 	Environment, Optional []string
@@ -53,6 +65,9 @@ type Function struct {
 	// DescribesExecutions says that it asks Step Functions how executions of the
 	// workflow are doing.
 	DescribesExecutions bool
+	// ListsOrganization says that it lists the accounts of organizational units, where
+	// the configuration allows that.
+	ListsOrganization bool
 }
 
 // Objects are objects of the run bucket that are used alike.
@@ -67,43 +82,74 @@ var toTarget = []string{awsenv.Partition, awsenv.AccessRoleName, awsenv.External
 
 var functions = []Function{
 	{
-		Name: "plan", Does: "Checks the request and writes targets and resource to the run bucket.",
-		TimeoutSeconds: 30, MemoryMB: 256,
+		Name: "plan", Does: "Checks the request, finds or takes the targets, and lays them out in waves.",
+		TimeoutSeconds: 120, MemoryMB: 512,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
-		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency, awsenv.Organizations},
 		Objects: []Objects{
-			{Keys: runs.Pattern(runs.Resource), Write: true},
-			// Read those of the execution that a retry names.
+			{Keys: runs.Inputs + "*", Read: true},
+			// Read those of the execution that a retry or a rollback names.
 			{Keys: runs.Pattern(runs.Request), Read: true, Write: true},
-			{Keys: runs.Pattern(runs.Targets), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Plan), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Layout), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Resources), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Accounts), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Discovered + "*"), Read: true},
+			{Keys: runs.Pattern(runs.Listing + "/*"), Read: true},
+			{Keys: runs.Pattern(runs.Items + "*"), Write: true},
+			{Keys: runs.Pattern(runs.Failed + "*"), Write: true},
 			{Keys: runs.Reports + "*", Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
 		},
-		Lists:               []string{runs.Pattern(runs.Plan), runs.Reports + "*"},
-		DescribesExecutions: true,
+		Lists: []string{
+			runs.Inputs + "*", runs.Pattern(runs.Plan), runs.Pattern(runs.Discovered + "*"), runs.Pattern(runs.Listing + "/*"),
+			runs.Pattern(runs.Journal + "*"), runs.Reports + "*",
+		},
+		DescribesExecutions: true, ListsOrganization: true,
+	},
+	{
+		Name: "discover", Does: "Lists the clusters of an account.",
+		TimeoutSeconds: 300, MemoryMB: 256, AssumesRoles: true,
+		Environment: toTarget,
+		Objects:     []Objects{{Keys: runs.Pattern(runs.Discovered + "*"), Write: true}},
 	},
 	{
 		Name: "resolve", Does: "Finds a target's cluster and proves that the workflow may act there.",
-		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
+		TimeoutSeconds: 60, MemoryMB: 256, AssumesRoles: true, ReachesClusters: true,
 		Environment: toTarget,
 		Lists:       []string{runs.Pattern(runs.Marks)},
 	},
 	{
-		Name: "apply", Does: "Applies the resource to a cluster, once.",
-		TimeoutSeconds: 60, MemoryMB: 256, ReachesTargets: true,
+		Name: "apply", Does: "Does the operation on a cluster, once.",
+		TimeoutSeconds: 60, MemoryMB: 256, AssumesRoles: true, ReachesClusters: true,
 		Environment: toTarget,
 		Objects: []Objects{
-			{Keys: runs.Pattern(runs.Resource), Read: true},
+			{Keys: runs.Pattern(runs.Resources), Read: true},
 			{Keys: runs.Pattern(runs.Journal + "*"), Read: true, Write: true},
+			{Keys: runs.Reports + "*", Write: true}, // what get finds
 		},
+		// A rollback finds out whether a target was touched.
+		Lists: []string{runs.Pattern(runs.Journal + "*")},
 	},
 	{
 		Name: "poll", Does: "Watches the resource on a cluster for one window.",
-		TimeoutSeconds: 120, MemoryMB: 256, ReachesTargets: true,
+		TimeoutSeconds: 120, MemoryMB: 256, AssumesRoles: true, ReachesClusters: true,
 		Environment: append([]string{awsenv.PollWindow}, toTarget...),
 		Objects:     []Objects{{Keys: runs.Pattern(runs.Journal + "*"), Read: true}},
+	},
+	{
+		Name: "review", Does: "Reads how a phase ended, and decides what is next.",
+		TimeoutSeconds: 300, MemoryMB: 512,
+		Environment: []string{awsenv.RunBucket},
+		Objects: []Objects{
+			{Keys: runs.Pattern(runs.Plan), Read: true},
+			{Keys: runs.Pattern(runs.Layout), Read: true},
+			{Keys: runs.Pattern(runs.Results + "*"), Read: true},
+			{Keys: runs.Pattern(runs.Phases + "*"), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Items + "*"), Read: true, Write: true},
+		},
+		Lists: []string{runs.All},
 	},
 	{
 		Name: "report", Does: "Gathers how every target ended.",
@@ -111,11 +157,12 @@ var functions = []Function{
 		Environment: []string{awsenv.RunBucket},
 		Objects: []Objects{
 			{Keys: runs.Pattern(runs.Plan), Read: true},
-			{Keys: runs.Pattern(runs.Targets), Read: true},
-			{Keys: runs.Pattern(runs.Results + "/*"), Read: true},
+			{Keys: runs.Pattern(runs.Layout), Read: true},
+			{Keys: runs.Pattern(runs.Results + "*"), Read: true},
+			{Keys: runs.Pattern(runs.Phases + "*"), Read: true},
 			{Keys: runs.Pattern(runs.Journal + "*"), Read: true},
 			{Keys: runs.Pattern(runs.Failed + "*"), Read: true},
-			{Keys: runs.Reports + "*", Write: true},
+			{Keys: runs.Reports + "*", Read: true, Write: true},
 		},
 		Lists: []string{runs.All},
 	},

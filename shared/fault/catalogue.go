@@ -20,6 +20,28 @@ var (
 		When: "the access role may not call eks:DescribeCluster on the cluster",
 		Do:   "Add the cluster to the configuration's accounts and deploy the access of its account (make deploy-access), or correct the target: the role may not look for clusters that are not named.",
 	})
+	ListClustersDenied = declare("CrossApply.ListClustersDenied", Entry{
+		When: "the access role may not call eks:ListClusters, or read the clusters' tags, in an account that a selector looks in",
+		Do:   "Allow discovery in the configuration for the account (discovery), and deploy its access (make deploy-access).",
+	})
+	OrganizationDenied = declare("CrossApply.OrganizationDenied", Entry{
+		When: "AWS Organizations refuses to list the accounts of an organizational unit: the hub is neither its management account nor a delegated administrator, or the unit does not exist",
+		Do:   "Allow it in the configuration (organizations), in a hub account that may list the organization's accounts, or name accounts.",
+	})
+	AuthenticationMode = declare("CrossApply.AuthenticationMode", Entry{
+		When: "the cluster's authentication mode is CONFIG_MAP, in which it knows no access entries",
+		Do:   "Change the cluster's authentication mode to API_AND_CONFIG_MAP, or map the access role in its aws-auth ConfigMap and configure the cluster withoutEntry.",
+	})
+	Regressed = declare("CrossApply.Regressed", Entry{
+		When:    "the check after the bake time finds that the resource is no longer Ready, that its condition has changed meanwhile, or that the object was changed",
+		Do:      "Read the condition in the message and the operator's log on that cluster; let a wave bake longer where the operator needs it.",
+		Verdict: true,
+	})
+	ChangedSince = declare("CrossApply.ChangedSince", Entry{
+		When:    "a rollback finds that somebody else has changed the object since; the message names who and what, and nothing was brought back",
+		Do:      "Agree with the other manager, and bring back by hand what was there: the run bucket's journal has it.",
+		Verdict: true,
+	})
 	ClusterNotFound = declare("CrossApply.ClusterNotFound", Entry{
 		When: "the account has no EKS cluster of that name in that Region",
 		Do:   "Correct the target's account, region or cluster.",
@@ -78,8 +100,8 @@ var (
 		Do:   "Correct the resource as the message says.",
 	})
 	AlreadyExists = declare("CrossApply.AlreadyExists", Entry{
-		When: "somebody else creates and deletes the object at every attempt to apply it",
-		Do:   "Find out who does.",
+		When: "the operation create finds an object of that name, or somebody else creates and deletes it at every attempt to apply it",
+		Do:   "Apply or replace the object, or find out who created it.",
 	})
 	NotFound = declare("CrossApply.NotFound", Entry{
 		When:    "the object, its namespace, or an object that was applied before is not there",

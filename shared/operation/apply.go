@@ -16,9 +16,6 @@ import (
 	"github.com/crossapply/crossapply/shared/proof"
 )
 
-// Apply is the name of the server-side apply.
-const Apply contract.Operation = "apply"
-
 // apply is a server-side apply, and a wait until the resource is Ready.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 func apply() Operation {

@@ -20,6 +20,15 @@ type Operation struct {
 	Name contract.Operation
 	// Does says what the operation does, in a sentence for the request reference.
 	Does string
+	// Internal says that no request can name it: it is a phase of an execution, or has
+	// a field of its own in the request.
+	Internal bool
+	// Reads says that it changes nothing: it needs no lock, no journal and no dry run.
+	Reads bool
+	// ByName says that it needs no object, only what names one.
+	ByName bool
+	// Backwards says that it goes through several resources from the last to the first.
+	Backwards bool
 	// Verbs are the Kubernetes verbs that the action uses, and WaitVerbs those
 	// that the wait behind it uses.
 	// https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
@@ -69,6 +78,26 @@ type Resource interface {
 	Apply(ctx context.Context, name string, object *unstructured.Unstructured, options metav1.ApplyOptions, subresources ...string) (*unstructured.Unstructured, error)
 }
 
+// The names of the operations.
+const (
+	// Apply is a server-side apply.
+	Apply contract.Operation = "apply"
+	// Create creates an object that is not there.
+	Create contract.Operation = "create"
+	// Replace replaces an object that is there.
+	Replace contract.Operation = "replace"
+	// Get reads an object.
+	Get contract.Operation = "get"
+	// Delete deletes an object, and waits until it is gone.
+	Delete contract.Operation = "delete"
+	// Check finds out whether another operation could be done.
+	Check contract.Operation = "check"
+	// Verify looks once at an object after its bake time.
+	Verify contract.Operation = "verify"
+	// Rollback brings back what the journal says was there.
+	Rollback contract.Operation = "rollback"
+)
+
 // operations is the table.
 var operations = []Operation{
 	apply(),
@@ -80,11 +109,13 @@ const Default = Apply
 // All returns the operations in the order of the documentation.
 func All() []Operation { return slices.Clone(operations) }
 
-// Names returns the names of all operations.
+// Names returns the names of the operations that a request can name.
 func Names() []contract.Operation {
-	names := make([]contract.Operation, len(operations))
-	for i, o := range operations {
-		names[i] = o.Name
+	var names []contract.Operation
+	for _, o := range operations {
+		if !o.Internal {
+			names = append(names, o.Name)
+		}
 	}
 	return names
 }

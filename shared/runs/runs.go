@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,21 +74,57 @@ const (
 	// plan made of it.
 	Request = "request.json"
 	Plan    = "plan.json"
-	// Resource is the object to apply, and Targets the list of targets.
-	Resource = "resource.json"
-	Targets  = "targets.json"
-	// Results is the prefix of what the Map's ResultWriter writes.
-	Results = "results"
+	// Layout is the whole plan, with every target: a [contract.Layout].
+	Layout = "layout.json"
+	// Resources are the objects to act on and the overrides of the request.
+	Resources = "resources.json"
+	// Accounts is the list of accounts whose clusters are to be listed, Discovered the
+	// prefix of what was found in each, and Listing that of the results of the Map that
+	// does so.
+	Accounts   = "accounts.json"
+	Discovered = "discovered/"
+	Listing    = "listing"
+	// Items is the prefix of the items of the phases.
+	Items = "items/"
+	// Results is the prefix of what the ResultWriter of the Map over targets writes, with
+	// the number of the phase behind it.
+	Results = "results/"
+	// Phases is the prefix of how the phases ended.
+	Phases = "phases/"
 	// Journal is the prefix of the journal: see package journal.
 	Journal = "journal/"
 	// Marks is the prefix of what a target that starts looks for first: Stop, which
-	// a person writes to end the rollout, and one below Failed for each target that
-	// failed. Stop sorts first, so that a bounded list never misses it. What a person
-	// writes is not read; a target's mark is {"error": "<the error's name>"}.
+	// a person writes to end the rollout, and one for each target that failed, below
+	// Failed and the number of its phase. Stop sorts first, so that a bounded list never
+	// misses it. What a person writes is not read; a target's mark is
+	// {"error": "<the error's name>"}.
 	Marks  = "marks/"
 	Stop   = Marks + "STOP"
 	Failed = Marks + "failed/"
 )
+
+// Inputs is the prefix of what people put into the bucket for requests to name.
+const Inputs = "inputs/"
+
+// DiscoveredIn returns the name of what discover found in an account.
+func DiscoveredIn(account string) string { return Discovered + account + ".json" }
+
+// WaveItems returns the name of a wave's items, by the wave's number from 1.
+func WaveItems(wave int) string { return Items + "wave-" + strconv.Itoa(wave) + ".json" }
+
+// PhaseItems, PhaseResults, EndedPhase and PhaseFailed return the names of a phase's
+// items, of the prefix of its results, of how it ended, and of the prefix of its
+// marks.
+func PhaseItems(number int) string   { return Items + strconv.Itoa(number) + ".json" }
+func PhaseResults(number int) string { return Results + strconv.Itoa(number) }
+func EndedPhase(number int) string   { return Phases + strconv.Itoa(number) + ".json" }
+func PhaseFailed(number int) string  { return Failed + strconv.Itoa(number) + "/" }
+
+// ObjectKey returns the key of an object that get found, beside the report of its
+// execution.
+func ObjectKey(reportKey, target string, resource int) string {
+	return strings.TrimSuffix(reportKey, ".json") + "/" + target + "/" + strconv.Itoa(resource) + ".json"
+}
 
 // Client is what package runs needs of S3; *s3.Client is one.
 type Client interface {
