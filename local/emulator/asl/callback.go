@@ -31,7 +31,7 @@ type answer struct {
 	failure *Error
 }
 
-// callbacks are all that a runner has made, by token.
+// callbacks are all that a runner has made, by token: who answers too late is told so.
 type callbacks struct {
 	mu      sync.Mutex
 	byToken map[string]*Callback

@@ -186,8 +186,8 @@ func (v *visit) evalSeconds(ctx context.Context, field string, t *template) (*in
 	return &seconds, err
 }
 
-// call runs the task within its time and its size. The heartbeat is that of a task
-// which waits for an answer: AWS takes no other's.
+// call runs the task within its time and its size. Only a task that waits for an
+// answer has heartbeats.
 func (v *visit) call(ctx context.Context, arguments json.RawMessage, timeout, heartbeat *int64) (json.RawMessage, error) {
 	e := v.thread.execution
 	if timeout != nil {
