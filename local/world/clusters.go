@@ -21,16 +21,9 @@ func (c Cluster) active() bool { return c.Status == "" || c.Status == "ACTIVE" }
 
 // spec describes the API server behind the cluster, and what is installed there.
 func (c Cluster) spec() (cluster.Spec, error) {
-	partition := regions.Partition(c.Region)
 	spec := cluster.Spec{
-		Name: c.Cluster, Account: c.Account, Region: c.Region,
-		// Whoever creates an EKS cluster is its admin.
-		AccessEntries: []cluster.AccessEntry{{PrincipalARN: engineer(partition, c.Account).ARN(), ClusterAdmin: true}},
-		Objects:       []*unstructured.Unstructured{cluster.Namespace(Namespace)},
-	}
-	if !c.Unmapped {
-		role := eksauth.AccessRole{Partition: partition, Name: accessRoleName}
-		spec.AccessEntries = append(spec.AccessEntries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{deployment.Group}})
+		Name: c.Cluster, Account: c.Account, Region: c.Region, AccessEntries: c.accessEntries(),
+		Objects: []*unstructured.Unstructured{cluster.Namespace(Namespace)},
 	}
 	var installed []string
 	if !c.NoCRD {
@@ -45,6 +38,17 @@ func (c Cluster) spec() (cluster.Spec, error) {
 	}
 	spec.Objects = append(spec.Objects, objects...)
 	return spec, nil
+}
+
+func (c Cluster) accessEntries() []cluster.AccessEntry {
+	partition := regions.Partition(c.Region)
+	// Whoever creates an EKS cluster is its admin.
+	entries := []cluster.AccessEntry{{PrincipalARN: engineer(partition, c.Account).ARN(), ClusterAdmin: true}}
+	if !c.Unmapped {
+		role := eksauth.AccessRole{Partition: partition, Name: accessRoleName}
+		entries = append(entries, cluster.AccessEntry{PrincipalARN: role.ARN(c.Account), Groups: []string{deployment.Group}})
+	}
+	return entries
 }
 
 // unusedCA is a certificate whose key was thrown away.

@@ -33,16 +33,19 @@ type Deployment struct {
 	// Bucket is the run bucket.
 	Bucket       string
 	BucketPolicy json.RawMessage
-	Roles        []struct {
-		Account, Name string
-		Trust         json.RawMessage
-		Policies      []json.RawMessage
-	}
-	Functions []struct {
+	Roles        []Role
+	Functions    []struct {
 		Name, Role               string
 		TimeoutSeconds, MemoryMB int
 		Environment              map[string]string
 	}
+}
+
+// Role is an IAM role of the deployment.
+type Role struct {
+	Account, Name string
+	Trust         json.RawMessage
+	Policies      []json.RawMessage
 }
 
 func loadDeployment(name string) (d Deployment, err error) {

@@ -34,8 +34,11 @@ type Config struct {
 	// Deployment names one of those in the folder deployments, which are called as their
 	// AWS partitions; empty means aws.
 	Deployment string
-	// Clusters are the EKS clusters; empty means [Demo].
+	// Clusters are the EKS clusters with an API server each; nil means [Demo], or none
+	// where there is a fleet.
 	Clusters []Cluster
+	// Fleet, if not nil, adds clusters that share API servers.
+	Fleet *Fleet
 	// PollWindow is how long one call of poll watches; 0 means poll's default.
 	PollWindow time.Duration
 	// Operator tunes the stand-in operator of every cluster.
@@ -44,6 +47,9 @@ type Config struct {
 	Progress io.Writer
 	// FollowLogs, if not nil, gets every line that a function prints.
 	FollowLogs func(lambda.Line)
+	// Sandboxes is how many processes of one function work at a time, at most: see
+	// [lambda.Config]. 0 means no limit.
+	Sandboxes int
 	// Intercept has the functions' requests to the clusters go through a proxy, so
 	// that they too are calls of [lambda.Service.OnCall], which tests kill functions
 	// by. It costs a little time for each request.
@@ -100,6 +106,8 @@ type World struct {
 	dir       string
 	clusters  []Cluster
 	control   *cluster.ControlPlane
+	fleet     *cluster.Fleet     // nil: there is none
+	shared    []*cluster.Cluster // its API servers
 	operators []*operator.Operator
 }
 
@@ -107,7 +115,7 @@ type World struct {
 // can be started. The context bounds the start only. After an error nothing is
 // left running.
 func Start(ctx context.Context, config Config) (_ *World, err error) {
-	if config.Clusters == nil {
+	if config.Clusters == nil && config.Fleet == nil {
 		config.Clusters = Demo()
 	}
 	if config.Progress == nil {
@@ -148,6 +156,11 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 	if w.Deployment, err = loadDeployment(cmp.Or(config.Deployment, "aws")); err != nil {
 		return err
 	}
+	if config.Fleet != nil {
+		if w.Deployment, err = w.Deployment.withAccounts(config.Fleet.accounts()); err != nil {
+			return err
+		}
+	}
 	var accounts []iam.Account
 	var users []iam.User
 	for _, id := range append(w.Deployment.targetAccounts(), w.Deployment.Account) {
@@ -159,7 +172,7 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 		return err
 	}
 	w.AWS, err = awsapi.Start(awsapi.Config{
-		Address: config.Address, Region: w.Deployment.Region, FollowLogs: config.FollowLogs,
+		Address: config.Address, Region: w.Deployment.Region, FollowLogs: config.FollowLogs, Sandboxes: config.Sandboxes,
 		Accounts: accounts, Users: users, Roles: roles,
 		Buckets: w.Deployment.buckets(), Functions: w.Deployment.functions(binaries, config.PollWindow),
 	})
@@ -219,6 +232,9 @@ func (w *World) Close() error {
 	if w.AWS != nil {
 		errs = append(errs, w.AWS.Close())
 	}
+	if w.fleet != nil {
+		errs = append(errs, w.fleet.Close())
+	}
 	if w.control != nil {
 		errs = append(errs, w.control.Close())
 	}
@@ -248,12 +264,28 @@ func (w *World) startClusters(ctx context.Context, config Config) error {
 		}
 		specs = append(specs, spec)
 	}
+	var fleet Fleet
+	if config.Fleet != nil {
+		fleet = config.Fleet.withDefaults(w.Deployment)
+		shared, err := fleet.servers(w.Deployment)
+		if err != nil {
+			return err
+		}
+		specs = append(specs, shared...)
+	}
 	control := cluster.Config{Binaries: found, STS: sts, Clusters: specs, Logger: slog.New(slog.DiscardHandler)}
 	if config.Intercept {
 		control.Intercept = func(_ cluster.Spec, apiserver http.Handler) http.Handler { return w.AWS.InterceptKubernetes(apiserver) }
 	}
 	if w.control, err = cluster.Start(ctx, control); err != nil {
 		return err
+	}
+	if config.Fleet != nil {
+		running := w.control.Clusters()
+		w.shared = running[len(running)-fleet.Servers:]
+		if err := w.startFleet(fleet, sts, control.Intercept); err != nil {
+			return err
+		}
 	}
 	for _, c := range w.clusters {
 		described, err := w.describe(c)
@@ -266,14 +298,16 @@ func (w *World) startClusters(ctx context.Context, config Config) error {
 }
 
 func (w *World) startOperators(ctx context.Context, config Config) error {
+	operated := slices.Clone(w.shared)
 	for _, c := range w.clusters {
-		running := w.Cluster(c.Target)
-		if running == nil || c.NoCRD {
-			continue
+		if running := w.Cluster(c.Target); running != nil && !c.NoCRD {
+			operated = append(operated, running)
 		}
+	}
+	for _, running := range operated {
 		o, err := operator.Start(ctx, running.AdminConfig(), config.Operator)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.Target, err)
+			return fmt.Errorf("%s: %w", running.ID(), err)
 		}
 		w.operators = append(w.operators, o)
 	}

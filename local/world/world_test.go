@@ -98,6 +98,7 @@ func TestMain(m *testing.M) {
 			config.Intercept = true
 			config.Pause = func(d time.Duration) time.Duration { return d / 50 }
 		}
+		forFleet(&config)
 		// Executions wait more than they compute: many fit beside each other.
 		err := flag.Set("test.parallel", "8")
 		if err == nil {
@@ -286,7 +287,7 @@ func answerOf(t *testing.T, ended *sfn.DescribeExecutionOutput) contract.Answer 
 	return answer
 }
 
-func decodeAnswer(t *testing.T, body string) contract.Answer {
+func decodeAnswer(t testing.TB, body string) contract.Answer {
 	t.Helper()
 	var answer contract.Answer
 	decoder := json.NewDecoder(strings.NewReader(body))

@@ -18,11 +18,11 @@
 //     Catch; fork.go runs Parallel and the inline Map; mapitems.go finds a
 //     Map's items; maprun.go runs a distributed Map, whose children are
 //     executions of their own; results.go writes what a ResultWriter writes.
-//   - history.go records events in the types of the Step Functions API.
+//   - history.go records events in the types of the Step Functions API, and
+//     archive.go moves those of an execution that has ended out of memory.
 //
-// What the world outside does is behind three small interfaces: [Tasks] for
-// the work of Task states, [Objects] for a distributed Map's bucket, and
-// [Clock]. Tests use the asltest package, which scripts the tasks, keeps the
+// What the world outside does is behind small interfaces: [Tasks] for the work
+// of Task states, [Objects] for a distributed Map's bucket, [Archive] and [Clock]. Tests use the asltest package, which scripts the tasks, keeps the
 // objects in memory and lets time pass at once.
 //
 // The rules come from the Step Functions developer guide,

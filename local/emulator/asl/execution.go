@@ -60,6 +60,7 @@ type Options struct {
 	Tasks    Tasks
 	Objects  Objects       // nil: distributed Maps may not read or write objects
 	Children Children      // nil: nobody listens
+	Archive  Archive       // nil: what has ended stays in memory
 	Clock    Clock         // nil: SystemClock
 	Rand     *rand.ChaCha8 // for jitter, ids and tokens; nil: seeded by the system
 	// Pause says how long a pause really is, that of a Wait state or before a retry,
@@ -72,6 +73,7 @@ type Runner struct {
 	tasks    Tasks
 	objects  Objects
 	children Children
+	archive  Archive
 	clock    Clock
 	shorten  func(time.Duration) time.Duration
 
@@ -93,7 +95,7 @@ func NewRunner(opts Options) *Runner {
 		opts.Pause = func(d time.Duration) time.Duration { return d }
 	}
 	return &Runner{
-		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children,
+		tasks: opts.Tasks, objects: opts.Objects, children: opts.Children, archive: opts.Archive,
 		clock: opts.Clock, shorten: opts.Pause, rand: opts.Rand,
 	}
 }
@@ -115,7 +117,6 @@ type Start struct {
 type Execution struct {
 	ARN, Name           string
 	MachineARN, RoleARN string
-	Input               json.RawMessage
 	StartDate           time.Time
 	MapRun              *MapRun // of a distributed Map's child, else nil
 
@@ -128,16 +129,17 @@ type Execution struct {
 
 	atTransition atomic.Pointer[stopped] // nil: nobody has asked for that
 
-	mu      sync.Mutex
-	end     End
-	mapRuns []*MapRun
+	mu            sync.Mutex
+	input, output json.RawMessage // nil once they are in the archive
+	archived      *archived
+	end           End
+	mapRuns       []*MapRun
 }
 
 // End is how an execution has ended. Of one that runs, only Status is set.
 type End struct {
 	Status   types.ExecutionStatus
-	Output   json.RawMessage // of one that succeeded
-	Failure  Error           // of one that did not
+	Failure  Error // of one that did not
 	StopDate time.Time
 }
 
@@ -161,7 +163,7 @@ func (r *Runner) newExecution(m *Machine, g *graph, machineARN, roleARN, name st
 	return &Execution{
 		ARN:        ExecutionARN(machineARN, name),
 		Name:       name,
-		MachineARN: machineARN, RoleARN: roleARN, Input: input, StartDate: r.clock.Now(),
+		MachineARN: machineARN, RoleARN: roleARN, StartDate: r.clock.Now(), input: input,
 		runner: r, machine: m, graph: g,
 		history: history{clock: r.clock},
 		cancel:  cancel,
@@ -181,6 +183,7 @@ func (e *Execution) launch(ctx context.Context) {
 		defer close(e.done)
 		defer e.cancel(context.Canceled)
 		e.run(ctx)
+		e.archive()
 	}()
 }
 
@@ -204,15 +207,15 @@ func (e *Execution) run(ctx context.Context) {
 	t.record(types.HistoryEvent{
 		Type: types.HistoryEventTypeExecutionStarted,
 		ExecutionStartedEventDetails: &types.ExecutionStartedEventDetails{
-			Input: payload(e.Input), InputDetails: whole(), RoleArn: text(e.RoleARN),
+			Input: payload(e.input), InputDetails: whole(), RoleArn: text(e.RoleARN),
 		},
 	})
-	output, err := t.run(ctx, e.graph, e.Input)
+	output, err := t.run(ctx, e.graph, e.input)
 	e.finish(ctx, t, output, err)
 }
 
 func (e *Execution) finish(ctx context.Context, t *thread, output json.RawMessage, err error) {
-	end := End{Status: types.ExecutionStatusSucceeded, Output: output}
+	end := End{Status: types.ExecutionStatusSucceeded}
 	var failure *Error
 	var stop *stopped
 	switch cause := context.Cause(ctx); {
@@ -227,10 +230,13 @@ func (e *Execution) finish(ctx context.Context, t *thread, output json.RawMessag
 		end = End{Status: types.ExecutionStatusAborted}
 	}
 	end.StopDate = e.runner.clock.Now()
-	t.record(endEvent(end))
+	t.record(endEvent(end, output))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.end = end
+	if end.Status == types.ExecutionStatusSucceeded {
+		e.output = output
+	}
 }
 
 // Stop aborts the execution and its children with an error and a cause, both
@@ -256,9 +262,6 @@ func (e *Execution) stopAtTransition() *stopped {
 
 // Done is closed when the execution has ended.
 func (e *Execution) Done() <-chan struct{} { return e.done }
-
-// History returns the events so far.
-func (e *Execution) History() []types.HistoryEvent { return e.history.list() }
 
 // Status returns RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
 func (e *Execution) Status() types.ExecutionStatus { return e.End().Status }

@@ -49,6 +49,13 @@ func (h *history) list() []types.HistoryEvent {
 	return slices.Clone(h.events)
 }
 
+// forget lets the events go.
+func (h *history) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = nil
+}
+
 // count is the API's type for a number of items.
 func count(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
@@ -178,14 +185,14 @@ func failedEvent(r *resource, failure *Error) types.HistoryEvent {
 }
 
 // endEvent is the last event of an execution.
-func endEvent(end End) types.HistoryEvent {
+func endEvent(end End, output json.RawMessage) types.HistoryEvent {
 	name, cause := text(end.Failure.Name), text(end.Failure.Cause)
 	switch end.Status {
 	case types.ExecutionStatusSucceeded:
 		return types.HistoryEvent{
 			Type: types.HistoryEventTypeExecutionSucceeded,
 			ExecutionSucceededEventDetails: &types.ExecutionSucceededEventDetails{
-				Output: payload(end.Output), OutputDetails: whole(),
+				Output: payload(output), OutputDetails: whole(),
 			},
 		}
 	case types.ExecutionStatusTimedOut:

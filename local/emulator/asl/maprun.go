@@ -28,7 +28,7 @@ type MapRun struct {
 
 	mu             sync.Mutex
 	items          []mapItem
-	inputs         []json.RawMessage // of children, by item; nil where none was made yet
+	inputs         []json.RawMessage // by item; nil before it is made, and once its child has it
 	children       []*Execution      // by item; nil where none was started
 	status         types.MapRunStatus
 	stopDate       time.Time
@@ -257,8 +257,9 @@ func (m *MapRun) runChildren(ctx context.Context, v *visit) error {
 		if err != nil {
 			return err
 		}
-		child := m.start(ctx, i, input)
+		child, release := m.start(ctx, i, input)
 		<-child.Done()
+		release()
 		switch {
 		case m.exceeded(child):
 			return &Error{ErrToleranceExceeded, exceededMessage}
@@ -280,22 +281,23 @@ func (m *MapRun) input(ctx context.Context, v *visit, i int) (json.RawMessage, e
 	return input, err
 }
 
-func (m *MapRun) start(ctx context.Context, i int, input json.RawMessage) *Execution {
+// start starts a child. What it returns beside it is called once the child has ended.
+func (m *MapRun) start(ctx context.Context, i int, input json.RawMessage) (child *Execution, release func() bool) {
 	parent := m.Execution
 	r := parent.runner
 	// The end of the run stops its children, with a cause that says so.
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { cancel(&stopped{Error{"", mapRunAborted}}) })
-	child := r.newExecution(parent.machine, m.state.processor, m.MachineARN, parent.RoleARN, r.NewID(), input, cancel)
+	release = context.AfterFunc(ctx, func() { cancel(&stopped{Error{"", mapRunAborted}}) })
+	child = r.newExecution(parent.machine, m.state.processor, m.MachineARN, parent.RoleARN, r.NewID(), input, cancel)
 	child.MapRun = m
 	m.mu.Lock()
-	m.children[i] = child
+	m.children[i], m.inputs[i] = child, nil
 	m.mu.Unlock()
 	if r.children != nil {
 		r.children.ExecutionStarting(child)
 	}
 	child.launch(own)
-	return child
+	return child, release
 }
 
 // exceeded counts a child that has ended and says whether more children have

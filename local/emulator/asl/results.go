@@ -36,18 +36,17 @@ type record struct {
 	StopDate            string    `json:"StopDate,omitempty"`
 }
 
-func recordOf(child *Execution) json.RawMessage {
-	end := child.End()
+func recordOf(child *Execution, end End, input, output json.RawMessage) json.RawMessage {
 	r := record{
 		Cause: end.Failure.Cause, Error: end.Failure.Name,
-		ExecutionArn: child.ARN, Input: string(child.Input), InputDetails: included{true}, Name: child.Name,
+		ExecutionArn: child.ARN, Input: string(input), InputDetails: included{true}, Name: child.Name,
 		OutputDetails: &included{end.Status == types.ExecutionStatusSucceeded},
 		RedriveCount:  new(int), RedriveStatus: "REDRIVABLE",
 		StartDate: timestamp(child.StartDate), StateMachineArn: child.MachineARN,
 		Status: string(end.Status), StopDate: timestamp(end.StopDate),
 	}
 	if end.Status == types.ExecutionStatusSucceeded {
-		r.Output = payload(end.Output)
+		r.Output = payload(output)
 		r.RedriveStatus, r.RedriveStatusReason = "NOT_REDRIVABLE", "Execution is SUCCEEDED and cannot be redriven"
 	}
 	return encode(r)
@@ -73,9 +72,13 @@ func (m *MapRun) results(ctx context.Context, at *bucketPlace) (json.RawMessage,
 			files.pending = append(files.pending, encode(record{Input: string(input), InputDetails: included{true}, Status: "PENDING"}))
 			continue
 		}
-		transformed := m.transform(child)
-		all = append(all, transformed...)
-		if child.Status() == types.ExecutionStatusSucceeded {
+		transformed, err := m.transform(child)
+		if err != nil {
+			return nil, &Error{ErrRuntime, err.Error()}
+		}
+		if at == nil {
+			all = append(all, transformed...)
+		} else if child.Status() == types.ExecutionStatusSucceeded {
 			files.succeeded = append(files.succeeded, transformed...)
 		} else {
 			files.failed = append(files.failed, transformed...)
@@ -91,18 +94,22 @@ func (m *MapRun) results(ctx context.Context, at *bucketPlace) (json.RawMessage,
 }
 
 // transform applies the WriterConfig. Children that failed are never changed.
-func (m *MapRun) transform(child *Execution) []json.RawMessage {
+func (m *MapRun) transform(child *Execution) ([]json.RawMessage, error) {
 	end := child.End()
+	input, output, err := child.Payloads()
+	if err != nil {
+		return nil, err
+	}
 	transformation := m.state.distributed.transformation
 	if end.Status != types.ExecutionStatusSucceeded || transformation == "NONE" {
-		return []json.RawMessage{recordOf(child)}
+		return []json.RawMessage{recordOf(child, end, input, output)}, nil
 	}
-	if transformation == "FLATTEN" && kindOf(end.Output) == kindArray {
-		if items, err := elements(end.Output); err == nil {
-			return items
+	if transformation == "FLATTEN" && kindOf(output) == kindArray {
+		if items, err := elements(output); err == nil {
+			return items, nil
 		}
 	}
-	return []json.RawMessage{end.Output}
+	return []json.RawMessage{output}, nil
 }
 
 func lines(items []json.RawMessage) []byte {

@@ -53,7 +53,7 @@ func (v *visit) context(item *mapItem) json.RawMessage {
 	machineName := e.MachineARN[strings.LastIndex(e.MachineARN, ":")+1:]
 	out := object{
 		"Execution": object{
-			"Id": e.ARN, "Name": e.Name, "Input": e.Input, "RoleArn": e.RoleARN,
+			"Id": e.ARN, "Name": e.Name, "Input": e.input, "RoleArn": e.RoleARN,
 			"StartTime": contextTime(e.StartDate), "RedriveCount": 0,
 		},
 		"StateMachine": object{"Id": e.MachineARN, "Name": machineName},

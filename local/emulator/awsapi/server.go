@@ -42,6 +42,9 @@ type Config struct {
 	// FollowLogs, if not nil, gets every line that a function prints, from
 	// several goroutines at a time.
 	FollowLogs func(lambda.Line)
+	// Sandboxes is how many invocations of one function run at a time: see
+	// [lambda.Config].
+	Sandboxes int
 
 	Accounts  []iam.Account
 	Users     []iam.User
@@ -95,7 +98,7 @@ func Start(c Config) (*Server, error) {
 		listener: listener,
 		services: map[string]protocol.Service{},
 	}
-	s.Lambda = lambda.New(lambda.Config{Directory: directory, Now: c.Now, Endpoint: s.URL, Follow: c.FollowLogs})
+	s.Lambda = lambda.New(lambda.Config{Directory: directory, Now: c.Now, Endpoint: s.URL, Sandboxes: c.Sandboxes, Follow: c.FollowLogs})
 	for _, service := range []protocol.Service{sts.New(directory), s.EKS, s.S3, s.Lambda, s.Events, s.Organizations} {
 		s.Mount(service)
 	}

@@ -144,7 +144,7 @@ func TestParseAudit(t *testing.T) {
 {"auditID":"1","stage":"ResponseComplete","verb":"watch","requestURI":"/apis/x","user":{"username":"u"},"objectRef":{"resource":"topics","namespace":"n","apiGroup":"g"},"responseStatus":{"code":200}}
 {"auditID":"3","stage":"ResponseComplete","verb":"update","requestURI":"/x","user":{"username":"u"},"objectRef":{"resource":"nodes","name":"a","subresource":"status"},"responseStatus":{"code":409}}
 {"auditID":"4","stage":"Resp`
-	got, err := parseAudit(strings.NewReader(lines))
+	got, err := parseAudit(strings.NewReader(lines), func(auditEvent) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestParseAudit(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("requests = %+v\nwant %+v", got, want)
 	}
-	if _, err := parseAudit(strings.NewReader("no JSON\n")); err == nil {
+	if _, err := parseAudit(strings.NewReader("no JSON\n"), nil); err == nil {
 		t.Error("a damaged record is no error")
 	}
 }

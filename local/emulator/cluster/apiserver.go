@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -38,6 +39,18 @@ rules:
 
 const auditLog = "audit.log"
 
+// tokenLifetime is how long a token that was accepted is not looked at again.
+const tokenLifetime = 5 * time.Second
+
+// The headers of an authenticating proxy, for fleets.
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#authenticating-proxy
+const (
+	remoteUser  = "X-Remote-User"
+	remoteUID   = "X-Remote-Uid"
+	remoteGroup = "X-Remote-Group"
+	remoteExtra = "X-Remote-Extra-"
+)
+
 // arguments is the API server's command line, close to EKS's where a client can
 // tell, and otherwise what makes it start soon and stay small.
 func (c *Cluster) arguments(port string) []string {
@@ -55,9 +68,14 @@ func (c *Cluster) arguments(port string) []string {
 		"--authentication-config=" + c.file("authentication.yaml"),
 		"--authentication-token-webhook-config-file=" + c.file("webhook.kubeconfig"),
 		"--authentication-token-webhook-version=v1",
+		"--requestheader-client-ca-file=" + c.file("front-proxy-ca.crt"),
+		"--requestheader-username-headers=" + remoteUser,
+		"--requestheader-uid-headers=" + remoteUID,
+		"--requestheader-group-headers=" + remoteGroup,
+		"--requestheader-extra-headers-prefix=" + remoteExtra,
 		// Long enough that one client's burst is one call to STS, and short enough that
 		// a test sees a token refused soon after its identity lost its rights.
-		"--authentication-token-webhook-cache-ttl=5s",
+		"--authentication-token-webhook-cache-ttl=" + tokenLifetime.String(),
 		"--authorization-mode=Node,RBAC",
 
 		"--service-account-issuer=https://oidc.eks." + c.Region + "." + partition.Of(c.Region).Domain + "/id/" + c.Account + "-" + c.Name,
@@ -78,7 +96,7 @@ func (c *Cluster) arguments(port string) []string {
 }
 
 // writeFiles writes what the command line names.
-func (c *Cluster) writeFiles(ca *authority, webhookCA []byte) error {
+func (c *Cluster) writeFiles(ca *authority, webhookCA, frontProxyCA []byte) error {
 	if err := os.Mkdir(c.dir, 0o700); err != nil {
 		return err
 	}
@@ -98,6 +116,7 @@ func (c *Cluster) writeFiles(ca *authority, webhookCA []byte) error {
 		"ca.crt":              ca.certPEM,
 		"serving.crt":         serving.cert,
 		"serving.key":         serving.key,
+		"front-proxy-ca.crt":  frontProxyCA,
 		"service-account.key": serviceAccountKey,
 		"webhook.kubeconfig":  webhook,
 		"authentication.yaml": []byte(anonymousConfig),

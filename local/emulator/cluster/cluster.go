@@ -26,6 +26,7 @@ type Cluster struct {
 	etcd   string
 	hook   string // the webhook's address for this cluster
 	admin  keyPair
+	proxy  keyPair // of an authenticating proxy
 
 	mu       sync.Mutex // guards what follows
 	endpoint string     // of the API server itself
@@ -44,15 +45,23 @@ func newCluster(config Config, spec Spec, dir, etcd string, hook *webhook) (*Clu
 	if err != nil {
 		return nil, err
 	}
+	proxyCA, err := newAuthority("front-proxy")
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := proxyCA.clientPair("front-proxy-client")
+	if err != nil {
+		return nil, err
+	}
 	c := &Cluster{
 		Spec: spec, CAData: ca.certPEM,
-		binary: config.Binaries.APIServer, etcd: etcd, hook: hook.url(spec), admin: admin,
+		binary: config.Binaries.APIServer, etcd: etcd, hook: hook.url(spec), admin: admin, proxy: proxy,
 		dir: filepath.Join(dir, strings.ReplaceAll(spec.ID(), "/", "_")),
 	}
 	if config.Intercept != nil {
 		c.front = newProxy(config, spec, ca, c.apiserver)
 	}
-	return c, c.writeFiles(ca, hook.ca)
+	return c, c.writeFiles(ca, hook.ca, proxyCA.certPEM)
 }
 
 // Endpoint is the cluster's address, https://127.0.0.1:port. It stays the same over

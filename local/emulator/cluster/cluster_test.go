@@ -32,7 +32,10 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 )
 
-var topics = schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}
+var (
+	topics     = schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}
+	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+)
 
 // callers of the tests, by access key.
 const (
@@ -77,6 +80,11 @@ func stubSTS(t *testing.T) *url.URL {
 // bearer makes a token with aws-iam-authenticator's own generator.
 func bearer(t *testing.T, c *cluster.Cluster, accessKey string) string {
 	t.Helper()
+	return bearerFor(t, c.Spec, accessKey)
+}
+
+func bearerFor(t *testing.T, c cluster.Spec, accessKey string) string {
+	t.Helper()
 	generator, err := token.NewGenerator(false, false)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +127,10 @@ func start(t *testing.T, config cluster.Config) *cluster.ControlPlane {
 	if config.Binaries, err = binaries.Find(t.Context(), os.Stderr); err != nil {
 		t.Fatal(err)
 	}
-	config.STS, config.Dir = stubSTS(t), filepath.Join(t.TempDir(), "world")
+	if config.STS == nil {
+		config.STS = stubSTS(t)
+	}
+	config.Dir = filepath.Join(t.TempDir(), "world")
 	cp, err := cluster.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

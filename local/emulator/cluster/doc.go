@@ -14,6 +14,9 @@
 //     which requests they served ([Cluster.Requests]).
 //   - With Config.Intercept a proxy (proxy.go) stands before each API server, for
 //     tests that interfere with requests.
+//   - [StartFleet] serves thousands of virtual clusters over a few of these API
+//     servers: fleet.go has the clusters and who may enter, translation.go what
+//     requests and answers say, backend.go the way to the API server.
 //   - [Kubeconfig] makes the file that kubectl needs, with tokens from
 //     "aws eks get-token".
 //   - Package clustertest starts such clusters for tests, without STS.

@@ -48,6 +48,10 @@ func (c *Cluster) Mark() (Mark, error) {
 // operators that use [Cluster.AdminConfig] are there under the user "admin". A
 // request can be missing for a moment after its client has the answer.
 func (c *Cluster) Requests(since Mark) ([]Request, error) {
+	return c.requests(since, func(auditEvent) bool { return true })
+}
+
+func (c *Cluster) requests(since Mark, wanted func(auditEvent) bool) ([]Request, error) {
 	file, err := os.Open(c.file(auditLog))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -59,7 +63,7 @@ func (c *Cluster) Requests(since Mark) ([]Request, error) {
 	if _, err := file.Seek(int64(since), io.SeekStart); err != nil {
 		return nil, fmt.Errorf("read the record of requests: %w", err)
 	}
-	return parseAudit(file)
+	return parseAudit(file, wanted)
 }
 
 // auditEvent is the part of audit.k8s.io/v1 Event that is looked at. Declared here
@@ -100,7 +104,7 @@ func (e auditEvent) request() Request {
 
 // parseAudit reads one event a line. A last line without its end is still being
 // written and is left for the next call.
-func parseAudit(r io.Reader) ([]Request, error) {
+func parseAudit(r io.Reader, wanted func(auditEvent) bool) ([]Request, error) {
 	var requests []Request
 	seen := map[string]bool{}
 	for lines := bufio.NewReader(r); ; {
@@ -115,7 +119,7 @@ func parseAudit(r io.Reader) ([]Request, error) {
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("read the record of requests: %w", err)
 		}
-		if !seen[event.AuditID] {
+		if !seen[event.AuditID] && wanted(event) {
 			seen[event.AuditID] = true
 			requests = append(requests, event.request())
 		}

@@ -158,7 +158,7 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 		if w.objects == nil {
 			w.objects = Objects{}
 		}
-		w.runner = asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1}), Pause: c.Pause})
+		w.runner = asl.NewRunner(asl.Options{Tasks: w, Objects: w, Archive: &archive{}, Rand: rand.NewChaCha8([32]byte{1}), Pause: c.Pause})
 		input := c.Input
 		if input == "" {
 			input = "{}"
@@ -175,17 +175,25 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 			e.Stop("Stopped", "by the test")
 		}
 		<-e.Done()
-		outcome = outcomeOf(e)
+		outcome = outcomeOf(t, e)
 		outcome.Calls, outcome.Objects = w.order, w.objects
 	})
 	return outcome
 }
 
-func outcomeOf(e *asl.Execution) Outcome {
+func outcomeOf(t *testing.T, e *asl.Execution) Outcome {
 	end := e.End()
+	_, output, err := e.Payloads()
+	if err != nil {
+		t.Error(err)
+	}
+	events, err := e.History()
+	if err != nil {
+		t.Error(err)
+	}
 	o := Outcome{
-		Status: end.Status, Output: string(end.Output), Error: end.Failure.Name, Cause: end.Failure.Cause,
-		Events: e.History(), Duration: end.StopDate.Sub(e.StartDate),
+		Status: end.Status, Output: string(output), Error: end.Failure.Name, Cause: end.Failure.Cause,
+		Events: events, Duration: end.StopDate.Sub(e.StartDate),
 	}
 	for _, ev := range o.Events {
 		if ev.StateEnteredEventDetails != nil {
@@ -194,10 +202,29 @@ func outcomeOf(e *asl.Execution) Outcome {
 	}
 	for _, run := range e.MapRuns() {
 		for _, child := range run.Executions() {
-			o.Children = append(o.Children, outcomeOf(child))
+			o.Children = append(o.Children, outcomeOf(t, child))
 		}
 	}
 	return o
+}
+
+// archive keeps in memory what has ended: written and read back as from a file.
+type archive struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (a *archive) Put(data []byte) (int64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.data = append(a.data, data...)
+	return int64(len(a.data) - len(data)), nil
+}
+
+func (a *archive) Get(at int64, length int) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.data[at:][:length]), nil
 }
 
 // world is what a case's execution sees of the outside.

@@ -141,7 +141,7 @@ func TestInvoke(t *testing.T) {
 		"START RequestId: " + first.RequestID + " Version: $LATEST\n",
 		"line of one\n",
 		"END RequestId: " + first.RequestID + "\n",
-		"Memory Size: 256 MB\tInit Duration: ",
+		"Memory Size: 256 MB\t", "\tInit Duration: ",
 	} {
 		if !strings.Contains(string(tail), want) {
 			t.Errorf("no %q in the log tail:\n%s", want, tail)
@@ -278,6 +278,39 @@ func TestConcurrency(t *testing.T) {
 	_, after := invoke(t, c, "mine", "", "")
 	if after.PID != answers[0].PID && after.PID != answers[1].PID {
 		t.Error("no warm process was used")
+	}
+}
+
+// An invocation that finds no sandbox free waits for one, where a limit is set.
+func TestSandboxes(t *testing.T) {
+	s := awsapitest.Start(t, withFunctions(t, lambda.Function{Name: "mine", Timeout: 20 * time.Second}), func(c *awsapi.Config) { c.Sandboxes = 2 })
+	c := lambdaClient(s, awsapitest.Admin())
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer gate.Close()
+	var wg sync.WaitGroup
+	answers := make([]answer, 5)
+	for i := range answers {
+		wg.Go(func() { _, answers[i] = invoke(t, c, "mine", "get", gate.URL) })
+	}
+	<-arrived
+	<-arrived
+	close(release)
+	wg.Wait()
+	processes := map[int]bool{}
+	for _, a := range answers {
+		processes[a.PID] = true
+	}
+	if len(processes) != 2 {
+		t.Errorf("five invocations at a time ran in %d processes, want 2", len(processes))
+	}
+	for _, i := range s.Lambda.Invocations() {
+		if runtime.GOOS == "linux" && (i.Memory < 1<<20 || i.Memory > 1<<30) {
+			t.Errorf("an invocation used %d bytes", i.Memory)
+		}
 	}
 }
 

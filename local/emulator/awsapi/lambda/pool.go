@@ -24,6 +24,7 @@ type pool struct {
 	service  *Service
 	function Function
 	policy   *iam.Document
+	places   chan struct{} // for processes at work; nil: as many as the concurrency
 
 	mu      sync.Mutex
 	busy    int
@@ -59,6 +60,13 @@ func (p *pool) release() {
 // invoke runs one invocation to its end. The error is for what keeps it from
 // starting; what goes wrong in the function is in the result.
 func (p *pool) invoke(ctx context.Context, inv *invocation) (answer result, err error) {
+	if p.places != nil {
+		select {
+		case p.places <- struct{}{}:
+			defer func() { <-p.places }()
+		case <-ctx.Done(): // the service closes: the sandbox that comes says so
+		}
+	}
 	record := Invocation{RequestID: inv.requestID, Function: p.function.ARN(), Start: p.service.now()}
 	sb := p.warm()
 	if sb == nil {
@@ -87,7 +95,7 @@ func (p *pool) run(ctx context.Context, sb *sandbox, inv *invocation, record *In
 	sb.output.begin(inv.requestID)
 	sb.output.print("START RequestId: %s Version: %s", inv.requestID, latest)
 	answer, reusable := sb.run(ctx, inv)
-	record.Duration = p.service.now().Sub(begin)
+	record.Duration, record.Memory = p.service.now().Sub(begin), sb.process.PeakMemory()
 	sb.output.flush()
 	sb.output.print("END RequestId: %s", inv.requestID)
 	sb.output.print("%s", record.report(p.function))

@@ -29,6 +29,9 @@ type Invocation struct {
 	Init time.Duration
 	// Duration is the handler's, without Init.
 	Duration time.Duration
+	// Memory is the largest resident size of the process so far, in bytes; 0 where it
+	// is not known.
+	Memory int64
 	// Error is the function error's payload, or empty.
 	Error string
 }
@@ -38,6 +41,9 @@ func (i Invocation) report(f Function) string {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	text := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB",
 		i.RequestID, ms(i.Duration), math.Ceil(ms(i.Duration+i.Init)), f.MemoryMB)
+	if i.Memory > 0 {
+		text += fmt.Sprintf("\tMax Memory Used: %d MB", i.Memory>>20)
+	}
 	if i.Cold {
 		text += fmt.Sprintf("\tInit Duration: %.2f ms", ms(i.Init))
 	}
@@ -49,6 +55,7 @@ type Service struct {
 	directory *iam.Directory
 	now       func() time.Time
 	endpoint  func() string
+	atOnce    int // see Config.Sandboxes
 	logs      *Logs
 	ctx       context.Context // of all invocations: they outlive their requests
 	cancel    context.CancelFunc
@@ -69,6 +76,10 @@ type Config struct {
 	// Endpoint is the URL of the local AWS, given to functions as
 	// AWS_ENDPOINT_URL. It is asked for when a process starts.
 	Endpoint func() string
+	// Sandboxes is how many invocations of one function run at a time; further ones
+	// that its concurrency allows wait for their turn, so that a machine is not filled
+	// with processes. 0 means no limit of its own.
+	Sandboxes int
 	// Follow, if not nil, gets every log line as it is printed, from several
 	// goroutines at a time.
 	Follow func(Line)
@@ -78,7 +89,7 @@ type Config struct {
 func New(c Config) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
-		directory: c.Directory, now: c.Now, endpoint: c.Endpoint, ctx: ctx, cancel: cancel,
+		directory: c.Directory, now: c.Now, endpoint: c.Endpoint, atOnce: c.Sandboxes, ctx: ctx, cancel: cancel,
 		logs: &Logs{now: c.Now, follow: c.Follow}, functions: map[string]*pool{}, sandboxes: map[string]*sandbox{},
 	}
 }
@@ -92,6 +103,9 @@ func (s *Service) Put(f Function) error {
 		return err
 	}
 	p := &pool{service: s, function: f}
+	if s.atOnce > 0 {
+		p.places = make(chan struct{}, s.atOnce)
+	}
 	if f.Policy != "" {
 		policy, err := iam.ParseResourcePolicy(f.Policy)
 		if err != nil {

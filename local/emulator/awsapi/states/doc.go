@@ -1,13 +1,15 @@
 // Package states serves the AWS Step Functions API on one machine.
 //
 // [Service] speaks the protocol awsjson1.0, as any SDK and the AWS CLI speak it.
-// It keeps state machines and executions in memory and runs them with package asl.
+// It keeps state machines in memory, and executions until they have ended, when they
+// go to a file, and runs them with package asl.
 // The work of Task states, and the reading and writing of distributed Maps, goes
 // through the real SDK clients as the state machine's role, so that mistakes in its
 // policies show as they do on AWS.
 //
 //   - service.go: the protocol; shape.go: the SDK's types as JSON
-//   - machines.go, executions.go, mapruns.go, callbacks.go: the operations
+//   - machines.go, executions.go, mapruns.go, callbacks.go: the operations;
+//     archive.go: what has ended
 //   - integrations.go: the work of states, as a role; lambda.go, events.go, awssdk.go:
 //     that of each service; metadata.go: what their results tell of the answer
 //

@@ -20,7 +20,7 @@ import (
 type execution struct {
 	*asl.Execution
 	version *version
-	given   string // the input, as it was given
+	given   string // the input of one that was started by StartExecution, as it was given
 }
 
 func (s *Service) startExecution(r *protocol.Request, in *sfn.StartExecutionInput) (*sfn.StartExecutionOutput, error) {
@@ -87,7 +87,7 @@ func (s *Service) ExecutionStarting(child *asl.Execution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	parent := s.executions[child.MapRun.Execution.ARN]
-	s.add(&execution{Execution: child, version: parent.version, given: string(child.Input)})
+	s.add(&execution{Execution: child, version: parent.version})
 }
 
 // execution finds an execution and checks that the caller may do the operation on it.
@@ -141,10 +141,17 @@ func (s *Service) describeExecution(r *protocol.Request, in *sfn.DescribeExecuti
 		return nil, err
 	}
 	end := e.End()
+	input, output, err := e.Payloads()
+	if err != nil {
+		return nil, err
+	}
+	if e.MapRun == nil {
+		input = json.RawMessage(e.given)
+	}
 	included := &types.CloudWatchEventsExecutionDataDetails{Included: true}
 	out := &sfn.DescribeExecutionOutput{
 		ExecutionArn: &e.ARN, StateMachineArn: &e.MachineARN, Name: &e.Name, Status: end.Status, StartDate: &e.StartDate,
-		Input: &e.given, InputDetails: included, RedriveCount: aws.Int32(0),
+		Input: aws.String(string(input)), InputDetails: included, RedriveCount: aws.Int32(0),
 	}
 	if e.MapRun != nil {
 		out.MapRunArn = &e.MapRun.ARN
@@ -154,7 +161,7 @@ func (s *Service) describeExecution(r *protocol.Request, in *sfn.DescribeExecuti
 	out.RedriveStatus = types.ExecutionRedriveStatusNotRedrivable
 	out.RedriveStatusReason = aws.String("Redrive is not supported here")
 	if out.Status == types.ExecutionStatusSucceeded {
-		out.Output, out.OutputDetails = aws.String(string(end.Output)), included
+		out.Output, out.OutputDetails = aws.String(string(output)), included
 	}
 	return out, nil
 }
@@ -262,7 +269,11 @@ func (s *Service) getExecutionHistory(r *protocol.Request, in *sfn.GetExecutionH
 	if in.ReverseOrder {
 		cut = lastPage[types.HistoryEvent]
 	}
-	events, next, err := cut(e.History(), in.MaxResults, in.NextToken)
+	history, err := e.History()
+	if err != nil {
+		return nil, err
+	}
+	events, next, err := cut(history, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Service struct {
 	engine    *jsonata.Engine
 	clock     asl.Clock
 	runner    *asl.Runner
+	archive   *archive
 	targets   protocol.Targets
 
 	// begin starts an execution that lives until it ends or cancel is called.
@@ -51,11 +52,11 @@ func New(c Config) *Service {
 		c.Clock = asl.SystemClock{}
 	}
 	s := &Service{
-		directory: c.Directory, engine: c.Engine, clock: c.Clock,
+		directory: c.Directory, engine: c.Engine, clock: c.Clock, archive: &archive{},
 		machines: map[string]*machine{}, executions: map[string]*execution{}, mapRuns: map[string]*asl.MapRun{},
 	}
 	work := &integrations{directory: c.Directory, endpoint: c.Endpoint, clients: map[identity]*clients{}}
-	s.runner = asl.NewRunner(asl.Options{Tasks: work, Objects: work, Children: s, Clock: c.Clock, Pause: c.Pause})
+	s.runner = asl.NewRunner(asl.Options{Tasks: work, Objects: work, Children: s, Archive: s.archive, Clock: c.Clock, Pause: c.Pause})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.begin = func(m *asl.Machine, start asl.Start) (*asl.Execution, error) { return s.runner.Start(ctx, m, start) }
@@ -73,6 +74,7 @@ func (s *Service) Close() {
 		s.mu.Lock()
 		if i == len(s.order) {
 			s.mu.Unlock()
+			s.archive.close()
 			return
 		}
 		e := s.order[i]
