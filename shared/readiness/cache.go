@@ -28,9 +28,12 @@ func (c *Cache) Of(run contract.Run) (*Rule, error) {
 	return rule, nil
 }
 
-// Of compiles the rule by which a request judges its resource. The error is an
-// [*ExpressionError].
+// Of compiles the rule by which a request judges one of its resources. The error is
+// an [*ExpressionError].
 func Of(ready contract.ReadySettings, resource contract.ResourceRef) (*Rule, error) {
+	if ready.Kind != "" && ready.Kind != resource.Kind {
+		ready.Condition, ready.Expressions = "", nil // they are about another kind
+	}
 	var expressions contract.ReadyExpressions
 	if ready.Expressions != nil {
 		expressions = *ready.Expressions

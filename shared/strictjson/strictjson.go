@@ -37,11 +37,14 @@ func Unmarshal(raw []byte, into any, path *field.Path, root string) field.ErrorL
 		problems = append(problems, d.strictError(e))
 	}
 	var wrongType *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &wrongType):
 		problems = append(problems, d.typeErrors(raw, reflect.TypeOf(into).Elem(), wrongType)...)
-	case err != nil:
+	case errors.As(err, &syntax):
 		problems = append(problems, d.invalid(path, "is not JSON: "+err.Error()))
+	case err != nil: // of a type that reads itself
+		problems = append(problems, d.invalid(path, err.Error()))
 	}
 	return problems
 }
