@@ -37,14 +37,15 @@ func Unmarshal(raw []byte, into any, path *field.Path, root string) field.ErrorL
 		problems = append(problems, d.strictError(e))
 	}
 	var wrongType *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &wrongType):
 		problems = append(problems, d.typeErrors(raw, reflect.TypeOf(into).Elem(), wrongType)...)
-	case errors.As(err, &syntax):
-		problems = append(problems, d.invalid(path, "is not JSON: "+err.Error()))
-	case err != nil: // of a type that reads itself
-		problems = append(problems, d.invalid(path, err.Error()))
+	case err != nil:
+		why := err.Error() // as a type says it that reads itself
+		if syntax, _ := kjson.SyntaxErrorOffset(err); syntax {
+			why = "is not JSON: " + why
+		}
+		problems = append(problems, d.invalid(path, why))
 	}
 	return problems
 }
