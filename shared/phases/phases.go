@@ -118,7 +118,7 @@ func (s State) start(number int) contract.Next {
 	}
 	if wave.Window != nil {
 		if opens := window.Next(*wave.Window, s.Now); opens.After(s.Now) {
-			return wait(next, opens, fmt.Sprintf("the window of wave %q opens", wave.Name))
+			return wait(next, opens, fmt.Sprintf("the window of wave %q opens at", wave.Name))
 		}
 	}
 	next = s.work(next, fmt.Sprintf("wave %q is next", wave.Name))
@@ -167,7 +167,7 @@ func (s State) check(number int, ended contract.EndedPhase) contract.Next {
 	wave := s.Layout.Waves[number-1]
 	next := s.phase(contract.PhaseCheck, number, operation.Verify, succeeded(ended.Counts))
 	if until := ended.At.Add(time.Duration(wave.BakeSeconds) * time.Second); s.Now.Before(until) {
-		return wait(next, until, fmt.Sprintf("wave %q bakes", wave.Name))
+		return wait(next, until, fmt.Sprintf("wave %q bakes until", wave.Name))
 	}
 	return s.work(next, fmt.Sprintf("wave %q has baked for %d seconds", wave.Name, wave.BakeSeconds))
 }
@@ -323,7 +323,7 @@ func (s State) work(next contract.Next, reason string) contract.Next {
 func wait(next contract.Next, until time.Time, reason string) contract.Next {
 	until = until.UTC().Add(time.Second - 1).Truncate(time.Second)
 	next.Action, next.Until = contract.ActionWait, &until
-	next.Reason = reason + " until " + until.Format(time.RFC3339)
+	next.Reason = reason + " " + until.Format(time.RFC3339)
 	return next
 }
 
