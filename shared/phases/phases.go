@@ -57,8 +57,7 @@ func Failed(s State) (reason string, failed bool) {
 			return reason, true // it went on all the same
 		}
 	}
-	cut := s.Last != nil && s.Last.Action == contract.ActionReport && !s.Plan.Preview && s.forward().Action != contract.ActionReport
-	if !cut {
+	if s.Last == nil || s.Last.Action != contract.ActionReport || s.Plan.Preview || s.current() == 0 {
 		return "", false
 	}
 	return s.Last.Reason, true
@@ -84,22 +83,30 @@ func (s State) next() contract.Next {
 	return next
 }
 
-// forward goes through the waves in order, as if nothing had failed.
+// forward goes on with the waves, in order.
 func (s State) forward() contract.Next {
+	number := s.current()
+	if number == 0 {
+		return report("every wave has ended")
+	}
+	if ended := s.ended(contract.PhaseWave, number); ended != nil {
+		return s.check(number, *ended)
+	}
+	return s.start(number)
+}
+
+// current is the number of the first wave that has not come to its end, with its check;
+// 0 where there is none.
+func (s State) current() int {
 	for i, wave := range s.Layout.Waves {
-		number := i + 1
-		if wave.Total == 0 {
-			continue
-		}
-		ended := s.ended(contract.PhaseWave, number)
-		if ended == nil {
-			return s.start(number)
-		}
-		if s.bakes(*ended) && s.ended(contract.PhaseCheck, number) == nil {
-			return s.check(number, *ended)
+		ended := s.ended(contract.PhaseWave, i+1)
+		switch {
+		case wave.Total == 0: // passed over
+		case ended == nil, s.bakes(*ended) && s.ended(contract.PhaseCheck, i+1) == nil:
+			return i + 1
 		}
 	}
-	return report("every wave has ended")
+	return 0
 }
 
 // start starts a wave, once it is approved and its window is open.
@@ -108,18 +115,19 @@ func (s State) start(number int) contract.Next {
 	next := s.phase(contract.PhaseWave, number, s.Plan.Run.Operation, wave.Total)
 	next.Phase.MaxFailures = s.budget(number)
 	next.Approved = s.approved(number)
-	switch {
-	case s.asked(number) && !next.Approved:
-		return report(s.refusal(wave))
-	case wave.Approval && !next.Approved:
+	if wave.Approval && !next.Approved {
+		if s.asked(number) {
+			return report(s.refusal(wave))
+		}
 		next.Action, next.TimeoutSeconds = contract.ActionApprove, s.Layout.ApprovalTimeoutSeconds
 		next.Reason = fmt.Sprintf("wave %q needs an approval", wave.Name)
 		return next
 	}
-	if wave.Window != nil {
-		if opens := window.Next(*wave.Window, s.Now); opens.After(s.Now) {
-			return wait(next, opens, fmt.Sprintf("the window of wave %q opens at", wave.Name))
-		}
+	switch opens, err := window.Next(wave.Window, s.Now); {
+	case err != nil:
+		return report(fmt.Sprintf("wave %q cannot start: %v", wave.Name, err))
+	case opens.After(s.Now):
+		return wait(next, opens, fmt.Sprintf("the window of wave %q opens at", wave.Name))
 	}
 	next = s.work(next, fmt.Sprintf("wave %q is next", wave.Name))
 	next.ItemsKey = wave.ItemsKey

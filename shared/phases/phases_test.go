@@ -250,6 +250,8 @@ func TestRollouts(t *testing.T) {
 			"approve 1, wait 59m0s: 1, wave 1, report", ""},
 		{"the window is looked at again after the approval", rollout{waves: []contract.PlannedWave{of("1", 5, approved, at("11:00", "12:01"))}, answers: yes("1")},
 			"approve 1, wait 22h59m0s: 1, wave 1, report", ""},
+		{"a window that never opens", rollout{waves: []contract.PlannedWave{of("1", 5, at("noon", "14:00"))}}, "report",
+			`wave "1" cannot start: window.from: Invalid value: "noon": must be a time of day such as "22:00"`},
 
 		// The stop mark.
 		{"somebody stops it between two waves", rollout{waves: three, stop: "wave few"}, "wave canary, report", "somebody stopped the rollout"},

@@ -131,7 +131,8 @@ func (w *watcher) work(s phases.State, next contract.Next) {
 		}
 	}
 	w.must(!wave.Approval || w.granted[next.Phase.Wave], "nobody approved", s, next)
-	w.must(wave.Window == nil || !window.Next(*wave.Window, s.Now).After(s.Now), "its window is closed", s, next)
+	opens, err := window.Next(wave.Window, s.Now)
+	w.must(err == nil && opens.Equal(s.Now), "its window is closed", s, next)
 	if s.Layout.Strict {
 		w.must(next.MaxConcurrency <= s.Plan.Run.MaxFailures-all+1, "more than what is left of the budget", s, next)
 		w.must(wave.MaxFailures == nil || next.MaxConcurrency <= *wave.MaxFailures-own+1, "more than what is left of the wave's budget", s, next)
