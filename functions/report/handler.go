@@ -40,18 +40,18 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 	if err != nil {
 		return contract.Answer{}, err
 	}
-	found, err := find(ctx, r.store, in, name, r.now())
+	rollout, err := find(ctx, r.store, in, name, r.now())
 	if err != nil {
 		return contract.Answer{}, err
 	}
-	results := found.results(ctx)
-	found.inline(ctx, results)
-	if err := r.store.PutJSON(ctx, found.plan.ReportKey, results); err != nil {
+	results := rollout.results(ctx)
+	rollout.inline(ctx, results, contract.MaxObjects)
+	if err := r.store.PutJSON(ctx, rollout.plan.ReportKey, results); err != nil {
 		return contract.Answer{}, err
 	}
-	answer := found.answer(results)
-	answer.Report = r.store.URI(found.plan.ReportKey)
-	if found.ended() && !found.plan.Preview {
+	answer := rollout.answer(results)
+	answer.Report = r.store.URI(rollout.plan.ReportKey)
+	if rollout.ended() && !rollout.plan.Preview {
 		emit(ctx, r.now(), machine, results)
 	}
 	edge.Logger(ctx).Info("reported", "status", answer.Status, "counts", answer.Counts, "report", answer.Report, "notes", answer.Notes)

@@ -9,38 +9,51 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
-// maxObjects bounds the objects in the report, in bytes: a function's memory must hold
-// them.
-const maxObjects = 50 << 20
+// found is an object that get found: its key, and where in the report it goes.
+type found struct {
+	key  string
+	into *json.RawMessage
+}
 
 // inline puts the objects that get found into the report, in its order, as long as
-// they fit: of the others it has the keys alone, and so of those that cannot be read.
-func (r rollout) inline(ctx context.Context, results []contract.Result) {
-	var found []*contract.Result
-	for i := range results {
-		if results[i].ObjectKey != "" {
-			found = append(found, &results[i])
-		}
-	}
-	for room := maxObjects; len(found) > 0 && room >= 0; {
-		some := first(found, readsAtOnce)
-		found = found[len(some):]
+// they fit in so many bytes: of the others it has the keys alone, and so of those that
+// cannot be read.
+func (r rollout) inline(ctx context.Context, results []contract.Result, room int) {
+	all := foundIn(results)
+	for len(all) > 0 {
+		some := first(all, readsAtOnce)
+		all = all[len(some):]
 		for i, object := range r.objects(ctx, some) {
 			if room -= len(object); room < 0 {
 				return
 			}
-			some[i].Object = object
+			*some[i].into = object
 		}
 	}
 }
 
-// objects reads the objects of some results.
-func (r rollout) objects(ctx context.Context, results []*contract.Result) []json.RawMessage {
-	objects := make([]json.RawMessage, len(results))
+func foundIn(results []contract.Result) []found {
+	var all []found
+	for i := range results {
+		if result := &results[i]; result.ObjectKey != "" {
+			all = append(all, found{result.ObjectKey, &result.Object})
+		}
+		for j := range results[i].Resources {
+			if resource := &results[i].Resources[j]; resource.ObjectKey != "" {
+				all = append(all, found{resource.ObjectKey, &resource.Object})
+			}
+		}
+	}
+	return all
+}
+
+// objects reads some objects.
+func (r rollout) objects(ctx context.Context, some []found) []json.RawMessage {
+	objects := make([]json.RawMessage, len(some))
 	var reads errgroup.Group
-	for i, result := range results {
+	for i, one := range some {
 		reads.Go(func() error {
-			if r.store.GetJSON(ctx, result.ObjectKey, &objects[i]) != nil {
+			if r.store.GetJSON(ctx, one.key, &objects[i]) != nil {
 				objects[i] = nil
 			}
 			return nil

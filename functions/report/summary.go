@@ -111,11 +111,11 @@ func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason stri
 		}
 		ends = append(ends, fmt.Sprintf("%d %s", counts[outcome], outcome))
 	}
-	verb := "succeeded"
+	targets := fmt.Sprintf("%d of %d targets succeeded", good, total)
 	if r.plan.Preview {
-		verb = "are in the plan, and none was touched"
+		targets = fmt.Sprintf("%d targets, none of them touched", total)
 	}
-	said := []string{fmt.Sprintf("%s: %d of %d targets %s (%s)", r.subject(), good, total, verb, strings.Join(ends, ", "))}
+	said := []string{fmt.Sprintf("%s: %s (%s)", r.subject(), targets, strings.Join(ends, ", "))}
 	switch {
 	case reason != "":
 		said = append(said, fault.Shorten(reason, maxMessage))
@@ -156,23 +156,19 @@ func (r rollout) subject() string {
 	return subject
 }
 
-// rolledBack says how many targets were rolled back, and on how many that failed.
+// rolledBack says how many of the targets that had been changed were rolled back.
 func (r rollout) rolledBack() string {
-	brought, failed, some := 0, 0, false
+	back, changed := 0, 0
 	for _, p := range r.phases {
 		if p.Kind == contract.PhaseRollback && p.ended {
-			some = true
-			brought += p.Counts[contract.OutcomeRolledBack]
-			failed += p.Failed
+			back += p.Counts[contract.OutcomeRolledBack]
+			changed += p.Total - p.Counts[contract.OutcomeUnchanged]
 		}
 	}
-	switch {
-	case !some:
+	if changed == 0 {
 		return ""
-	case failed > 0:
-		return fmt.Sprintf("%d targets were rolled back, and %d could not be", brought, failed)
 	}
-	return fmt.Sprintf("%d targets were rolled back", brought)
+	return fmt.Sprintf("%d of %d targets that had been changed were rolled back", back, changed)
 }
 
 // rolloutError is the error that ended the rollout as a whole, or the Map of one of its

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,6 +90,8 @@ func (r rollout) inWave(ctx context.Context, target contract.PlannedTarget) cont
 		result.Message = mapresults.NotStarted
 	case p.Broke != nil || r.broke != nil && p.begun:
 		result.Outcome, result.Message = contract.OutcomeStopped, lostResults
+	case p.ended:
+		return mapresults.Unreadable(target.Target, errors.New("there are no results at all"))
 	default:
 		// It may have got as far as to have its cluster looked up, which changes nothing.
 		result.Message = r.whyNotStarted()

@@ -9,6 +9,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/journal"
+	"github.com/crossapply/crossapply/shared/manifest"
 	"github.com/crossapply/crossapply/shared/operation"
 )
 
@@ -150,7 +151,7 @@ func known(change contract.Change) bool {
 }
 
 // generation returns an object's generation, and 0 where it has none.
-func generation(object journal.Object) int64 {
+func generation(object manifest.Object) int64 {
 	metadata, _ := object["metadata"].(map[string]any)
 	value, _ := metadata["generation"].(int64)
 	return value
