@@ -165,12 +165,11 @@ func (b bucket) reviewed(p contract.Phase, broke *contract.StateError) bucket {
 	ended := contract.EndedPhase{Phase: p, Counts: map[contract.Outcome]int{}, ResultsPrefix: prefix + runs.PhaseResults(p.Number), Broke: broke}
 	_, _, err := mapresults.Read(context.Background(), b, ended.ResultsPrefix, slices.Sorted(maps.Keys(b)), func(c mapresults.Child) {
 		target, err := c.Target()
-		if err != nil {
-			return
-		}
-		result, err := c.Result(target, time.Now())
-		if err != nil {
-			result = mapresults.Unreadable(target, err)
+		result := mapresults.Unreadable(target, err)
+		if err == nil {
+			if believed, err := c.Result(target, time.Now()); err == nil {
+				result = believed
+			}
 		}
 		ended.Total++
 		ended.Counts[result.Outcome]++

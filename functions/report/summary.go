@@ -34,8 +34,8 @@ func (r rollout) answer(results []contract.Result) contract.Answer {
 			bad = append(bad, result)
 		}
 	}
-	reason, failed := phases.Failed(r.state())
-	answer.Status = r.status(answer.Counts, failed)
+	reason := r.whyFailed(answer.Counts)
+	answer.Status = r.status(answer.Counts, reason)
 	answer.Message = r.sentence(answer.Counts, len(good), reason)
 	answer.RolloutError = r.rolloutError()
 	answer.Proofs = proofs(good)
@@ -88,10 +88,33 @@ func cutShort(counts map[contract.Outcome]int) bool {
 	return counts[contract.OutcomeNotStarted]+counts[contract.OutcomeStopped] > 0
 }
 
+// whyFailed says why the rollout failed, if its phases or the numbers of its targets say
+// so.
+func (r rollout) whyFailed(counts map[contract.Outcome]int) string {
+	if reason, failed := phases.Failed(r.state()); failed {
+		return cmp.Or(reason, "it ended before its last wave")
+	}
+	if failed, most := failures(counts), r.plan.Run.MaxFailures; failed > most {
+		return fmt.Sprintf("%d failed, and %d may", failed, most)
+	}
+	return ""
+}
+
+// failures is how many targets count against the budget.
+func failures(counts map[contract.Outcome]int) int {
+	failed := 0
+	for outcome, n := range counts {
+		if outcome.Failed() {
+			failed += n
+		}
+	}
+	return failed
+}
+
 // status says whether the rollout succeeded: it came to its end, all targets with
-// it, and no more of them failed than may.
-func (r rollout) status(counts map[contract.Outcome]int, failed bool) contract.Status {
-	if failed || r.broke != nil || !r.ended() || cutShort(counts) {
+// it, and nothing says why it failed.
+func (r rollout) status(counts map[contract.Outcome]int, reason string) contract.Status {
+	if reason != "" || r.broke != nil || !r.ended() || cutShort(counts) {
 		return contract.StatusFailed
 	}
 	return contract.StatusSucceeded
@@ -100,15 +123,12 @@ func (r rollout) status(counts map[contract.Outcome]int, failed bool) contract.S
 // sentence sums the rollout up. The reason is why it failed, if its phases say so.
 func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason string) string {
 	var ends []string
-	total, failures := 0, 0
+	total := 0
 	for _, outcome := range contract.Outcomes() {
 		if counts[outcome] == 0 {
 			continue
 		}
 		total += counts[outcome]
-		if outcome.Failed() {
-			failures += counts[outcome]
-		}
 		ends = append(ends, fmt.Sprintf("%d %s", counts[outcome], outcome))
 	}
 	targets := fmt.Sprintf("%d of %d targets succeeded", good, total)
@@ -121,7 +141,7 @@ func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason stri
 		said = append(said, fault.Shorten(reason, maxMessage))
 	case cutShort(counts) && r.stopped():
 		said = append(said, "somebody stopped the rollout")
-	case failures > 0 && !cutShort(counts) && r.broke == nil:
+	case failures(counts) > 0 && !cutShort(counts) && r.broke == nil:
 		said = append(said, fmt.Sprintf("%d may fail", r.plan.Run.MaxFailures))
 	}
 	said = append(said, r.rolledBack())
