@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -102,13 +104,33 @@ type script struct {
 	input                                                string // JSON
 }
 
-func (s script) run(t *testing.T) asltest.Outcome {
+// machine is the definition with names in the place of the functions' ARNs. It is read
+// once, since that takes longer than most executions.
+var (
+	machine *asl.Machine
+	parsed  sync.Once
+)
+
+func parse(t *testing.T) {
 	t.Helper()
-	values, functions := map[string]string{}, asltest.Functions{}
+	values := map[string]string{}
 	for _, name := range statemachine.Placeholders() {
 		values[name] = strings.TrimSuffix(name, "FunctionArn")
 	}
 	values[deployment.PartitionPlaceholder] = "aws"
+	definition, err := statemachine.Substitute(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if machine, err = asl.Parse(asltest.Engine(t), []byte(definition)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s script) run(t *testing.T) asltest.Outcome {
+	t.Helper()
+	parsed.Do(func() { parse(t) })
+	functions := asltest.Functions{}
 	add := func(name string, scripted, success asltest.Function) {
 		if functions[name] = scripted; scripted == nil {
 			functions[name] = success
@@ -124,11 +146,7 @@ func (s script) run(t *testing.T) asltest.Outcome {
 	add("aws-sdk:s3:putObject", s.mark, asltest.Replies(asltest.Output(`{}`)))
 	add("events:putEvents", s.event, asltest.Replies(asltest.Output(`{"FailedEntryCount": 0}`)))
 	add("events:putEvents.waitForTaskToken", s.approval, asltest.Replies(asltest.Hang()))
-	definition, err := statemachine.Substitute(values)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions, Input: s.input, Objects: asltest.Objects{
+	return asltest.RunMachine(t, machine, asltest.Case{Functions: functions, Input: s.input, Objects: asltest.Objects{
 		"runs/targets.json": cmp.Or(s.targets, "["+target+"]"), "runs/accounts.json": `[{"account": "1", "regions": ["r"], "tags": true}, {"account": "2", "regions": ["r"], "clusters": ["a*"], "tags": false}]`,
 	}})
 }
