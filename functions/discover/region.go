@@ -3,13 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
-	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -85,20 +83,21 @@ func (r region) list(ctx context.Context) ([]string, error) {
 // tags returns the tags of a cluster, and whether it is gone since it was listed.
 func (r region) tags(ctx context.Context, name string) (tags map[string]string, gone bool, err error) {
 	out, err := r.eks.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String(name)}, r.options)
-	var notFound *ekstypes.ResourceNotFoundException
-	switch {
-	case errors.As(err, &notFound):
-		return nil, true, nil
-	case err != nil:
-		return nil, false, r.fault(err, "read the tags of the cluster "+name)
+	if err != nil {
+		err = r.fault(err, "read the tags of the cluster "+name)
+		if fault.NameOf(err) == fault.ClusterNotFound {
+			return nil, true, nil
+		}
+		return nil, false, err
 	}
 	return out.Cluster.Tags, false, nil
 }
 
 func (r region) fault(err error, doing string) error {
 	return fault.FromAWS(err, map[string]fault.Name{
-		"AccessDeniedException": fault.ListClustersDenied,
-		"AccessDenied":          fault.ListClustersDenied,
+		"ResourceNotFoundException": fault.ClusterNotFound,
+		"AccessDeniedException":     fault.ListClustersDenied,
+		"AccessDenied":              fault.ListClustersDenied,
 		// What a Region answers in which the account's credentials are not known.
 		// https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
 		"UnrecognizedClientException": fault.RegionNotEnabled,
