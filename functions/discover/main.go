@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -28,9 +29,12 @@ func main() {
 	lambda.Start(edge.New("discover", os.Stdout, discoverer.Handle))
 }
 
-// patiently has calls that EKS throttles made again, more slowly, for about two
-// minutes: a call of the function that fails begins anew.
+// patiently has calls that EKS throttles made again, each by itself and more and more
+// slowly: a call of the function that fails begins anew. The SDK's adaptive mode would
+// slow all Regions down for the one that throttles.
 func patiently(o *eks.Options) {
-	o.RetryMode = aws.RetryModeAdaptive
-	o.RetryMaxAttempts = 10
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 10
+		o.RateLimiter = ratelimit.None // the SDK's ends all retries when many were needed
+	})
 }
