@@ -24,7 +24,7 @@ func main() {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
 	bucket := s3.NewFromConfig(config)
-	discoverer := Discoverer{auth: auth, eks: eks.NewFromConfig(config, patiently),
+	discoverer := Discoverer{auth: auth, eks: eks.NewFromConfig(config, patiently(retry.DefaultMaxBackoff)),
 		store: func(name string) Store { return runs.NewBucket(bucket, name) }}
 	lambda.Start(edge.New("discover", os.Stdout, discoverer.Handle))
 }
@@ -32,9 +32,11 @@ func main() {
 // patiently has calls that EKS throttles made again, each by itself and more and more
 // slowly: a call of the function that fails begins anew. The SDK's adaptive mode would
 // slow all Regions down for the one that throttles.
-func patiently(o *eks.Options) {
-	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = 10
-		o.RateLimiter = ratelimit.None // the SDK's ends all retries when many were needed
-	})
+func patiently(longestPause time.Duration) func(*eks.Options) {
+	return func(o *eks.Options) {
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = 10, longestPause
+			o.RateLimiter = ratelimit.None // the SDK's ends all retries when many were needed
+		})
+	}
 }
