@@ -20,17 +20,20 @@ func (c *Cache) Of(run contract.Run) (*Rule, error) {
 	if c.execution == run.Execution {
 		return c.rule, nil
 	}
-	rule, err := Of(run.Ready, run.Resource)
+	rule, err := Of(run.Ready, run.Resources[0])
 	if err != nil {
-		return nil, fault.Wrap(err, fault.RuleFailed, "%s: %v", run.Resource, err)
+		return nil, fault.Wrap(err, fault.RuleFailed, "%s: %v", run.Resources[0], err)
 	}
 	c.execution, c.rule = run.Execution, rule
 	return rule, nil
 }
 
-// Of compiles the rule by which a request judges its resource. The error is an
-// [*ExpressionError].
+// Of compiles the rule by which a request judges one of its resources. The error is
+// an [*ExpressionError].
 func Of(ready contract.ReadySettings, resource contract.ResourceRef) (*Rule, error) {
+	if ready.Kind != "" && ready.Kind != resource.Kind {
+		ready.Condition, ready.Expressions = "", nil // they are about another kind
+	}
 	var expressions contract.ReadyExpressions
 	if ready.Expressions != nil {
 		expressions = *ready.Expressions
