@@ -124,22 +124,25 @@ func failureOf(account string, failed map[string]contract.Result, tolerate []str
 	return result
 }
 
-// maxNamed bounds how many accounts or targets a note or a refusal names.
-const maxNamed = 5
+// How many accounts or targets a note names, and how many a refusal.
+const (
+	maxNoted     = 5
+	maxUnmatched = 50
+)
 
 // notes say in which Regions nobody looked.
 func (f found) notes() []string {
 	var notes []string
 	for _, region := range slices.Sorted(maps.Keys(f.notEnabled)) {
-		notes = append(notes, fmt.Sprintf("Region %s is not enabled in %s: it has no clusters there.", region, some(f.notEnabled[region])))
+		notes = append(notes, fmt.Sprintf("Region %s is not enabled in %s: it has no clusters there.", region, some(f.notEnabled[region], maxNoted)))
 	}
 	return notes
 }
 
 // some names the first of some values, and says how many more there are.
-func some(values []string) string {
-	if len(values) <= maxNamed {
+func some(values []string, most int) string {
+	if len(values) <= most {
 		return strings.Join(values, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(values[:maxNamed], ", "), len(values)-maxNamed)
+	return fmt.Sprintf("%s and %d more", strings.Join(values[:most], ", "), len(values)-most)
 }

@@ -74,7 +74,7 @@ func (c choice) named() (named []selector.Cluster, notes []string) {
 		named = append(named, selector.Cluster{Target: target, Tags: tags[target]})
 	}
 	if left != nil {
-		notes = append(notes, fmt.Sprintf("Left out, because the request depends on tags that could not be read: %s.", some(left)))
+		notes = append(notes, fmt.Sprintf("Left out, because the request depends on tags that could not be read: %s.", some(left, maxNoted)))
 	}
 	return named, notes
 }
