@@ -216,7 +216,7 @@ func TestDefaults(t *testing.T) {
 		Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 900, FailureGraceSeconds: 30, SettleSeconds: 10},
 		Rollout:   request.Rollout{MaxConcurrency: 50, Exclusive: true},
 	}
-	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
+	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the defaults are %+v\nwant %+v", got, want)
 	}
@@ -243,7 +243,7 @@ func TestOptions(t *testing.T) {
 		Rollout:        request.Rollout{MaxConcurrency: 7, MaxFailures: 1},
 		IdempotencyKey: "k",
 	}
-	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
+	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -262,8 +262,8 @@ func TestRule(t *testing.T) {
 		got, problems := request.Parse(json.RawMessage(text), scope, nil)
 		if len(problems) > 0 {
 			t.Error(problems)
-		} else if got.Rule.String() != test.want {
-			t.Errorf("%s is judged by %s, want %s", test.ready, got.Rule, test.want)
+		} else if got.Rules()[0] != test.want {
+			t.Errorf("%s is judged by %s, want %s", test.ready, got.Rules()[0], test.want)
 		}
 	}
 }
@@ -277,8 +277,8 @@ func TestMaxFailures(t *testing.T) {
 	for value, want := range map[string]int{`0`: 0, `3`: 3, `1000`: 25, `"0%"`: 0, `"10%"`: 2, `"100%"`: 25} {
 		text := fmt.Sprintf(`{"resource": %s, "targets": %s, "rollout": {"maxFailures": %s}}`, topic, fleet, value)
 		got, problems := request.Parse(json.RawMessage(text), scope, nil)
-		if len(problems) > 0 || got.Rollout.MaxFailures != want {
-			t.Errorf("%s of 25 is %d, want %d (%v)", value, got.Rollout.MaxFailures, want, problems)
+		if len(problems) > 0 || got.Rollout.MaxFailures.Of(25) != want {
+			t.Errorf("%s of 25 is %d, want %d (%v)", value, got.Rollout.MaxFailures.Of(25), want, problems)
 		}
 	}
 }
@@ -295,7 +295,7 @@ func TestResource(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	body, err := json.Marshal(got.Resource)
+	body, err := json.Marshal(got.Resources[0].Object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,8 +303,8 @@ func TestResource(t *testing.T) {
 	if string(body) != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}
-	if got.ResourceRef != (contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Name: "orders"}) {
-		t.Errorf("it is named %+v", got.ResourceRef)
+	if got.Resources[0].Ref != (contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Name: "orders"}) {
+		t.Errorf("it is named %+v", got.Resources[0].Ref)
 	}
 }
 
@@ -315,7 +315,7 @@ func TestAnnotations(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	annotations := got.Resource["metadata"].(map[string]any)["annotations"]
+	annotations := got.Resources[0].Object["metadata"].(map[string]any)["annotations"]
 	if want := map[string]any{"note": "x"}; !reflect.DeepEqual(annotations, want) {
 		t.Errorf("the annotations are %v", annotations)
 	}

@@ -2,7 +2,6 @@ package request
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -92,36 +91,5 @@ func TestRetryRequest(t *testing.T) {
 	if err := retry.Refusal(problems); fault.NameOf(err) != fault.InvalidRequest ||
 		!strings.HasPrefix(err.Error(), "the request of "+machine+"first, with the fields given here, is invalid: targets[0].region: ") {
 		t.Error(err)
-	}
-}
-
-// The examples of RFC 7386, appendix A.
-func TestMergePatch(t *testing.T) {
-	for _, test := range []struct{ target, patch, want string }{
-		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
-		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
-		{`{"a":"b"}`, `{"a":null}`, `{}`},
-		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},
-		{`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
-		{`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
-		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`},
-		{`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
-		{`["a","b"]`, `["c","d"]`, `["c","d"]`},
-		{`{"a":"b"}`, `["c"]`, `["c"]`},
-		{`{"a":"foo"}`, `null`, `null`},
-		{`{"a":"foo"}`, `"bar"`, `"bar"`},
-		{`{"e":null}`, `{"a":1}`, `{"e":null,"a":1}`},
-		{`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`},
-		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
-	} {
-		value := func(text string) (value any) {
-			if err := json.Unmarshal([]byte(text), &value); err != nil {
-				t.Fatal(err)
-			}
-			return value
-		}
-		if got := mergePatch(value(test.target), value(test.patch)); !reflect.DeepEqual(got, value(test.want)) {
-			t.Errorf("%s with %s is %v, want %s", test.target, test.patch, got, test.want)
-		}
 	}
 }
