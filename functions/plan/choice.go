@@ -12,66 +12,67 @@ import (
 	"github.com/crossapply/crossapply/shared/selector"
 )
 
-// placed is a match and where it stands in the request.
-type placed struct {
-	contract.Match
-	path *field.Path
-}
-
-// matchesOf returns the matches of a request: those of the selectors, and all others.
-func matchesOf(parsed request.Parsed) (selecting, others []placed) {
-	for i, s := range parsed.Selectors {
-		selecting = append(selecting, placed{s.Match, parsed.SelectorPath(i)})
-	}
-	for i, m := range parsed.Exclude {
-		others = append(others, placed{m, field.NewPath("exclude").Index(i)})
-	}
-	for i, o := range parsed.Overrides {
-		others = append(others, placed{o.Match, field.NewPath("overrides").Index(i).Child("match")})
-	}
-	for i, w := range parsed.Rollout.Waves {
-		if w.Match != nil {
-			others = append(others, placed{*w.Match, field.NewPath("rollout", "waves").Index(i).Child("match")})
-		}
-	}
-	return selecting, others
-}
-
-func plain(matches []placed) []contract.Match {
-	all := make([]contract.Match, len(matches))
-	for i, m := range matches {
-		all[i] = m.Match
-	}
-	return all
-}
-
 // newChoice returns what the targets of a request are chosen by, before anything was
 // found.
 func (p Planner) newChoice(ctx context.Context, configured contract.ConfiguredTargets, parsed request.Parsed) (choice, field.ErrorList, error) {
-	selecting, others := matchesOf(parsed)
-	all := slices.Concat(selecting, others)
-	units := selector.UnitsOf(plain(all)...)
+	accounts, units := strings.Fields(configured.Accounts), parsed.Units()
 	ofConfiguration := strings.Fields(configured.OrganizationalUnits)
+	all := matchesOf(parsed)
 	if problems := p.refuseUnits(all, len(ofConfiguration) > 0); len(problems) > 0 {
 		return choice{}, problems, nil
 	}
 	if slices.ContainsFunc(all, anyAccount) {
 		units = slices.Compact(slices.Sorted(slices.Values(append(units, ofConfiguration...))))
 	}
-	c := choice{path: parsed.SelectorPath}
-	c.Selectors, c.Exclude = selector.InRegions(parsed.Selectors, strings.Fields(configured.Regions)), parsed.Exclude
-	c.Tags, c.Configured = selector.UsesTags(plain(others)...), strings.Fields(configured.Accounts)
-	if len(units) == 0 {
-		return c, nil, nil
+	var read selector.Units
+	if len(units) > 0 {
+		var err error
+		if read, err = unitsOf(ctx, p.organization, units); err != nil {
+			return choice{}, nil, err
+		}
+		for _, unit := range ofConfiguration {
+			accounts = append(accounts, read[unit]...)
+		}
 	}
-	var err error
-	if c.Units, err = unitsOf(ctx, p.organization, units); err != nil {
-		return choice{}, nil, err
+	return choice{
+		Search:  parsed.Search(strings.Fields(configured.Regions), read, accounts),
+		path:    targetsPath(parsed),
+		lenient: parsed.Lenient,
+	}, nil, nil
+}
+
+// targetsPath returns the path that the selectors of a request stand at.
+func targetsPath(parsed request.Parsed) *field.Path {
+	if parsed.TargetsFrom != nil {
+		return field.NewPath("targetsFrom")
 	}
-	for _, unit := range ofConfiguration {
-		c.Configured = append(c.Configured, c.Units[unit]...)
+	return field.NewPath("targets")
+}
+
+// placed is a match and where it stands in the request.
+type placed struct {
+	contract.Match
+	path *field.Path
+}
+
+// matchesOf returns all matches of a request.
+func matchesOf(parsed request.Parsed) []placed {
+	var all []placed
+	for i, s := range parsed.Targets {
+		all = append(all, placed{s.Match, targetsPath(parsed).Index(i)})
 	}
-	return c, nil, nil
+	for i, m := range parsed.Exclude {
+		all = append(all, placed{m, field.NewPath("exclude").Index(i)})
+	}
+	for i, o := range parsed.Overrides {
+		all = append(all, placed{o.Match, field.NewPath("overrides").Index(i).Child("match")})
+	}
+	for i, w := range parsed.Rollout.Waves {
+		if w.Match != nil {
+			all = append(all, placed{*w.Match, field.NewPath("rollout", "waves").Index(i).Child("match")})
+		}
+	}
+	return all
 }
 
 // anyAccount says whether a match means every account of the configuration.
@@ -87,11 +88,11 @@ func (p Planner) refuseUnits(matches []placed, ofConfiguration bool) field.Error
 	for _, m := range matches {
 		if len(m.OrganizationalUnits) > 0 {
 			problems = append(problems, field.Forbidden(m.path.Child("organizationalUnits"),
-				"the configuration of this deployment does not allow to list the organization's accounts (organizations)"))
+				"the configuration of this deployment does not let the organization's accounts be listed (organizations)"))
 		}
 		if anyAccount(m) && ofConfiguration {
 			problems = append(problems, field.Forbidden(m.path.Child("accounts"),
-				"the configuration has organizational units, but does not allow to list their accounts (organizations): name accounts"))
+				"the configuration has organizational units, but does not let their accounts be listed (organizations): name accounts"))
 		}
 	}
 	return problems

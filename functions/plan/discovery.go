@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossapply/crossapply/shared/contract"
-	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/mapresults"
 	"github.com/crossapply/crossapply/shared/runs"
 	"github.com/crossapply/crossapply/shared/selector"
@@ -29,7 +28,7 @@ type found struct {
 const (
 	// accountsAtOnce is how many accounts are looked into at once, and readsAtOnce how
 	// many objects are read.
-	accountsAtOnce = 50
+	accountsAtOnce = 20
 	readsAtOnce    = 16
 )
 
@@ -68,7 +67,7 @@ func (p Planner) discover(ctx context.Context, run contract.Run, where []contrac
 		return nil, found{}, err
 	}
 	if !ended {
-		discovery := contract.Discovery{ItemsKey: run.Prefix + runs.Accounts, ResultsPrefix: run.Prefix + runs.Listing, MaxConcurrency: p.bounded(accountsAtOnce)}
+		discovery := contract.Discovery{ItemsKey: run.Prefix + runs.Accounts, ResultsPrefix: run.Prefix + runs.Listing, MaxConcurrency: accountsAtOnce}
 		return &discovery, found{}, p.store.PutJSON(ctx, discovery.ItemsKey, where)
 	}
 	known, err := p.found(ctx, run, failed)
@@ -129,6 +128,15 @@ const (
 	maxNoted     = 5
 	maxUnmatched = 50
 )
+
+// failures are how the accounts ended whose clusters could not be listed, sorted.
+func (f found) failures() []contract.Result {
+	var failures []contract.Result
+	for _, account := range slices.Sorted(maps.Keys(f.failed)) {
+		failures = append(failures, f.failed[account])
+	}
+	return failures
+}
 
 // notes say in which Regions nobody looked.
 func (f found) notes() []string {

@@ -68,14 +68,14 @@ type plan struct {
 // made again: a call whose answer was lost is repeated, and so is one that said where
 // clusters have to be looked for.
 func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.PlanOutput, error) {
-	given, err := p.read(ctx, in)
+	g, err := p.read(ctx, in)
 	if err != nil {
 		return contract.PlanOutput{}, err
 	}
-	if first, err := p.repeats(ctx, in, given.key()); err != nil || first != nil {
+	if first, err := p.repeats(ctx, in, g.parsed.IdempotencyKey); err != nil || first != nil {
 		return contract.PlanOutput{First: first}, err
 	}
-	plan, err := p.plan(ctx, in, given)
+	plan, err := p.plan(ctx, in, g)
 	if err != nil || plan.out.Discovery != nil {
 		return plan.out, err
 	}
@@ -93,11 +93,11 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 }
 
 // plan plans the execution of a request.
-func (p Planner) plan(ctx context.Context, in contract.PlanInput, given given) (plan, error) {
-	if given.rollback != nil {
-		return p.planRollback(ctx, in, given.rollback)
+func (p Planner) plan(ctx context.Context, in contract.PlanInput, g given) (plan, error) {
+	if g.rollback != nil {
+		return p.planRollback(ctx, in, g)
 	}
-	return p.planTargets(ctx, in, given)
+	return p.planTargets(ctx, in, g)
 }
 
 // newPlan returns the plan of an execution that is not laid out yet.

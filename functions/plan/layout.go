@@ -14,12 +14,17 @@ import (
 )
 
 // layOut lays targets out in the waves of a request, and finds the overrides of each.
-// prefix is that of the execution's objects. Where the targets are those that are left
-// of an earlier execution, an override need not match any of them.
-func layOut(parsed request.Parsed, c choice, targets []selector.Cluster, prefix string, left bool) (contract.Layout, field.ErrorList) {
+// prefix is that of the execution's objects.
+func layOut(parsed request.Parsed, c choice, targets []selector.Cluster, prefix string) (contract.Layout, field.ErrorList) {
 	planned, of := parsed.Rollout.Waves, waves.Layout(targets, parsed.Rollout.Waves, c.fits)
 	if unmatched := waves.Unmatched(of); len(unmatched) > 0 {
-		return contract.Layout{}, refuseUnmatched(targets, unmatched)
+		if parsed.Rollout.Unmatched != contract.UnmatchedLast {
+			return contract.Layout{}, refuseUnmatched(targets, unmatched)
+		}
+		for _, target := range unmatched {
+			of[target] = len(planned)
+		}
+		planned = append(slices.Clone(planned), parsed.Rollout.Rest)
 	}
 	layout := contract.Layout{
 		Targets: make([]contract.PlannedTarget, 0, len(targets)), ApprovalTimeoutSeconds: parsed.Rollout.ApprovalTimeoutSeconds, Strict: parsed.Rollout.Strict,
@@ -41,7 +46,7 @@ func layOut(parsed request.Parsed, c choice, targets []selector.Cluster, prefix 
 	}
 	var problems field.ErrorList
 	for i, used := range used {
-		if !used && !left {
+		if !used && !parsed.Lenient {
 			problems = append(problems, field.Invalid(field.NewPath("overrides").Index(i).Child("match"), field.OmitValueType{}, "matches none of the targets"))
 		}
 	}
@@ -61,7 +66,7 @@ func plannedWave(wave waves.Wave, itemsKey string, total int) contract.PlannedWa
 }
 
 // overridesOf returns the indexes of the overrides that a target of a wave has.
-func overridesOf(overrides []contract.Override, c choice, target selector.Cluster, wave string) []int {
+func overridesOf(overrides []request.Override, c choice, target selector.Cluster, wave string) []int {
 	var indexes []int
 	for i, o := range overrides {
 		if c.fits(o.Match, target) && (len(o.Waves) == 0 || slices.Contains(o.Waves, wave)) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // retried returns the request that a retry stands for: that of the earlier
 // execution, for the targets that did not succeed in it.
-func (p Planner) retried(ctx context.Context, retry *request.Retry) (json.RawMessage, error) {
+func (p Planner) retried(ctx context.Context, in contract.PlanInput, retry *request.Retry) (json.RawMessage, error) {
 	before, err := p.earlier(ctx, retry.Name)
 	switch {
 	case err != nil:
@@ -27,22 +28,53 @@ func (p Planner) retried(ctx context.Context, retry *request.Retry) (json.RawMes
 	case before.plan.Run.Operation == operation.Rollback:
 		return nil, refuseRetry(retry, "it was a rollback: start that again, which leaves alone what was brought back already")
 	}
-	var request json.RawMessage
-	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &request); err != nil {
+	var given json.RawMessage
+	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &given); err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
-	left, err := p.targetsLeft(ctx, before)
+	left, err := p.left(ctx, in, before, given)
 	if err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
 	if len(left) == 0 {
 		return nil, refuseRetry(retry, "all its targets succeeded: there is nothing to retry")
 	}
-	return retry.Request(request, left)
+	return retry.Request(given, left)
 }
 
 func refuseRetry(retry *request.Retry, why string) error {
 	return request.Refusal(field.ErrorList{field.Invalid(field.NewPath("retry", "execution"), retry.Execution, why)})
+}
+
+// left returns what did not succeed of an earlier execution: targets, and what selected
+// clusters in the accounts that could not be looked into.
+func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlier, given json.RawMessage) ([]contract.TargetSelector, error) {
+	targets, err := p.targetsLeft(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	var left []contract.TargetSelector
+	for _, target := range targets {
+		left = append(left, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
+	}
+	if len(before.layout.Accounts) == 0 {
+		return left, nil
+	}
+	parsed, problems := request.Parse(given, p.scope, nil)
+	if len(problems) == 0 {
+		problems, err = p.readInputs(ctx, &parsed)
+	}
+	if err != nil || len(problems) > 0 {
+		return nil, cmp.Or(err, request.Refusal(problems))
+	}
+	c, problems, err := p.newChoice(ctx, in.Configured, parsed)
+	if err != nil || len(problems) > 0 {
+		return nil, cmp.Or(err, request.Refusal(problems))
+	}
+	for _, account := range before.layout.Accounts {
+		left = append(left, c.of(account.Account)...)
+	}
+	return left, nil
 }
 
 // targetsLeft returns the targets of an earlier execution that did not succeed:

@@ -17,9 +17,10 @@ import (
 // planRollback plans to bring back what an earlier execution changed, on all targets
 // that it touched, its last wave first. That execution can be a rollback itself: it
 // has a journal as any other.
-func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, rollback *request.Rollback) (plan, error) {
+func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, g given) (plan, error) {
+	rollback, rollout := g.rollback, g.parsed.Rollout
 	refuse := func(why string) (plan, error) {
-		return plan{}, request.Refusal(field.ErrorList{field.Invalid(field.NewPath("rollback", "execution"), rollback.Execution, why)})
+		return plan{}, g.refuse(field.ErrorList{field.Invalid(field.NewPath("rollback", "execution"), rollback.Execution, why)})
 	}
 	before, err := p.earlier(ctx, rollback.Name)
 	switch {
@@ -47,10 +48,10 @@ func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, rollba
 		return refuse("it touched no target: there is nothing to roll back")
 	}
 	made := p.newPlan(in)
-	made.request, made.exclusive = in.Request, rollback.Rollout.Exclusive
-	made.layout = reversed(before.layout, touched, rollback.Rollout, made.out.Run.Prefix)
-	made.out.Run = rollbackRun(made.out.Run, before, rollback.Rollout, len(made.layout.Targets))
-	made.out.Total, made.out.Preview, made.out.Labels = len(made.layout.Targets), rollback.Plan, labels(rollback.Labels)
+	made.request, made.exclusive = g.raw, rollout.Exclusive
+	made.layout = reversed(before.layout, touched, rollout, made.out.Run.Prefix)
+	made.out.Run = rollbackRun(made.out.Run, before, rollout, len(made.layout.Targets))
+	made.out.Total, made.out.Preview, made.out.Labels = len(made.layout.Targets), g.parsed.Preview, g.parsed.Labels
 	made.out.Notes = bound(&made.layout, p.maxConcurrency)
 	if err := p.store.GetJSON(ctx, before.prefix+runs.Resources, &made.bundle); err != nil {
 		return plan{}, fmt.Errorf("the resources of the earlier execution: %w", err)
@@ -105,4 +106,3 @@ func rollbackRun(run contract.Run, before *earlier, rollout request.Rollout, tot
 	back.MaxFailures, back.Tolerate, back.OnFailure = rollout.MaxFailures.Of(total), rollout.Tolerate, rollout.OnFailure
 	return back
 }
-

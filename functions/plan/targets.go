@@ -14,10 +14,10 @@ import (
 type choice struct {
 	selector.Search
 	found
-	// path returns the path of a selector, by its index.
-	path func(i int) *field.Path
-	// exclude is the path of the excludes.
-	exclude *field.Path
+	// path is where the selectors stand in the request.
+	path *field.Path
+	// lenient lets any selector select nothing.
+	lenient bool
 }
 
 // fits says whether a match fits a cluster.
@@ -47,9 +47,9 @@ func (c choice) targets() (targets []selector.Cluster, notes []string, problems 
 	})
 	switch {
 	case all > 0 && len(targets) == 0:
-		return nil, nil, field.ErrorList{field.Invalid(c.exclude, field.OmitValueType{}, "takes out every target")}
+		return nil, nil, field.ErrorList{field.Invalid(field.NewPath("exclude"), field.OmitValueType{}, "takes out every target")}
 	case len(targets) > contract.MaxTargets:
-		return nil, nil, field.ErrorList{field.TooMany(field.NewPath("targets"), len(targets), contract.MaxTargets)}
+		return nil, nil, field.ErrorList{field.TooMany(c.path, len(targets), contract.MaxTargets)}
 	}
 	return targets, notes, nil
 }
@@ -96,8 +96,8 @@ func (c choice) selected() (selected []selector.Cluster, problems field.ErrorLis
 		}
 	}
 	for i, s := range c.Selectors {
-		if !matched[i] && !s.Optional && !selector.Explicit(s) && !c.looksInFailed(s) {
-			problems = append(problems, field.Invalid(c.path(i), field.OmitValueType{}, "selects no cluster: with optional it may"))
+		if !matched[i] && !c.lenient && !s.Optional && !selector.Explicit(s) && !c.looksInFailed(s) {
+			problems = append(problems, field.Invalid(c.path.Index(i), field.OmitValueType{}, "selects no cluster: with optional it may"))
 		}
 	}
 	return selected, problems
@@ -105,11 +105,33 @@ func (c choice) selected() (selected []selector.Cluster, problems field.ErrorLis
 
 // looksInFailed says whether a selector looks in an account that failed.
 func (c choice) looksInFailed(s contract.TargetSelector) bool {
-	where := contract.Match{Accounts: s.Accounts, OrganizationalUnits: s.OrganizationalUnits}
 	for account := range c.failed {
-		if c.fits(where, selector.Cluster{Target: contract.Target{Account: account}}) {
+		if c.looksIn(s, account) {
 			return true
 		}
 	}
 	return false
+}
+
+// looksIn says whether a selector looks in an account.
+func (c choice) looksIn(s contract.TargetSelector, account string) bool {
+	where := contract.Match{Accounts: s.Accounts, OrganizationalUnits: s.OrganizationalUnits}
+	return c.fits(where, selector.Cluster{Target: contract.Target{Account: account}})
+}
+
+// of returns what the selectors mean in one account.
+func (c choice) of(account string) []contract.TargetSelector {
+	var in []contract.TargetSelector
+	for _, s := range c.Selectors {
+		switch {
+		case selector.Explicit(s):
+			if s.Account == account {
+				in = append(in, s)
+			}
+		case c.looksIn(s, account):
+			s.Accounts, s.OrganizationalUnits = []string{account}, nil
+			in = append(in, s)
+		}
+	}
+	return in
 }
