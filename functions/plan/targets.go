@@ -119,14 +119,14 @@ func (c choice) looksIn(s contract.TargetSelector, account string) bool {
 	return c.fits(where, selector.Cluster{Target: contract.Target{Account: account}})
 }
 
-// of returns what the selectors mean in one account.
+// of returns what the selectors mean in an account that could not be looked into.
 func (c choice) of(account string) []contract.TargetSelector {
 	var in []contract.TargetSelector
 	for _, s := range c.Selectors {
 		switch {
 		case selector.Explicit(s):
-			if s.Account == account {
-				in = append(in, s)
+			if s.Account == account && c.Tags {
+				in = append(in, s) // it was left out
 			}
 		case c.looksIn(s, account):
 			s.Accounts, s.OrganizationalUnits = []string{account}, nil

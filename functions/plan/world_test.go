@@ -63,6 +63,8 @@ func organization() organizations.Organization {
 type world struct {
 	Planner
 	executions *executions
+	// configured is the configuration's part in what selectors mean.
+	configured contract.ConfiguredTargets
 	// s3 is a person's, who may do everything.
 	s3 *s3.Client
 }
@@ -89,6 +91,7 @@ func newWorld(t testing.TB) world {
 			scope: regions.Scope{Partition: "aws"}, now: func() time.Time { return now },
 		},
 		executions: known,
+		configured: contract.ConfiguredTargets{Accounts: "111111111111 222222222222", Regions: "eu-west-1 us-east-1"},
 		s3:         s3.NewFromConfig(server.UserConfig(person, region)),
 	}
 }
@@ -133,15 +136,12 @@ func arn(name string) string {
 	return "arn:aws:states:" + region + ":" + hub + ":execution:crossapply:" + name
 }
 
-// configured is the configuration's part in what selectors mean.
-var configured = contract.ConfiguredTargets{Accounts: "111111111111 222222222222", Regions: "eu-west-1 us-east-1"}
-
 // start plans an execution of that name, which runs until it is ended.
 func (w world) start(t testing.TB, name, request string) (contract.PlanOutput, error) {
 	t.Helper()
 	w.executions.set(arn(name), types.ExecutionStatusRunning)
 	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Started: started,
-		Request: json.RawMessage(request), Configured: configured})
+		Request: json.RawMessage(request), Configured: w.configured})
 }
 
 // mustStart is start for an execution that must be planned.
@@ -167,6 +167,16 @@ func (w world) put(t testing.TB, key, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// layout is what was planned for an execution.
+func (w world) layout(t testing.TB, name string) contract.Layout {
+	t.Helper()
+	var layout contract.Layout
+	if err := json.Unmarshal([]byte(w.objects(t)["runs/"+name+"/layout.json"]), &layout); err != nil {
+		t.Fatal(err)
+	}
+	return layout
 }
 
 // objects returns all that lies in the bucket, without the final newlines.
