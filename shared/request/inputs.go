@@ -12,8 +12,8 @@ import (
 	"regexp"
 	"strings"
 
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -57,6 +57,7 @@ func (p *parser) input(given contract.InputObject, path *field.Path) *contract.I
 func (p *Parsed) ReadResources(body []byte) field.ErrorList {
 	path := field.NewPath("resourceFrom")
 	read := parser{Parsed: *p}
+	read.Resources = nil // of a reading before
 	if read.checkInput(read.ResourceFrom, body, maxResourcesFile, path) {
 		documents, err := split(body, path)
 		if err != nil {
@@ -154,7 +155,7 @@ func split(body []byte, path *field.Path) ([]document, *field.Error) {
 }
 
 func unreadable(err error, path *field.Path) *field.Error {
-	return field.Invalid(path, field.OmitValueType{}, "cannot be read: "+fault.Shorten(err.Error(), 300))
+	return field.Invalid(path, field.OmitValueType{}, "cannot be read: "+fault.Shorten(strings.Join(strings.Fields(err.Error()), " "), 300))
 }
 
 // values returns a YAML document as JSON; or one JSON value or several, since not all

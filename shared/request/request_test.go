@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/request"
+	"github.com/crossapply/crossapply/shared/waves"
 )
 
 const (
@@ -125,12 +126,9 @@ func TestRefusedFields(t *testing.T) {
 		{"more targets than a rollout takes", "targets", "[" + strings.Repeat("{},", contract.MaxTargets) + "{}]", "targets: Too many: 10001"},
 		{"a Region that is not there", "targets", strings.Replace("["+payments+"]", "eu-west-1", "eu-west-9", 1),
 			`targets[0].region: Invalid value: "eu-west-9": no such AWS Region: there is eu-west-1, eu-west-2, eu-west-3`},
-		{"accounts to select", "targets", `[{"accounts": ["111111111111"]}]`, "targets[0].accounts: Forbidden: not supported yet"},
-		{"regions to select", "targets", `[{"regions": []}]`, "targets[0].regions: Forbidden: not supported yet"},
-		{"tags to select", "targets", `[{"clusterTags": {"a": "b"}}]`, "targets[0].clusterTags: Forbidden: not supported yet"},
 
 		{"another operation", "operation", `"destroy"`, `operation: Unsupported value: "destroy": supported values: "apply"`},
-		{"overrides", "overrides", `[{"match": {}, "patch": {}}]`, "overrides: Forbidden: not supported yet"},
+		{"a rollback", "rollback", `{"execution": "x"}`, "rollback: Forbidden: only the input of an execution can be a rollback"},
 		{"a retry", "retry", `{"execution": "x"}`, "retry: Forbidden: only the input of an execution can be a retry"},
 
 		{"a field manager of 200 letters", "apply", `{"fieldManager": "` + strings.Repeat("m", 200) + `"}`, "apply.fieldManager: Invalid value"},
@@ -158,8 +156,6 @@ func TestRefusedFields(t *testing.T) {
 		{"half a failure", "rollout", `{"maxFailures": 0.5}`, "rollout.maxFailures: Invalid value"},
 		{"more than all", "rollout", `{"maxFailures": "101%"}`, "rollout.maxFailures: Invalid value"},
 		{"a budget in words", "rollout", `{"maxFailures": "some"}`, "rollout.maxFailures: Invalid value"},
-		{"waves", "rollout", `{"waves": [1]}`, "rollout.waves: Forbidden: not supported yet"},
-		{"bake time", "rollout", `{"bakeSeconds": 5}`, "rollout.bakeSeconds: Forbidden: not supported yet"},
 
 		{"an empty idempotency key", "idempotencyKey", `""`, "idempotencyKey: Required value"},
 		{"an idempotency key of 600 letters", "idempotencyKey", `"` + strings.Repeat("k", 600) + `"`, "idempotencyKey: Too long"},
@@ -205,6 +201,15 @@ func TestPath(t *testing.T) {
 	}
 }
 
+// defaults returns the settings of a rollout that says nothing else.
+func defaults(maxConcurrency int, exclusive bool) request.Rollout {
+	wave := waves.Wave{Name: "1", MaxConcurrency: maxConcurrency}
+	return request.Rollout{
+		MaxConcurrency: maxConcurrency, Tolerate: []string{}, Exclusive: exclusive, Waves: []waves.Wave{wave}, Unmatched: "refuse", Rest: wave,
+		ApprovalTimeoutSeconds: 86_400, OnFailure: "stop",
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	got, problems := request.Parse(json.RawMessage(with("targets", "["+payments+"]")), scope, nil)
 	if len(problems) > 0 {
@@ -214,7 +219,8 @@ func TestDefaults(t *testing.T) {
 		Operation: "apply",
 		Apply:     contract.ApplySettings{FieldManager: "crossapply", Removals: contract.RemovalsAllow},
 		Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 900, FailureGraceSeconds: 30, SettleSeconds: 10},
-		Rollout:   request.Rollout{MaxConcurrency: 50, Exclusive: true},
+		Rollout:   defaults(50, true),
+		Labels:    map[string]string{},
 	}
 	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
@@ -240,9 +246,11 @@ func TestOptions(t *testing.T) {
 			Removals: contract.RemovalsRefuse, DryRun: true},
 		Ready: contract.ReadySettings{TimeoutSeconds: 60, RequireGeneration: true,
 			Expressions: &contract.ReadyExpressions{Current: "status.phase == 'Running'", Failed: "status.phase == 'Error'"}},
-		Rollout:        request.Rollout{MaxConcurrency: 7, MaxFailures: 1},
+		Rollout:        defaults(7, false),
 		IdempotencyKey: "k",
+		Labels:         map[string]string{},
 	}
+	want.Rollout.MaxFailures = waves.Budget{Percent: 50}
 	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

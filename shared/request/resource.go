@@ -37,7 +37,6 @@ var (
 
 const mustBeNamespace = "must be a namespace's name"
 
-
 // Resource is one of the objects to act on.
 type Resource struct {
 	Ref contract.ResourceRef
