@@ -28,10 +28,10 @@ const (
 	// maxInputKey is the largest length of a key in S3.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 	maxInputKey = 1_024
-	// maxResourcesFile and maxTargetsFile are the largest sizes of the objects that
-	// resourceFrom and targetsFrom name, in bytes.
+	// maxResourcesFile and MaxInputBytes are the largest sizes of the objects that
+	// resourceFrom and targetsFrom name, in bytes: the larger is that of targetsFrom.
 	maxResourcesFile = 1 << 20
-	maxTargetsFile   = 4 << 20
+	MaxInputBytes    = 4 << 20
 )
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
@@ -79,7 +79,7 @@ func (p *Parsed) ReadResources(body []byte) field.ErrorList {
 func (p *Parsed) ReadTargets(body []byte, scope regions.Scope) field.ErrorList {
 	path := field.NewPath("targetsFrom")
 	read := parser{Parsed: *p, scope: scope}
-	if !read.checkInput(read.TargetsFrom, body, maxTargetsFile, path) {
+	if !read.checkInput(read.TargetsFrom, body, MaxInputBytes, path) {
 		return read.problems
 	}
 	if !json.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {

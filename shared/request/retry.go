@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/mergepatch"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/regions"
+	"github.com/crossapply/crossapply/shared/selector"
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
@@ -80,16 +81,19 @@ func (r Retry) Refusal(problems field.ErrorList) error {
 	return refusal("the request of "+r.Execution+", with the fields given here, is invalid", problems)
 }
 
-// Request returns the request that the retry stands for: the earlier one, for
-// those of its targets that are left, with the retry's own fields merged in. Its
-// fields are not checked yet.
-func (r Retry) Request(earlier json.RawMessage, left []contract.Target) (json.RawMessage, error) {
+// Request returns the request that the retry stands for: the earlier one, for what is
+// left of its targets, with the retry's own fields merged in. Its fields are not checked
+// yet.
+func (r Retry) Request(earlier json.RawMessage, left []contract.TargetSelector) (json.RawMessage, error) {
 	merged, err := decode(earlier)
 	if err != nil {
 		return nil, fmt.Errorf("the request of %s: %w", r.Execution, err)
 	}
-	// What was excluded is not among those that are left.
-	for _, name := range append([]string{"targetsFrom", "exclude"}, incidental...) {
+	taken := append([]string{"targetsFrom"}, incidental...)
+	if !slices.ContainsFunc(left, func(s contract.TargetSelector) bool { return !selector.Explicit(s) }) {
+		taken = append(taken, "exclude") // what was excluded is not among those that are left
+	}
+	for _, name := range taken {
 		delete(merged, name)
 	}
 	merged = mergepatch.Apply(merged, r.fields).(map[string]any)

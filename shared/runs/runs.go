@@ -62,9 +62,10 @@ func ReportKey(name string, started time.Time) string {
 func Temporary() []string { return []string{strings.TrimSuffix(All, "*"), Claims, Locks} }
 
 // LockKey returns the key of the object that names the executions which work on a
-// resource: one for the object in whatever version of its API.
-func LockKey(group, kind, namespace, name string) string {
-	sum := sha256.Sum256([]byte(group + "\n" + kind + "\n" + namespace + "\n" + name))
+// resource: one for the object in whatever version of its API. plural is the kind's
+// name in URLs.
+func LockKey(group, plural, namespace, name string) string {
+	sum := sha256.Sum256([]byte(group + "\n" + plural + "\n" + namespace + "\n" + name))
 	return Locks + hex.EncodeToString(sum[:]) + ".json"
 }
 
