@@ -258,7 +258,7 @@ func (tp template) ref(t *testing.T, id string) string {
 		return tp.text(t, r.Properties["FunctionName"])
 	case "AWS::Lambda::Version":
 		return tp.arn("lambda", "function:"+tp.text(t, r.Properties["FunctionName"])+":1")
-	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy":
+	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy", "AWS::SNS::Topic":
 		return tp.attribute(t, id, "Arn")
 	}
 	return id
@@ -286,6 +286,8 @@ func (tp template) attribute(t *testing.T, id, name string) string {
 		return tp.arn("lambda", "function:"+tp.ref(t, id))
 	case "AWS::Logs::LogGroup":
 		return tp.arn("logs", "log-group:"+tp.text(t, r.Properties["LogGroupName"])+":*")
+	case "AWS::SNS::Topic":
+		return tp.arn("sns", tp.text(t, r.Properties["TopicName"]))
 	case "AWS::SQS::Queue":
 		return tp.arn("sqs", tp.text(t, r.Properties["QueueName"]))
 	case "AWS::KMS::Key":

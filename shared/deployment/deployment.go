@@ -21,8 +21,13 @@ const (
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 	MapLabel       = "Target"
 	DiscoveryLabel = "Account"
-	// EventSource is the source of the events that the definition sends.
-	EventSource = "crossapply"
+	// EventSource is the source of the events that the definition sends, and the others
+	// are their detail types.
+	EventSource            = "crossapply"
+	EventExecutionStarted  = "crossapply Execution Started"
+	EventPhaseEnded        = "crossapply Phase Ended"
+	EventApprovalRequested = "crossapply Approval Requested"
+	EventExecutionEnded    = "crossapply Execution Ended"
 	// PartitionPlaceholder is the definition's placeholder for the AWS partition,
 	// which the ARNs of service integrations name: in another one than their own
 	// these are accepted, and fail when a state is entered.
@@ -85,7 +90,7 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request, finds or takes the targets, and lays them out in waves.",
 		TimeoutSeconds: 120, MemoryMB: 512,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
-		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency, awsenv.Organizations},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency, awsenv.Operations, awsenv.Organizations},
 		Objects: []Objects{
 			{Keys: runs.Inputs + "*", Read: true},
 			// Read those of the execution that a retry or a rollback names.
