@@ -1,17 +1,17 @@
-// Package awsapi is AWS on one local port: STS, EKS, S3 and Lambda, and
-// whatever else is mounted, with the true wire protocols, several accounts, real
+// Package awsapi is AWS on one local port: STS, EKS, S3, Lambda, EventBridge and
+// Organizations, and whatever else is mounted, with the true wire protocols, several accounts, real
 // signatures and IAM. Any SDK and the AWS CLI work against it when
 // AWS_ENDPOINT_URL is [Server.URL]; a mistake in a policy fails as on AWS.
 //
 // The tour:
 //
 //   - [Start] opens the port and fills it from a [Config]: accounts, users,
-//     roles, buckets, clusters, functions. All of them can be changed later
+//     roles, buckets, clusters, functions, buses, organizations. All of them can be changed later
 //     through the services the server exposes.
 //   - A request is routed by the service in its credential scope, its signature
 //     is checked (package sigv4), its caller is known (package iam), and the
 //     service's operation answers (package protocol): packages sts, eks, s3,
-//     lambda.
+//     lambda, events, organizations.
 //   - Accounts may lie in several partitions: ARNs have that of their Region (package
 //     partition), and keys are unknown in the Regions of another.
 //   - [Server.Mount] adds a service, such as Step Functions (package states).

@@ -18,8 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/organizations"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/sigv4"
@@ -47,15 +49,20 @@ type Config struct {
 	Buckets   []s3.Bucket
 	Clusters  []eks.Cluster
 	Functions []lambda.Function
+	// Buses are those beside the default ones.
+	Buses         []events.Bus
+	Organizations []organizations.Organization
 }
 
 // Server is the local AWS.
 type Server struct {
-	// What is in IAM, EKS, S3 and Lambda can be changed while the server runs.
-	IAM    *iam.Directory
-	EKS    *eks.Service
-	S3     *s3.Service
-	Lambda *lambda.Service
+	// What is in these can be changed while the server runs.
+	IAM           *iam.Directory
+	EKS           *eks.Service
+	S3            *s3.Service
+	Lambda        *lambda.Service
+	Events        *events.Service
+	Organizations *organizations.Service
 
 	region   string
 	verifier sigv4.Verifier
@@ -82,14 +89,14 @@ func Start(c Config) (*Server, error) {
 	}
 	directory := iam.NewDirectory(c.Now, c.Random)
 	s := &Server{
-		IAM: directory, EKS: eks.New(c.Now), S3: s3.New(c.Now),
+		IAM: directory, EKS: eks.New(c.Now), S3: s3.New(c.Now), Events: events.New(c.Now), Organizations: organizations.New(),
 		region:   cmp.Or(c.Region, "us-east-1"),
 		verifier: sigv4.Verifier{Keys: directory, Now: c.Now},
 		listener: listener,
 		services: map[string]protocol.Service{},
 	}
 	s.Lambda = lambda.New(lambda.Config{Directory: directory, Now: c.Now, Endpoint: s.URL, Follow: c.FollowLogs})
-	for _, service := range []protocol.Service{sts.New(directory), s.EKS, s.S3, s.Lambda} {
+	for _, service := range []protocol.Service{sts.New(directory), s.EKS, s.S3, s.Lambda, s.Events, s.Organizations} {
 		s.Mount(service)
 	}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
@@ -128,6 +135,15 @@ func (s *Server) fill(c Config) error {
 	for _, f := range c.Functions {
 		f.Region = cmp.Or(f.Region, s.region)
 		if err := s.Lambda.Put(f); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Buses {
+		b.Region = cmp.Or(b.Region, s.region)
+		s.Events.PutBus(b)
+	}
+	for _, o := range c.Organizations {
+		if err := s.Organizations.Put(o); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,9 @@ type Partition struct {
 	Name string
 	// Domain ends the host names of its services: sts.<region>.<domain>.
 	Domain string
+	// Global is the Region that its global services, such as Organizations, lie in.
+	// https://docs.aws.amazon.com/organizations/latest/userguide/region-support.html
+	Global string
 }
 
 // Of returns the partition of a Region, by the form of the Region's name. Of the
@@ -21,9 +24,9 @@ type Partition struct {
 func Of(region string) Partition {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
-		return Partition{Name: "aws-cn", Domain: "amazonaws.com.cn"}
+		return Partition{Name: "aws-cn", Domain: "amazonaws.com.cn", Global: "cn-northwest-1"}
 	case strings.HasPrefix(region, "us-gov-"):
-		return Partition{Name: "aws-us-gov", Domain: "amazonaws.com"}
+		return Partition{Name: "aws-us-gov", Domain: "amazonaws.com", Global: "us-gov-west-1"}
 	}
-	return Partition{Name: Commercial, Domain: "amazonaws.com"}
+	return Partition{Name: Commercial, Domain: "amazonaws.com", Global: "us-east-1"}
 }

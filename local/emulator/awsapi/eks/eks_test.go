@@ -11,6 +11,7 @@ import (
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/awsapitest"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 )
 
 func TestDescribeCluster(t *testing.T) {
@@ -93,5 +94,38 @@ func TestListClustersInPages(t *testing.T) {
 	}
 	if want := []string{"a", "b", "c", "d", "payments"}; !slices.Equal(names, want) || count != 3 {
 		t.Errorf("clusters %v in %d pages", names, count)
+	}
+}
+
+// Clients wait and try again.
+func TestThrottledRequests(t *testing.T) {
+	s := awsapitest.Start(t)
+	refused := 0
+	s.EKS.SetThrottle(func(by iam.Origin, operation string) bool {
+		if by.Caller.Account != awsapitest.Hub || by.Region != awsapitest.Region || operation != "ListClusters" || refused == 2 {
+			return false
+		}
+		refused++
+		return true
+	})
+	once := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Admin()))
+	_, err := once.ListClusters(t.Context(), nil)
+	awsapitest.CheckCode(t, err, "TooManyRequestsException", 429)
+	if _, err := once.DescribeCluster(t.Context(), &awseks.DescribeClusterInput{Name: aws.String("payments")}); err != nil {
+		t.Error(err)
+	}
+	patient := awseks.NewFromConfig(s.UserConfig(awsapitest.Admin(), awsapitest.Region))
+	if out, err := patient.ListClusters(t.Context(), nil); err != nil || len(out.Clusters) != 1 || refused != 2 {
+		t.Errorf("clusters %v, %v, after %d refusals", out, err, refused)
+	}
+}
+
+// A cluster whose ConfigMap alone says who may come in knows no access entries.
+func TestAuthenticationMode(t *testing.T) {
+	s := awsapitest.Start(t)
+	s.EKS.Put(eks.Cluster{Account: awsapitest.Hub, Region: awsapitest.Region, Name: "old", AuthenticationMode: "CONFIG_MAP"})
+	out, err := awseks.NewFromConfig(awsapitest.ConfigOf(s, awsapitest.Admin())).DescribeCluster(t.Context(), &awseks.DescribeClusterInput{Name: aws.String("old")})
+	if err != nil || out.Cluster.AccessConfig.AuthenticationMode != "CONFIG_MAP" {
+		t.Errorf("%+v, %v", out, err)
 	}
 }

@@ -34,6 +34,8 @@ type Cluster struct {
 	// CreatedAt is now when zero.
 	CreatedAt time.Time
 	Tags      map[string]string
+	// AuthenticationMode is API, API_AND_CONFIG_MAP or CONFIG_MAP; empty means API.
+	AuthenticationMode string
 }
 
 // ARN returns the cluster's ARN.
@@ -47,7 +49,11 @@ type Service struct {
 
 	mu       sync.RWMutex
 	clusters map[string]Cluster // by ARN
+	throttle Throttle
 }
+
+// Throttle says which requests are one too many.
+type Throttle func(by iam.Origin, operation string) bool
 
 // New returns an endpoint without clusters.
 func New(now func() time.Time) *Service { return &Service{now: now, clusters: map[string]Cluster{}} }
@@ -61,6 +67,7 @@ func (s *Service) Protocol() protocol.Protocol { return protocol.RESTJSON }
 // Put adds a cluster or changes the one of the same account, Region and name.
 func (s *Service) Put(c Cluster) {
 	c.Status = cmp.Or(c.Status, "ACTIVE")
+	c.AuthenticationMode = cmp.Or(c.AuthenticationMode, "API")
 	if c.CreatedAt.IsZero() {
 		c.CreatedAt = s.now()
 	}
@@ -76,6 +83,13 @@ func (s *Service) Delete(arn string) {
 	delete(s.clusters, arn)
 }
 
+// SetThrottle has requests refused from now on; nil refuses none.
+func (s *Service) SetThrottle(t Throttle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.throttle = t
+}
+
 // Operation implements [protocol.Service].
 func (s *Service) Operation(r *http.Request) protocol.Operation {
 	name, inClusters := strings.CutPrefix(r.URL.Path, "/clusters")
@@ -84,9 +98,22 @@ func (s *Service) Operation(r *http.Request) protocol.Operation {
 	case !inClusters || r.Method != http.MethodGet || strings.Contains(name, "/"):
 		return protocol.Operation{Name: r.Method + " " + r.URL.Path}
 	case name == "":
-		return protocol.Operation{Name: "ListClusters", Action: "eks:ListClusters", Serve: s.list}
+		return s.operation("ListClusters", s.list)
 	}
-	return protocol.Operation{Name: "DescribeCluster", Action: "eks:DescribeCluster", Serve: s.describe}
+	return s.operation("DescribeCluster", s.describe)
+}
+
+func (s *Service) operation(name string, serve func(http.ResponseWriter, *protocol.Request) error) protocol.Operation {
+	return protocol.Operation{Name: name, Action: "eks:" + name, Serve: func(w http.ResponseWriter, r *protocol.Request) error {
+		s.mu.RLock()
+		throttle := s.throttle
+		s.mu.RUnlock()
+		if throttle != nil && throttle(r.Origin, name) {
+			// As EKS was seen to answer: https://github.com/awslabs/amazon-eks-ami/pull/218
+			return protocol.Errorf(http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests")
+		}
+		return serve(w, r)
+	}}
 }
 
 func (s *Service) describe(w http.ResponseWriter, r *protocol.Request) error {
@@ -183,7 +210,7 @@ func describe(c Cluster) description {
 		Name: c.Name, ARN: c.ARN(), Version: c.Version, RoleARN: c.RoleARN, Status: c.Status,
 		CreatedAt:       float64(c.CreatedAt.UnixMilli()) / 1000,
 		PlatformVersion: "eks.1",
-		AccessConfig:    accessConfig{AuthenticationMode: "API"},
+		AccessConfig:    accessConfig{AuthenticationMode: c.AuthenticationMode},
 		ResourcesVPCConfig: resourcesVPCConfig{
 			SubnetIDs: []string{}, SecurityGroupIDs: []string{},
 			EndpointPublicAccess: true, PublicAccessCIDRs: []string{"0.0.0.0/0"},

@@ -10,5 +10,6 @@
 //     the code it looks for and prints the message it was given: [Query] is XML of
 //     STS, or JSON where the client accepts only that; [RESTXML] is S3; [RESTJSON]
 //     is EKS and Lambda, with the code in X-Amzn-ErrorType; [JSON] is Step
-//     Functions, with the code in __type.
+//     Functions, EventBridge and Organizations, with the code in __type, and their
+//     operations are [Targets].
 package protocol

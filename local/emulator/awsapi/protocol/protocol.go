@@ -39,7 +39,7 @@ const (
 	RESTXML
 	// Query is awsQuery: STS, IAM.
 	Query
-	// JSON is awsJson1_0 and awsJson1_1: Step Functions.
+	// JSON is awsJson1_0 and awsJson1_1: Step Functions, EventBridge, Organizations.
 	JSON
 )
 

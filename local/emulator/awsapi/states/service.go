@@ -2,10 +2,7 @@ package states
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,11 +27,11 @@ type Config struct {
 
 // Service is the Step Functions endpoint.
 type Service struct {
-	directory  *iam.Directory
-	engine     *jsonata.Engine
-	clock      asl.Clock
-	runner     *asl.Runner
-	operations map[string]operation
+	directory *iam.Directory
+	engine    *jsonata.Engine
+	clock     asl.Clock
+	runner    *asl.Runner
+	targets   protocol.Targets
 
 	// begin starts an execution that lives until it ends or cancel is called.
 	begin  func(m *asl.Machine, start asl.Start) (*asl.Execution, error)
@@ -62,7 +59,7 @@ func New(c Config) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.begin = func(m *asl.Machine, start asl.Start) (*asl.Execution, error) { return s.runner.Start(ctx, m, start) }
-	s.operations = s.routes()
+	s.targets = protocol.Targets{Prefix: "AWSStepFunctions", Service: s.Name(), Version: "1.0", Marshal: marshal, Handlers: s.routes()}
 	return s
 }
 
@@ -84,46 +81,30 @@ func (s *Service) Close() {
 	}
 }
 
-// operation answers one call.
-type operation func(r *protocol.Request, body []byte) (any, error)
-
-// on adapts a typed function.
-func on[In, Out any](f func(r *protocol.Request, in *In) (*Out, error)) operation {
-	return func(r *protocol.Request, body []byte) (any, error) {
-		in := new(In)
-		if err := json.Unmarshal(body, in); err != nil {
-			return nil, fault("SerializationException", "%v", err)
-		}
-		return f(r, in)
+func (s *Service) routes() map[string]protocol.Handler {
+	return map[string]protocol.Handler{
+		"CreateStateMachine":               protocol.Handle(s.createStateMachine),
+		"UpdateStateMachine":               protocol.Handle(s.updateStateMachine),
+		"DeleteStateMachine":               protocol.Handle(s.deleteStateMachine),
+		"DescribeStateMachine":             protocol.Handle(s.describeStateMachine),
+		"DescribeStateMachineForExecution": protocol.Handle(s.describeStateMachineForExecution),
+		"ListStateMachines":                protocol.Handle(s.listStateMachines),
+		"ValidateStateMachineDefinition":   protocol.Handle(s.validateStateMachineDefinition),
+		"TagResource":                      protocol.Handle(s.tagResource),
+		"UntagResource":                    protocol.Handle(s.untagResource),
+		"ListTagsForResource":              protocol.Handle(s.listTagsForResource),
+		"StartExecution":                   protocol.Handle(s.startExecution),
+		"StopExecution":                    protocol.Handle(s.stopExecution),
+		"DescribeExecution":                protocol.Handle(s.describeExecution),
+		"ListExecutions":                   protocol.Handle(s.listExecutions),
+		"GetExecutionHistory":              protocol.Handle(s.getExecutionHistory),
+		"SendTaskFailure":                  protocol.Handle(s.sendTaskFailure),
+		"SendTaskHeartbeat":                protocol.Handle(s.sendTaskHeartbeat),
+		"SendTaskSuccess":                  protocol.Handle(s.sendTaskSuccess),
+		"DescribeMapRun":                   protocol.Handle(s.describeMapRun),
+		"ListMapRuns":                      protocol.Handle(s.listMapRuns),
 	}
 }
-
-func (s *Service) routes() map[string]operation {
-	return map[string]operation{
-		"CreateStateMachine":               on(s.createStateMachine),
-		"UpdateStateMachine":               on(s.updateStateMachine),
-		"DeleteStateMachine":               on(s.deleteStateMachine),
-		"DescribeStateMachine":             on(s.describeStateMachine),
-		"DescribeStateMachineForExecution": on(s.describeStateMachineForExecution),
-		"ListStateMachines":                on(s.listStateMachines),
-		"ValidateStateMachineDefinition":   on(s.validateStateMachineDefinition),
-		"TagResource":                      on(s.tagResource),
-		"UntagResource":                    on(s.untagResource),
-		"ListTagsForResource":              on(s.listTagsForResource),
-		"StartExecution":                   on(s.startExecution),
-		"StopExecution":                    on(s.stopExecution),
-		"DescribeExecution":                on(s.describeExecution),
-		"ListExecutions":                   on(s.listExecutions),
-		"GetExecutionHistory":              on(s.getExecutionHistory),
-		"DescribeMapRun":                   on(s.describeMapRun),
-		"ListMapRuns":                      on(s.listMapRuns),
-	}
-}
-
-const (
-	targetPrefix = "AWSStepFunctions."
-	maxRequest   = 4 << 20 // a definition of 1 MB, escaped
-)
 
 // Name implements [protocol.Service].
 func (s *Service) Name() string { return "states" }
@@ -132,31 +113,7 @@ func (s *Service) Name() string { return "states" }
 func (s *Service) Protocol() protocol.Protocol { return protocol.JSON }
 
 // Operation implements [protocol.Service].
-func (s *Service) Operation(r *http.Request) protocol.Operation {
-	target := r.Header.Get("X-Amz-Target")
-	name, ours := strings.CutPrefix(target, targetPrefix)
-	run := s.operations[name]
-	if !ours || run == nil {
-		return protocol.Operation{Name: name}
-	}
-	return protocol.Operation{Name: name, Action: "states:" + name, Serve: func(w http.ResponseWriter, r *protocol.Request) error {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-		if err != nil {
-			return fault("SerializationException", "reading the request: %v", err)
-		}
-		out, err := run(r, body)
-		if err != nil {
-			return err
-		}
-		answer, err := marshal(out)
-		if err != nil {
-			return err
-		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		_, _ = w.Write(answer) // the client is gone; nobody is left to tell
-		return nil
-	}}
-}
+func (s *Service) Operation(r *http.Request) protocol.Operation { return s.targets.Operation(r) }
 
 // fault is an error of the API; code is its type, such as InvalidArn.
 func fault(code, format string, args ...any) error {
