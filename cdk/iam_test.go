@@ -18,13 +18,16 @@ import (
 
 // The names of a deployment.
 const (
-	hubAccount   = "111111111111"
-	machineARN   = "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply"
-	callerRole   = "parent"   // a parent workflow's, with the managed policy attached
-	readerRole   = "reader"   // somebody's, with the managed policy for readers attached
-	approverRole = "approver" // the same for approvers
-	strangerARN  = "arn:aws:iam::999999999999:role/crossapply-resolve"
+	hubAccount  = "111111111111"
+	machineARN  = "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply"
+	strangerARN = "arn:aws:iam::999999999999:role/crossapply-resolve"
+	// Roles of somebody, each with the managed policy of its name attached.
+	callerRole   = "caller"
+	readerRole   = "reader"
+	approverRole = "approver"
 )
+
+var people = []string{callerRole, readerRole, approverRole}
 
 // world is the synthesised roles, alive: every trust policy and every policy is
 // decided by the evaluation logic of the local world.
@@ -57,9 +60,8 @@ func newWorld(t *testing.T, s synthesis) world {
 	policy, err := iam.ParseResourcePolicy(w.hub.document(t, w.hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"]))
 	must(t, err)
 	w.bucketPolicy = policy
-	for role, name := range map[string]string{callerRole: "crossapply-caller", readerRole: "crossapply-reader", approverRole: "crossapply-approver"} {
-		policy := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", name).Properties["PolicyDocument"])
-		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{policy}}))
+	for _, role := range people {
+		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{w.hub.managedPolicy(t, role)}}))
 	}
 	// A role of the right name in another account, that may do anything there.
 	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: strings.TrimPrefix(s.config.RolePath, "/") + "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
@@ -108,10 +110,11 @@ func wantRefused(t *testing.T, what string, err error, allowed bool) {
 // as returns a session of a hub role as the service that uses it gets it.
 func (w world) as(t *testing.T, role string) iam.Caller {
 	t.Helper()
-	if slices.Contains([]string{"workflow", "schedule", callerRole, readerRole, approverRole}, role) {
+	person := slices.Contains(people, role)
+	if person || role == "workflow" || role == "schedule" {
 		// These services call as the role itself, here.
 		name := "crossapply-" + role
-		if role == callerRole || role == readerRole || role == approverRole {
+		if person {
 			name = role
 		}
 		caller, err := w.RoleCaller(w.here.Replace("arn:aws:iam::" + hubAccount + ":role/" + name))
@@ -484,7 +487,7 @@ func (w world) withKey() (needed, forbidden []act) {
 		add(&needed, role, via("lambda"), decrypt)
 	}
 	add(&forbidden, "resolve", via("s3"), decrypt, encrypt, generate)
-	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole, readerRole, approverRole) {
+	for _, role := range slices.Concat(deployment.FunctionNames(), people, []string{"workflow", "schedule"}) {
 		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
 	}
 	return needed, forbidden
@@ -560,7 +563,7 @@ func testAssume(t *testing.T, w world, s synthesis) {
 			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &wrong})
 			wantRefused(t, name+" assumes "+role+" with a wrong external id", err, false)
 		}
-		for _, name := range []string{"plan", "review", "report", "workflow", callerRole, readerRole, approverRole} {
+		for _, name := range append([]string{"plan", "review", "report", "workflow"}, people...) {
 			_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, false)
 		}

@@ -28,15 +28,14 @@ func testDefinition(t *testing.T, s synthesis) {
 	if asset := read(t, filepath.Join(s.dir, "asset."+key)); string(asset) != statemachine.Definition {
 		t.Error("the deployed definition is not statemachine.Definition")
 	}
-	values := map[string]string{}
-	for name, value := range machine.Properties["DefinitionSubstitutions"].(map[string]any) {
-		values[name] = hub.text(t, value)
+	values := hub.substitutions(t)
+	for name, value := range values {
 		function, ok := strings.CutSuffix(strings.ToLower(name), "functionarn")
 		if !ok {
 			continue
 		}
-		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); values[name] != want {
-			t.Errorf("%s is %s, want %s", name, values[name], want)
+		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); value != want {
+			t.Errorf("%s is %s, want %s", name, value, want)
 		}
 	}
 	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, statemachine.Placeholders()) {

@@ -314,6 +314,23 @@ func (tp template) document(t *testing.T, value any) string {
 	return string(body)
 }
 
+// managedPolicy returns the document of a managed policy, by its name without the
+// deployment's before it.
+func (tp template) managedPolicy(t *testing.T, name string) string {
+	t.Helper()
+	return tp.document(t, tp.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "crossapply-"+name).Properties["PolicyDocument"])
+}
+
+// substitutions returns what is put for the placeholders of the definition.
+func (tp template) substitutions(t *testing.T) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	for name, value := range tp.only(t, "AWS::StepFunctions::StateMachine").Properties["DefinitionSubstitutions"].(map[string]any) {
+		values[name] = tp.text(t, value)
+	}
+	return values
+}
+
 // policiesOf returns the documents of all policies of a role.
 func (tp template) policiesOf(t *testing.T, roleID string) []string {
 	t.Helper()
