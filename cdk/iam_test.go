@@ -259,6 +259,8 @@ func (w world) forbidden() []act {
 		{role: "plan", action: "states:StopExecution", resource: parent},
 		{role: "plan", action: "s3:PutObject", resource: b + "/elsewhere"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/inputs/orders.yaml"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/1/222222222222/eu-west-1/payments"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/discovered/222222222222.json"},
 		{role: "plan", action: "organizations:DescribeOrganization", resource: "*"},
 		{role: "plan", action: "organizations:ListAccountsForParent", resource: "arn:aws:organizations::777777777777:ou/o-zzzzzzzzzz/policy-1"},

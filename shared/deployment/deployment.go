@@ -102,7 +102,8 @@ var functions = []Function{
 			{Keys: runs.Pattern(runs.Discovered + "*"), Read: true},
 			{Keys: runs.Pattern(runs.Listing + "/*"), Read: true},
 			{Keys: runs.Pattern(runs.Items + "*"), Write: true},
-			{Keys: runs.Pattern(runs.Failed + "*"), Write: true},
+			// Of accounts that could not be listed.
+			{Keys: runs.Pattern(runs.PhaseFailed(0) + "*"), Write: true},
 			{Keys: runs.Reports + "*", Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
@@ -132,7 +133,8 @@ var functions = []Function{
 		Objects: []Objects{
 			{Keys: runs.Pattern(runs.Resources), Read: true},
 			{Keys: runs.Pattern(runs.Journal + "*"), Read: true, Write: true},
-			{Keys: runs.Reports + "*", Write: true}, // what get finds
+			// What get finds lies beside the report, whose own key has one / less.
+			{Keys: runs.Reports + "*/*/*", Write: true},
 		},
 		// A rollback finds out whether a target was touched.
 		Lists: []string{runs.Pattern(runs.Journal + "*")},
