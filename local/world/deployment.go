@@ -104,7 +104,7 @@ func (d Deployment) roles(otherExternalID func(account string) bool) ([]iam.Role
 func (d Deployment) person(policy string) iam.User {
 	return iam.User{
 		Partition: d.Partition(), Account: d.Account, Name: policy,
-		AccessKeyID: "AKIALOCL" + strings.ToUpper(policy), SecretAccessKey: "local-secret-of-the-" + policy,
+		AccessKeyID: "AKIALOCLPERSON" + strings.ToUpper(policy), SecretAccessKey: "local-secret-of-the-" + policy,
 		Policies: []string{string(d.Policies[policy])},
 	}
 }
