@@ -44,7 +44,7 @@ type Judge struct {
 // For returns the judge of a target's object. Its Taken is not set: before
 // anything can have been taken, none is needed.
 func For(item contract.Item, mapping contract.Mapping, applied contract.Applied, rule health.Rule) Judge {
-	return Judge{Target: item.Target, Resource: item.Run.Resources[0], Rule: rule, Settings: item.Run.Ready, Applied: applied,
+	return Judge{Target: item.Target, Resource: item.Run.Resource, Rule: rule, Settings: item.Run.Ready, Applied: applied,
 		Manager: item.Run.Apply.FieldManager, HasStatus: mapping.Status}
 }
 

@@ -20,9 +20,9 @@ func (c *Cache) Of(run contract.Run) (*Rule, error) {
 	if c.execution == run.Execution {
 		return c.rule, nil
 	}
-	rule, err := Of(run.Ready, run.Resources[0])
+	rule, err := Of(run.Ready, run.Resource)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.RuleFailed, "%s: %v", run.Resources[0], err)
+		return nil, fault.Wrap(err, fault.RuleFailed, "%s: %v", run.Resource, err)
 	}
 	c.execution, c.rule = run.Execution, rule
 	return rule, nil
