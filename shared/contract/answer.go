@@ -151,6 +151,7 @@ type ResourceResult struct {
 	Generation       int64         `json:"generation,omitempty"`
 	Fields           *FieldChanges `json:"fields,omitempty"`
 	Proof            Proof         `json:"proof,omitempty"`
+	ObjectKey        string        `json:"objectKey,omitempty"`
 	Message          string        `json:"message,omitempty"`
 }
 
