@@ -1,6 +1,11 @@
 package contract
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/crossapply/crossapply/shared/fault"
+)
 
 // Request is the input of an execution.
 type Request struct {
@@ -178,16 +183,17 @@ type TagValues []string
 
 // UnmarshalJSON reads a string, a list of strings, or null.
 func (t *TagValues) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '"' {
-		var value string
-		err := json.Unmarshal(text, &value)
+	var value string
+	if json.Unmarshal(text, &value) == nil && string(text) != "null" {
 		*t = TagValues{value}
-		return err
+		return nil
 	}
 	var values []string
-	err := json.Unmarshal(text, &values)
+	if json.Unmarshal(text, &values) != nil {
+		return fmt.Errorf("a value of tags is %s: it must be a string, a list of strings, or null", fault.Shorten(string(text), 80))
+	}
 	*t = values
-	return err
+	return nil
 }
 
 // Override changes the resource for the targets that it matches. Each override must
