@@ -58,7 +58,7 @@ func (v *visit) context(item *mapItem) jsonata.Object {
 		}},
 	}
 	if v.waiting != nil {
-		out["Task"] = object{"Token": v.waiting.token}
+		out = append(out, jsonata.Member{Name: "Task", Value: jsonata.Object{{Name: "Token", Value: v.waiting.token}}})
 	}
 	if item == nil {
 		item = v.thread.item
