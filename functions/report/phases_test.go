@@ -40,7 +40,9 @@ func TestLaterPhases(t *testing.T) {
 	checked := func(files map[string][]any) bucket {
 		return changed(budget(1)).wrote(2, files).reviewed(check(2, 1), nil)
 	}
-	back := func(files map[string][]any) bucket { return changed(rollsBack).wrote(2, files).reviewed(rollback(2, 1), nil) }
+	back := func(files map[string][]any) bucket {
+		return changed(rollsBack).wrote(2, files).reviewed(rollback(2, 1), nil)
+	}
 	regressed := failed(0, fault.Regressed, "it is no longer Ready")
 	tests := []struct {
 		name string
