@@ -376,7 +376,8 @@ type RolloutOptions struct {
 	// By default all targets are one wave.
 	Waves []Wave `json:"waves,omitempty"`
 	// Unmatched says what becomes of targets that no wave takes: "refuse" (the default)
-	// refuses the request and names them; "last" makes a last wave of them.
+	// refuses the request and names them; "last" makes a last wave of them, which is
+	// named "unmatched".
 	Unmatched Unmatched `json:"unmatched,omitempty"`
 	// BakeSeconds is how long to wait after each wave, 0 to 604,800 seconds, by default
 	// 0. Then each of its targets is looked at once: one that is no longer Ready, whose
