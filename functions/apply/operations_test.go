@@ -273,6 +273,38 @@ func TestSeveralResources(t *testing.T) {
 	}
 }
 
+// What only tries cannot try a resource whose kind or namespace another one brings.
+func TestTriesOfSeveralResources(t *testing.T) {
+	x := newTarget(t)
+	namespace := x.several()
+	lonely := contract.ResourceRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: "x"}
+	x.in.Run.Resources = append(x.in.Run.Resources, lonely)
+	x.in.Mappings = append(x.in.Mappings, &contract.Mapping{Version: "v1", Plural: "configmaps", Namespaced: true})
+	objects := strings.TrimSuffix(string(x.store.objects[x.in.Run.Prefix+runs.Resources]), "]}")
+	x.store.objects[x.in.Run.Prefix+runs.Resources] = []byte(objects +
+		strings.ReplaceAll(`, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "NAME"}}]}`, "NAME", namespace))
+
+	checked := x.through(contract.PhaseWave, operation.Check)
+	x.in.Run.Apply.DryRun = true
+	dry := x.through(contract.PhaseWave, operation.Apply)
+	for result, want := range map[*contract.Result]contract.Outcome{checked: contract.OutcomePassed, dry: contract.OutcomeWouldCreate} {
+		if result.Outcome != want || len(result.Resources) != 4 || len(x.store.writes) > 0 {
+			t.Errorf("%s", says(result))
+		}
+		for _, i := range []int{2, 3} {
+			if r := result.Resources[i]; r.Outcome != want || !strings.Contains(r.Message, "another of the resources brings it") {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	// A namespace that nothing brings is missing.
+	x.in.Run.Resources, x.in.Mappings, x.in.Step, x.in.Result = x.in.Run.Resources[3:], x.in.Mappings[3:], 0, nil
+	x.resources(strings.ReplaceAll(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "NAME"}}`, "NAME", namespace))
+	if _, err := x.do(contract.PhaseWave, operation.Apply); fault.NameOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A rollback goes the way back, so that what lies in a namespace goes before it.
 func TestRollbackOfSeveralResources(t *testing.T) {
 	x := newTarget(t)
