@@ -101,6 +101,8 @@ const (
 // operations is the table.
 var operations = []Operation{
 	apply(),
+	{Name: Create}, {Name: Replace}, {Name: Get, Reads: true, ByName: true}, {Name: Delete, ByName: true, Backwards: true},
+	{Name: Check, Reads: true, ByName: true}, {Name: Verify, Internal: true, Reads: true}, {Name: Rollback, Internal: true, Backwards: true},
 }
 
 // Default is what a request does that names no operation.
