@@ -1,8 +1,8 @@
 package docs_test
 
 import (
+	"cmp"
 	"encoding/json"
-	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,26 +14,27 @@ import (
 	"github.com/crossapply/crossapply/statemachine"
 )
 
-// event is what a state of the definition sends.
-type event struct {
-	Source, DetailType string
-	Detail             map[string]any
-}
+// event is what a state of the definition sends. The detail is a JSONata object.
+type event struct{ Source, DetailType, Detail string }
 
-// events returns the events that the definition sends.
-func events(t *testing.T) []event {
+// events returns the events that the definition sends, and the variable $event with what
+// all of them say.
+func events(t *testing.T) (all []event, common string) {
 	t.Helper()
 	var definition struct {
 		States map[string]struct {
 			Resource  string
 			Arguments json.RawMessage
+			Choices   []struct{ Assign struct{ Event string } }
 		}
 	}
 	if err := json.Unmarshal([]byte(statemachine.Definition), &definition); err != nil {
 		t.Fatal(err)
 	}
-	var all []event
 	for name, state := range definition.States {
+		for _, choice := range state.Choices {
+			common = cmp.Or(common, choice.Assign.Event)
+		}
 		if !strings.Contains(state.Resource, ":events:putEvents") {
 			continue
 		}
@@ -43,11 +44,21 @@ func events(t *testing.T) []event {
 		}
 		all = append(all, arguments.Entries...)
 	}
-	return all
+	return all, common
+}
+
+// keysOf returns the keys of the objects in a JSONata expression.
+func keysOf(expression string) []string {
+	var keys []string
+	for _, match := range key.FindAllStringSubmatch(expression, -1) {
+		keys = append(keys, match[1])
+	}
+	return keys
 }
 
 var (
 	row  = regexp.MustCompile(`(?m)^\| ([^|]+) \|`)
+	key  = regexp.MustCompile(`'(\w+)':`)
 	code = regexp.MustCompile("`([^`]+)`")
 )
 
@@ -60,13 +71,16 @@ func TestEvents(t *testing.T) {
 		title, text, _ := strings.Cut(section, "\n")
 		sections[title] = text
 	}
-	sent := events(t)
+	sent, common := events(t)
 	for _, e := range sent {
 		if e.Source != deployment.EventSource || !strings.Contains(page, "source `"+e.Source+"`") {
 			t.Errorf("%s has the source %q", e.DetailType, e.Source)
 		}
-		want := slices.Collect(maps.Keys(e.Detail))
-		if _, phase := e.Detail["phase"]; phase {
+		want := keysOf(e.Detail)
+		if strings.Contains(e.Detail, "$event") {
+			want = append(want, keysOf(common)...)
+		}
+		if slices.Contains(want, "phase") {
 			want = append(want, fieldsOf(reflect.TypeFor[contract.EndedPhase](), "phase.")...)
 		}
 		var got []string
@@ -76,6 +90,7 @@ func TestEvents(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
+		want = slices.Compact(want) // the end says its own total
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s\nhas    %q\nthe page says %q", e.DetailType, want, got)
