@@ -13,7 +13,8 @@
 //     "{% expressions %}").
 //   - A [Runner] starts a [Machine]: [Runner.Start] gives an [Execution] with a
 //     history, an end, and a Stop (execution.go).
-//   - states.go runs one state of each type; retry.go decides about Retry and
+//   - states.go runs one state of each type; callback.go waits for the answer to a
+//     Task's token ([Runner.Callback]); retry.go decides about Retry and
 //     Catch; fork.go runs Parallel and the inline Map; mapitems.go finds a
 //     Map's items; maprun.go runs a distributed Map, whose children are
 //     executions of their own; results.go writes what a ResultWriter writes.

@@ -26,6 +26,9 @@ type Task struct {
 	ExecutionARN string
 	State        string
 	RetryCount   int
+	// Token is that of a state that waits for an answer to it: what Run returns is
+	// then no result, but what the history tells of the submission.
+	Token string
 }
 
 // Tasks does the work of Task states. Run returns the state's result as JSON.
@@ -58,7 +61,7 @@ type Options struct {
 	Objects  Objects       // nil: distributed Maps may not read or write objects
 	Children Children      // nil: nobody listens
 	Clock    Clock         // nil: SystemClock
-	Rand     *rand.ChaCha8 // for jitter and ids; nil: seeded by the system
+	Rand     *rand.ChaCha8 // for jitter, ids and tokens; nil: seeded by the system
 	// Pause says how long a pause really is, that of a Wait state or before a retry,
 	// for tests that cannot wait for it; nil: as long as it should be.
 	Pause func(time.Duration) time.Duration
@@ -74,6 +77,8 @@ type Runner struct {
 
 	randMu sync.Mutex
 	rand   *rand.ChaCha8
+
+	callbacks callbacks
 }
 
 // NewRunner makes a runner.

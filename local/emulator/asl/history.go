@@ -120,6 +120,16 @@ func startedEvent(r *resource) types.HistoryEvent {
 	}
 }
 
+// submittedEvent tells that a task waits for an answer from now on.
+func submittedEvent(r *resource, output json.RawMessage) types.HistoryEvent {
+	return types.HistoryEvent{
+		Type: types.HistoryEventTypeTaskSubmitted,
+		TaskSubmittedEventDetails: &types.TaskSubmittedEventDetails{
+			Resource: aws.String(r.api), ResourceType: aws.String(r.typ), Output: payload(output), OutputDetails: whole(),
+		},
+	}
+}
+
 func succeededEvent(r *resource, output json.RawMessage) types.HistoryEvent {
 	if r.function {
 		return types.HistoryEvent{

@@ -461,7 +461,13 @@ type resource struct {
 	// LambdaFunction events.
 	function bool
 	typ, api string // otherwise the service integration, e.g. aws-sdk:s3, putObject
+	// callback is set where the state waits for an answer to its token.
+	callback bool
 }
+
+// CallbackSuffix ends the resource of a Task that waits for an answer to its token.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
+const CallbackSuffix = ".waitForTaskToken"
 
 var (
 	lambdaARN   = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$`)
@@ -471,7 +477,10 @@ var (
 // integrations lists the service integrations that Tasks are given.
 // https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
 func integrations() []string {
-	return []string{"lambda:invoke", "aws-sdk:s3:putObject", "aws-sdk:sfn:describeExecution"}
+	return []string{
+		"lambda:invoke", "lambda:invoke" + CallbackSuffix, "events:putEvents", "events:putEvents" + CallbackSuffix,
+		"aws-sdk:s3:putObject",
+	}
 }
 
 func parseResource(arn string) (*resource, bool) {
@@ -483,5 +492,5 @@ func parseResource(arn string) (*resource, bool) {
 		return nil, false
 	}
 	last := strings.LastIndex(m[1], ":")
-	return &resource{arn: arn, typ: m[1][:last], api: m[1][last+1:]}, true
+	return &resource{arn: arn, typ: m[1][:last], api: m[1][last+1:], callback: strings.HasSuffix(m[1], CallbackSuffix)}, true
 }

@@ -26,7 +26,7 @@ func TestParseRefusesWhatItDoesNotSupport(t *testing.T) {
 			"/States/A/Branches[0]/States/B", `JSONPath (state "B")`},
 		{"activity", machine(task + `"Resource": "arn:aws:states:eu-west-1:111111111111:activity:x"}`), "/States/A/Resource", "activity:x"},
 		{"integration", machine(task + `"Resource": "arn:aws:states:::sqs:sendMessage"}`), "/States/A/Resource", "sqs:sendMessage"},
-		{"callback", machine(task + `"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}`), "/States/A/Resource", "waitForTaskToken"},
+		{"callback", machine(task + `"Resource": "arn:aws:states:::aws-sdk:s3:putObject.waitForTaskToken"}`), "/States/A/Resource", "waitForTaskToken"},
 		{"nested execution", machine(task + `"Resource": "arn:aws:states:::states:startExecution.sync:2"}`), "/States/A/Resource", "startExecution.sync:2"},
 		{"credentials", machine(task + `"Credentials": {}, "Resource": "arn:aws:states:::lambda:invoke"}`), "/States/A/Credentials", "Credentials"},
 		{"batches", machine(distributed + `"ItemBatcher": {"MaxItemsPerBatch": 2}}`), "/States/A/ItemBatcher", "ItemBatcher"},

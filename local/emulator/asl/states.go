@@ -118,12 +118,16 @@ func (v *visit) fail(ctx context.Context) error {
 }
 
 // errTaskTimedOut ends the context of a task that takes longer than its
-// TimeoutSeconds.
+// TimeoutSeconds, or whose heartbeat stays away.
 var errTaskTimedOut = errors.New("the task has timed out")
 
 // task makes one attempt of a Task state.
 func (v *visit) task(ctx context.Context) (json.RawMessage, error) {
 	s, e := v.state, v.thread.execution
+	if s.resource.callback {
+		v.waiting = e.runner.newCallback(e)
+		defer v.waiting.close()
+	}
 	arguments := v.input
 	var err error
 	if s.arguments != nil {
@@ -147,7 +151,7 @@ func (v *visit) task(ctx context.Context) (json.RawMessage, error) {
 	}
 	v.thread.record(scheduledEvent(s.resource, e.region(), arguments, timeout, heartbeat))
 	v.thread.record(startedEvent(s.resource))
-	result, err := v.call(ctx, arguments, timeout)
+	result, err := v.call(ctx, arguments, timeout, heartbeat)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, errHalted
@@ -182,19 +186,28 @@ func (v *visit) evalSeconds(ctx context.Context, field string, t *template) (*in
 	return &seconds, err
 }
 
-// call runs the task within its time and its size.
-func (v *visit) call(ctx context.Context, arguments json.RawMessage, timeout *int64) (json.RawMessage, error) {
+// call runs the task within its time and its size. Only a task that waits for an
+// answer has heartbeats.
+func (v *visit) call(ctx context.Context, arguments json.RawMessage, timeout, heartbeat *int64) (json.RawMessage, error) {
 	e := v.thread.execution
 	if timeout != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = withTimeout(ctx, e.runner.clock, time.Duration(*timeout)*time.Second, errTaskTimedOut)
 		defer cancel()
 	}
-	result, err := e.runner.tasks.Run(ctx, Task{
+	task := Task{
 		Resource: v.state.resource.arn, Arguments: arguments, RoleARN: e.RoleARN, MachineARN: e.MachineARN,
 		ExecutionARN: e.ARN, State: v.state.name, RetryCount: v.retries,
-	})
-	if errors.Is(context.Cause(ctx), errTaskTimedOut) {
+	}
+	if v.waiting != nil {
+		task.Token = v.waiting.token
+	}
+	result, err := e.runner.tasks.Run(ctx, task)
+	if v.waiting != nil && err == nil {
+		v.thread.record(submittedEvent(v.state.resource, result))
+		result, err = v.waiting.answer(ctx, e.runner.clock, heartbeat)
+	}
+	if errors.Is(err, errTaskTimedOut) || err != nil && errors.Is(context.Cause(ctx), errTaskTimedOut) {
 		return nil, &Error{Name: ErrTimeout}
 	}
 	if err != nil {

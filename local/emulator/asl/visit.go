@@ -23,6 +23,7 @@ type visit struct {
 	id      int64 // of the event StateEntered
 	entered time.Time
 	retries int
+	waiting *Callback // of the attempt, where the state waits for an answer
 }
 
 // values is what an expression may see beside the state's input.
@@ -57,6 +58,9 @@ func (v *visit) context(item *mapItem) json.RawMessage {
 		},
 		"StateMachine": object{"Id": e.MachineARN, "Name": machineName},
 		"State":        object{"Name": v.state.name, "EnteredTime": contextTime(v.entered), "RetryCount": v.retries},
+	}
+	if v.waiting != nil {
+		out["Task"] = object{"Token": v.waiting.token}
 	}
 	if item == nil {
 		item = v.thread.item

@@ -3,6 +3,7 @@ package asltest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -42,7 +43,9 @@ type Case struct {
 // Functions are the scripted Lambda functions. The key is a function's name, or
 // its ARN, as the definition spells it; "" stands for all functions that have
 // no entry. Another service's task has its integration as key, such as
-// aws-sdk:s3:putObject, and the reply's Payload is its result.
+// aws-sdk:s3:putObject, and the reply's Payload is its result. For a task that waits
+// for an answer to its token, such as events:putEvents.waitForTaskToken, the reply is
+// that answer; its submission always succeeds.
 type Functions map[string]Function
 
 // Function answers calls. It may be called from several goroutines at once.
@@ -55,6 +58,7 @@ type Call struct {
 	State        string
 	RetryCount   int // of the state
 	ExecutionARN string
+	Token        string // of a task that waits for an answer to it
 }
 
 // Reply is how a function ends.
@@ -154,12 +158,12 @@ func RunMachine(t *testing.T, machine *asl.Machine, c Case) Outcome {
 		if w.objects == nil {
 			w.objects = Objects{}
 		}
-		runner := asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1}), Pause: c.Pause})
+		w.runner = asl.NewRunner(asl.Options{Tasks: w, Objects: w, Rand: rand.NewChaCha8([32]byte{1}), Pause: c.Pause})
 		input := c.Input
 		if input == "" {
 			input = "{}"
 		}
-		e, err := runner.Start(t.Context(), machine, asl.Start{
+		e, err := w.runner.Start(t.Context(), machine, asl.Start{
 			MachineARN: MachineARN, RoleARN: RoleARN, Name: "run", Input: json.RawMessage(input),
 		})
 		if err != nil {
@@ -199,6 +203,7 @@ func outcomeOf(e *asl.Execution) Outcome {
 // world is what a case's execution sees of the outside.
 type world struct {
 	functions Functions
+	runner    *asl.Runner
 
 	mu      sync.Mutex
 	objects Objects
@@ -209,7 +214,7 @@ type world struct {
 // Run answers a task as the Lambda integration does.
 func (w *world) Run(ctx context.Context, task asl.Task) (json.RawMessage, error) {
 	name, payload := task.Resource, task.Arguments
-	invoke := strings.HasSuffix(task.Resource, ":states:::lambda:invoke")
+	invoke := strings.HasSuffix(strings.TrimSuffix(task.Resource, asl.CallbackSuffix), ":states:::lambda:invoke")
 	if invoke {
 		var arguments struct {
 			FunctionName string
@@ -238,9 +243,27 @@ func (w *world) Run(ctx context.Context, task asl.Task) (json.RawMessage, error)
 	w.calls[name]++
 	w.order = append(w.order, name)
 	w.mu.Unlock()
-	return answer(ctx, invoke, function(ctx, Call{
-		N: n, Payload: payload, State: task.State, RetryCount: task.RetryCount, ExecutionARN: task.ExecutionARN,
-	}))
+	reply := function(ctx, Call{
+		N: n, Payload: payload, State: task.State, RetryCount: task.RetryCount, ExecutionARN: task.ExecutionARN, Token: task.Token,
+	})
+	if task.Token != "" {
+		go w.settle(ctx, task.Token, reply)
+		return json.RawMessage(`{}`), nil
+	}
+	return answer(ctx, invoke, reply)
+}
+
+// settle answers a token, unless ctx, which lasts as long as the task, ends first.
+func (w *world) settle(ctx context.Context, token string, reply Reply) {
+	waiting := w.runner.Callback(token)
+	output, err := answer(ctx, false, reply)
+	var failure *asl.Error
+	switch {
+	case errors.As(err, &failure):
+		waiting.Fail(failure.Name, failure.Cause)
+	case err == nil:
+		waiting.Succeed(output)
+	}
 }
 
 func answer(ctx context.Context, invoke bool, reply Reply) (json.RawMessage, error) {

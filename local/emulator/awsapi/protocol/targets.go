@@ -35,8 +35,8 @@ func Handle[In, Out any](f func(r *Request, in *In) (*Out, error)) Handler {
 	}
 }
 
-// maxTarget bounds the body of a request: the largest is a definition of 1 MB, escaped.
-const maxTarget = 4 << 20
+// maxTargetBody bounds the body of a request: the largest is a definition of 1 MB, escaped.
+const maxTargetBody = 4 << 20
 
 // Operation is the one that a request asks for.
 func (t Targets) Operation(r *http.Request) Operation {
@@ -46,7 +46,7 @@ func (t Targets) Operation(r *http.Request) Operation {
 		return Operation{Name: name}
 	}
 	return Operation{Name: name, Action: t.Service + ":" + name, Serve: func(w http.ResponseWriter, r *Request) error {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTarget))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTargetBody))
 		if err != nil {
 			return Errorf(http.StatusBadRequest, "SerializationException", "reading the request: %v", err)
 		}

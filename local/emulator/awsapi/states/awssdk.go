@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 )
 
 // putObject is the integration aws-sdk:s3:putObject. The object is the JSON of
@@ -28,19 +27,6 @@ func (c *clients) putObject(ctx context.Context, given json.RawMessage) (json.Ra
 	}, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 	if err != nil {
 		return nil, serviceError("S3", "S3Exception", err, "NoSuchBucket", "NoSuchKey")
-	}
-	return marshalResult(out)
-}
-
-// describeExecution is the integration aws-sdk:sfn:describeExecution.
-func (c *clients) describeExecution(ctx context.Context, given json.RawMessage) (json.RawMessage, error) {
-	var in struct{ ExecutionArn *string }
-	if err := arguments("aws-sdk:sfn:describeExecution", given, &in, "ExecutionArn"); err != nil {
-		return nil, err
-	}
-	out, err := c.sfn.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: in.ExecutionArn})
-	if err != nil {
-		return nil, serviceError("Sfn", "SfnException", err)
 	}
 	return marshalResult(out)
 }

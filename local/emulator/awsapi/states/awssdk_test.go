@@ -1,7 +1,6 @@
 package states_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -79,47 +78,10 @@ func (w *world) object(t *testing.T, key string) string {
 	return string(body)
 }
 
-func TestDescribeExecution(t *testing.T) {
-	const describe = "arn:aws:states:::aws-sdk:sfn:describeExecution"
-	w := newWorld(t)
-	machine := w.create(t, "sum", pass)
-	succeeded := w.start(t, machine, "one", `{"a": 41}`)
-	w.wait(t, succeeded)
-	running := w.start(t, w.create(t, "forever", forever), "one", `{}`)
-
-	role := awsapitest.MachineRole()
-	role.Policies = []string{awsapitest.Allow("states:DescribeExecution", "arn:aws:states:eu-west-1:111111111111:execution:sum:*")}
-	if err := w.aws.IAM.PutRole(role); err != nil {
-		t.Fatal(err)
-	}
-	out := w.run(t, "m1", describe, fmt.Sprintf(`{"ExecutionArn":%q}`, succeeded))
-	var got struct {
-		ExecutionArn, StateMachineArn, Name, Status, Input, Output, StartDate, StopDate string
-		Error, Cause                                                                    *string
-	}
-	if err := json.Unmarshal([]byte(aws.ToString(out.Output)), &got); err != nil {
-		t.Fatalf("%v: %s", err, aws.ToString(out.Cause))
-	}
-	if got.ExecutionArn != succeeded || got.StateMachineArn != machine || got.Name != "one" || got.Status != "SUCCEEDED" ||
-		got.Input != `{"a": 41}` || got.Output != `{"sum":42}` || len(got.StartDate) != len("2026-01-02T03:04:05.678Z") || got.Error != nil {
-		t.Errorf("%+v", got)
-	}
-	for name, tt := range map[string]struct{ arn, failure, cause string }{
-		"missing":     {strings.Replace(succeeded, ":one", ":two", 1), "Sfn.ExecutionDoesNotExistException", "(Service: Sfn, Status Code: 400, Request ID: "},
-		"nonsense":    {"arn", "Sfn.InvalidArnException", "Invalid Arn"},
-		"not-allowed": {running, "Sfn.SfnException", "not authorized to perform: states:DescribeExecution"},
-	} {
-		out := w.run(t, name, describe, fmt.Sprintf(`{"ExecutionArn":%q}`, tt.arn))
-		if aws.ToString(out.Error) != tt.failure || !strings.Contains(aws.ToString(out.Cause), tt.cause) {
-			t.Errorf("%s: %s: %s", name, aws.ToString(out.Error), aws.ToString(out.Cause))
-		}
-	}
-}
-
 func TestIntegrationThatIsNotSupported(t *testing.T) {
 	w := newWorld(t)
 	for _, resource := range []string{
-		"aws-sdk:s3:getObject", "aws-sdk:sfn:startExecution", "aws-sdk:s3:putObject.waitForTaskToken", "aws-sdk:s3:PutObject", "s3:putObject",
+		"aws-sdk:s3:getObject", "aws-sdk:sfn:describeExecution", "events:putEvents.sync", "aws-sdk:s3:putObject.waitForTaskToken", "aws-sdk:s3:PutObject", "s3:putObject",
 	} {
 		_, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
 			Name: aws.String("m"), RoleArn: &machineRole,
@@ -145,16 +107,16 @@ func TestPartitions(t *testing.T) {
 	}
 	// The service principal is the same in China.
 	role := iam.Role{Partition: "aws-cn", Account: china, Name: "machine", Trust: awsapitest.Trust(`{"Service":"states.amazonaws.com"}`, ""),
-		Policies: []string{awsapitest.Allow("states:DescribeExecution", "arn:aws-cn:states:*")}}
+		Policies: []string{awsapitest.Allow("events:PutEvents", "arn:aws-cn:events:*")}}
 	if err := w.aws.IAM.PutRole(role); err != nil {
 		t.Fatal(err)
 	}
 	w.client, w.role = sfn.NewFromConfig(w.aws.UserConfig(admin, "cn-north-1")), role.ARN()
-	const arguments = `{"ExecutionArn":"{% $states.context.Execution.Id %}"}`
-	if out := w.run(t, "ours", "arn:aws-cn:states:::aws-sdk:sfn:describeExecution", arguments); out.Status != types.ExecutionStatusSucceeded {
+	const arguments = `{"Entries":[{"Source":"shop","DetailType":"Order","Detail":{}}]}`
+	if out := w.run(t, "ours", "arn:aws-cn:states:::events:putEvents", arguments); out.Status != types.ExecutionStatusSucceeded {
 		t.Errorf("%s: %s", aws.ToString(out.Error), aws.ToString(out.Cause))
 	}
-	out := w.run(t, "other", "arn:aws:states:::aws-sdk:sfn:describeExecution", arguments)
+	out := w.run(t, "other", "arn:aws:states:::events:putEvents", arguments)
 	if !strings.HasPrefix(*out.ExecutionArn, "arn:aws-cn:") || aws.ToString(out.Error) != "States.Runtime" ||
 		!strings.Contains(aws.ToString(out.Cause), "'T' (entered at the event id #2). The resource belongs to a different partition") {
 		t.Errorf("%s: %s", aws.ToString(out.Error), aws.ToString(out.Cause))

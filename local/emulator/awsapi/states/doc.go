@@ -7,9 +7,9 @@
 // policies show as they do on AWS.
 //
 //   - service.go: the protocol; shape.go: the SDK's types as JSON
-//   - machines.go, executions.go, mapruns.go: the operations
-//   - integrations.go: the work of states, as a role; lambda.go, awssdk.go: that of
-//     each service
+//   - machines.go, executions.go, mapruns.go, callbacks.go: the operations
+//   - integrations.go: the work of states, as a role; lambda.go, events.go, awssdk.go:
+//     that of each service; metadata.go: what their results tell of the answer
 //
 // An operation that is not here is answered with UnknownOperationException.
 // [Service.Wait] is for tests, which would otherwise have to poll.

@@ -38,8 +38,8 @@ func (s *Service) startExecution(r *protocol.Request, in *sfn.StartExecutionInpu
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	if len(input) > asl.MaxPayload {
-		return nil, fault("ValidationException", "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to %d", asl.MaxPayload)
+	if err := checkLength("input", input, asl.MaxPayload); err != nil {
+		return nil, err
 	}
 	if err := json.Unmarshal([]byte(input), new(any)); err != nil {
 		return nil, fault("InvalidExecutionInput", "Invalid State Machine Execution Input: '%v'", err)
@@ -295,6 +295,10 @@ func withoutData(ev types.HistoryEvent) types.HistoryEvent {
 	if d := ev.TaskScheduledEventDetails; d != nil {
 		c := *d
 		c.Parameters, ev.TaskScheduledEventDetails = nil, &c
+	}
+	if d := ev.TaskSubmittedEventDetails; d != nil {
+		c := *d
+		c.Output, ev.TaskSubmittedEventDetails = nil, &c
 	}
 	if d := ev.TaskSucceededEventDetails; d != nil {
 		c := *d

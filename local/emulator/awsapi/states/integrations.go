@@ -16,9 +16,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/smithy-go"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
@@ -44,7 +44,7 @@ type identity struct{ roleARN, machineARN string }
 type clients struct {
 	lambda *lambda.Client
 	s3     *s3.Client
-	sfn    *sfn.Client
+	events *eventbridge.Client
 }
 
 // as returns the clients of a machine's role. They are kept: their credentials
@@ -67,7 +67,7 @@ func (x *integrations) as(roleARN, machineARN string) (*clients, error) {
 	c := &clients{
 		// A Task makes one call for each attempt; Retry is the state's.
 		lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }),
-		sfn:    sfn.NewFromConfig(cfg, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
+		events: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.Retryer = aws.NopRetryer{} }),
 		s3:     s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
 	x.clients[who] = c
@@ -91,14 +91,15 @@ func (x *integrations) Run(ctx context.Context, task asl.Task) (json.RawMessage,
 	if err != nil {
 		return nil, &asl.Error{Name: "States.Permissions", Cause: err.Error()}
 	}
-	// arn:<partition>:states:::<integration>, or the ARN of a Lambda function.
-	switch parts := strings.SplitN(task.Resource, ":", 6); parts[5] {
+	// arn:<partition>:states:::<integration>, or the ARN of a Lambda function. What
+	// waits for an answer begins with the call that others are done with.
+	switch parts := strings.SplitN(task.Resource, ":", 6); strings.TrimSuffix(parts[5], asl.CallbackSuffix) {
 	case "lambda:invoke":
 		return c.invoke(ctx, task.Arguments)
 	case "aws-sdk:s3:putObject":
 		return c.putObject(ctx, task.Arguments)
-	case "aws-sdk:sfn:describeExecution":
-		return c.describeExecution(ctx, task.Arguments)
+	case "events:putEvents":
+		return c.putEvents(ctx, task)
 	}
 	return c.call(ctx, task.Resource, task.Arguments)
 }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
 
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossapply/crossapply/local/emulator/asl"
 )
@@ -66,22 +63,12 @@ func payloadOf(body []byte) json.RawMessage {
 // invokeResult is the result of lambda:invoke.
 func invokeResult(out *lambda.InvokeOutput) json.RawMessage {
 	result := struct {
-		ExecutedVersion     *string `json:",omitempty"`
-		LogResult           *string `json:",omitempty"`
-		Payload             json.RawMessage
-		SdkHttpMetadata     httpMetadata               //nolint:revive // Step Functions' spelling
-		SdkResponseMetadata struct{ RequestId string } //nolint:revive // Step Functions' spelling
-		StatusCode          int32
-	}{ExecutedVersion: out.ExecutedVersion, LogResult: out.LogResult, Payload: payloadOf(out.Payload), StatusCode: out.StatusCode}
-	result.SdkHttpMetadata.HttpStatusCode = int(out.StatusCode)
-	if response, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
-		result.SdkHttpMetadata.AllHttpHeaders = response.Header
-		result.SdkHttpMetadata.HttpHeaders = map[string]string{}
-		for name := range response.Header {
-			result.SdkHttpMetadata.HttpHeaders[name] = response.Header.Get(name)
-		}
-	}
-	result.SdkResponseMetadata.RequestId, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+		ExecutedVersion *string `json:",omitempty"`
+		LogResult       *string `json:",omitempty"`
+		Payload         json.RawMessage
+		sdkMetadata
+		StatusCode int32
+	}{out.ExecutedVersion, out.LogResult, payloadOf(out.Payload), metadataOf(out.ResultMetadata), out.StatusCode}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
@@ -90,12 +77,6 @@ func invokeResult(out *lambda.InvokeOutput) json.RawMessage {
 		return out.Payload
 	}
 	return body.Bytes()
-}
-
-type httpMetadata struct {
-	AllHttpHeaders http.Header       //nolint:revive // Step Functions' spelling
-	HttpHeaders    map[string]string //nolint:revive // Step Functions' spelling
-	HttpStatusCode int               //nolint:revive // Step Functions' spelling
 }
 
 // functionError names an error that a function returned.

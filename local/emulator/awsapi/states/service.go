@@ -98,6 +98,9 @@ func (s *Service) routes() map[string]protocol.Handler {
 		"DescribeExecution":                protocol.Handle(s.describeExecution),
 		"ListExecutions":                   protocol.Handle(s.listExecutions),
 		"GetExecutionHistory":              protocol.Handle(s.getExecutionHistory),
+		"SendTaskFailure":                  protocol.Handle(s.sendTaskFailure),
+		"SendTaskHeartbeat":                protocol.Handle(s.sendTaskHeartbeat),
+		"SendTaskSuccess":                  protocol.Handle(s.sendTaskSuccess),
 		"DescribeMapRun":                   protocol.Handle(s.describeMapRun),
 		"ListMapRuns":                      protocol.Handle(s.listMapRuns),
 	}

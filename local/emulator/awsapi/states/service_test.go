@@ -380,10 +380,6 @@ func TestErrors(t *testing.T) {
 				RoutingConfiguration: []types.RoutingConfigurationListItem{{StateMachineVersionArn: aws.String(machine + ":1"), Weight: 100}}})
 			return err
 		}},
-		{"unknown operation", "UnknownOperationException", "SendTaskSuccess", func(ctx context.Context) error {
-			_, err := w.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: aws.String("t"), Output: aws.String("{}")})
-			return err
-		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			err := tc.do(t.Context())
