@@ -71,10 +71,7 @@ func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlie
 	if err != nil || len(problems) > 0 {
 		return nil, cmp.Or(err, request.Refusal(problems))
 	}
-	for _, account := range before.layout.Accounts {
-		left = append(left, c.of(account.Account)...)
-	}
-	return left, nil
+	return append(left, c.narrowed(before.layout.Accounts)...), nil
 }
 
 // targetsLeft returns the targets of an earlier execution that did not succeed:
