@@ -140,7 +140,7 @@ func TestAccountsThatFail(t *testing.T) {
 	if jsonOf(t, layout.Accounts) != jsonOf(t, want) {
 		t.Errorf("the accounts: %+v", layout.Accounts)
 	}
-	if notes := []string{"Region us-east-1 is not enabled in 111111111111: it has no clusters there."}; !slices.Equal(out.Notes, notes) {
+	if notes := []string{"Regions that are not enabled have no clusters: us-east-1 in 111111111111."}; !slices.Equal(out.Notes, notes) {
 		t.Errorf("the notes: %q", out.Notes)
 	}
 	objects := w.objects(t)
