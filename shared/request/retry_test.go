@@ -134,7 +134,7 @@ func TestRetryOfSelectors(t *testing.T) {
 		t.Errorf("%+v, %v", looking, problems)
 	}
 	// The override and the waves were written for more targets.
-	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "3" {
+	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "unmatched" {
 		t.Errorf("%+v", parsed.Rollout)
 	}
 }
