@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
@@ -139,9 +140,11 @@ func (b *bucket) results(phase int, children ...map[string]any) {
 	b.put(below+"manifest.json", map[string]any{"DestinationBucket": "bucket", "ResultFiles": named})
 }
 
-func (b *bucket) journaled(keys ...string) {
-	for _, key := range keys {
-		b.put(prefix+runs.Journal+key, map[string]any{"before": nil})
+// journaled writes the entries in the journal of a target's first resources, made in a
+// phase of that kind.
+func (b *bucket) journaled(kind contract.PhaseKind, i, resources int) {
+	for resource := range resources {
+		b.put(journal.Key(contract.Run{Prefix: prefix}, contract.Phase{Kind: kind}, targetOf(i), resource), journal.Entry{})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/local/binaries"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/emulator/cluster/clustertest"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -26,9 +27,24 @@ import (
 	"github.com/crossapply/crossapply/shared/proof"
 )
 
-var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find})
+var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Objects: objects})
 
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+
+// objects is a kind without a status subresource, whose schema takes everything.
+func objects() ([]*unstructured.Unstructured, error) {
+	return cluster.Decode(strings.NewReader(`
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: plains.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: plains, kind: Plain}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`))
+}
 
 const manager = "crossapply"
 
@@ -36,11 +52,16 @@ const manager = "crossapply"
 // defaults, and with a scale subresource.
 func deployments(t *testing.T) dynamic.ResourceInterface {
 	t.Helper()
+	return clientOf(t, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"})
+}
+
+func clientOf(t *testing.T, kind schema.GroupVersionResource) dynamic.ResourceInterface {
+	t.Helper()
 	client, err := dynamic.NewForConfig(servers.Clusters(t)[0].AdminConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client.Resource(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}).Namespace("default")
+	return client.Resource(kind).Namespace("default")
 }
 
 const web = `
@@ -83,15 +104,25 @@ func act(t *testing.T, object *unstructured.Unstructured, settings contract.Appl
 	if err != nil {
 		t.Fatal(err)
 	}
+	return apply.Act(t.Context(), actionOn(t, object, settings))
+}
+
+var target = contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
+
+// actionOn returns what an operation works with on a Deployment.
+func actionOn(t *testing.T, object *unstructured.Unstructured, settings contract.ApplySettings) operation.Action {
+	t.Helper()
 	settings.FieldManager = manager
-	return apply.Act(t.Context(), operation.Action{
-		Target:   contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
+	return operation.Action{
+		Item:     contract.Item{TargetItem: contract.TargetItem{Target: target}, Run: contract.Run{Apply: settings}},
 		Ref:      contract.ResourceRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: object.GetNamespace(), Name: object.GetName()},
-		Resource: deployments(t), Object: object, Settings: settings,
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+		Resource: deployments(t), HasStatus: true, Object: object, Note: noted,
+	}
+}
+
+// noted is the note of a first attempt.
+func noted(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return live, nil
 }
 
 func mustAct(t *testing.T, object *unstructured.Unstructured, settings contract.ApplySettings) operation.Done {
@@ -256,13 +287,9 @@ func TestAdoptionMeetsARace(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := object(t, web, "replicas: 2", "replicas: 4")
-	done, err := apply.Act(t.Context(), operation.Action{
-		Ref: contract.ResourceRef{Name: u.GetName()}, Resource: client, Object: u,
-		Settings: contract.ApplySettings{FieldManager: manager, Adopt: []string{"old"}},
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+	action := actionOn(t, u, contract.ApplySettings{Adopt: []string{"old"}})
+	action.Resource = client
+	done, err := apply.Act(t.Context(), action)
 	if err != nil || client.races != 0 {
 		t.Fatalf("%v, %d races left", err, client.races)
 	}
@@ -286,12 +313,9 @@ func TestOtherConflictsAreRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := &conflicting{ResourceInterface: deployments(t)}
-	_, err = apply.Act(t.Context(), operation.Action{
-		Ref: contract.ResourceRef{Name: "none"}, Resource: client, Object: object(t, web), Settings: contract.ApplySettings{FieldManager: manager},
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+	action := actionOn(t, object(t, web), contract.ApplySettings{})
+	action.Resource = client
+	_, err = apply.Act(t.Context(), action)
 	if !apierrors.IsConflict(err) || client.applies != 5 {
 		t.Errorf("%d applies, then %v", client.applies, err)
 	}
