@@ -325,7 +325,8 @@ type Next struct {
 	Reason string `json:"reason"`
 	// Ended is the phase that has just ended, if one has.
 	Ended *EndedPhase `json:"ended,omitempty"`
-	// Counts is how many targets have ended in each outcome so far.
+	// Counts is how many targets have ended in each outcome so far, before any rollback.
+	// It is never null.
 	Counts map[Outcome]int `json:"counts"`
 }
 
