@@ -123,7 +123,7 @@ func (r rollout) entry(ctx context.Context, target contract.Target, resource int
 		did = entry.After.Applied
 	}
 	if does, err := operation.Of(run.Operation); err == nil {
-		result.Outcome = does.Outcome(did, does.Waits(run))
+		result.Outcome = does.Outcome(run, did, does.Waits(run))
 	}
 	switch {
 	case err != nil:

@@ -202,8 +202,9 @@ func (t *TagValues) UnmarshalJSON(text []byte) error {
 // Override changes the resource for the targets that it matches. Each override must
 // match something, and may not change what names the object.
 type Override struct {
-	// Match says which targets; Waves narrows it to the waves of these names.
-	Match Match    `json:"match"`
+	// Match says which targets.
+	Match Match `json:"match"`
+	// Waves narrows it to the waves of these names.
 	Waves []string `json:"waves,omitempty"`
 	// Resource says which of several resources is changed, by its kind and name.
 	// Required where there are several.
@@ -214,7 +215,9 @@ type Override struct {
 
 // ResourceName names one of a request's resources.
 type ResourceName struct {
+	// Kind is its kind.
 	Kind string `json:"kind"`
+	// Name is its metadata.name.
 	Name string `json:"name"`
 }
 
@@ -335,8 +338,10 @@ type Absent string
 
 // What the absence of an object to delete can mean.
 const (
+	// AbsentSucceed: the target ends as Unchanged.
 	AbsentSucceed Absent = "succeed"
-	AbsentFail    Absent = "fail"
+	// AbsentFail: the target fails with CrossApply.NotFound.
+	AbsentFail Absent = "fail"
 )
 
 // CheckOptions tunes the operation check, which finds out whether another operation
@@ -401,7 +406,9 @@ type ConcurrencyMode string
 
 // The concurrency modes.
 const (
-	ConcurrencySoft   ConcurrencyMode = "soft"
+	// ConcurrencySoft: targets that are under way go on when the budget is spent.
+	ConcurrencySoft ConcurrencyMode = "soft"
+	// ConcurrencyStrict: no more targets are under way than may still fail, and one.
 	ConcurrencyStrict ConcurrencyMode = "strict"
 )
 
@@ -410,8 +417,10 @@ type Unmatched string
 
 // What can become of targets that no wave takes.
 const (
+	// UnmatchedRefuse: the request is refused, and they are named.
 	UnmatchedRefuse Unmatched = "refuse"
-	UnmatchedLast   Unmatched = "last"
+	// UnmatchedLast: they are a last wave.
+	UnmatchedLast Unmatched = "last"
 )
 
 // OnFailure says what to do when too many targets have failed.
@@ -419,8 +428,12 @@ type OnFailure string
 
 // What to do when too many targets have failed.
 const (
-	OnFailureStop     OnFailure = "stop"
+	// OnFailureStop: no later wave is started.
+	OnFailureStop OnFailure = "stop"
+	// OnFailureContinue: the next wave is started, unless the budget of the whole is
+	// spent.
 	OnFailureContinue OnFailure = "continue"
+	// OnFailureRollback: what was there is brought back on every target that was touched.
 	OnFailureRollback OnFailure = "rollback"
 )
 
@@ -432,22 +445,26 @@ const (
 type Wave struct {
 	// Name names the wave in the answer, by default by its number.
 	Name string `json:"name,omitempty"`
-	// Match, Count and Percent say which targets are in it: at most one of the three.
-	// Percent is from 1 to 100, of all targets.
-	Match   *Match `json:"match,omitempty"`
-	Count   *int   `json:"count,omitempty"`
-	Percent *int   `json:"percent,omitempty"`
+	// Match says which targets are in it. At most one of match, count and percent may be
+	// given.
+	Match *Match `json:"match,omitempty"`
+	// Count is how many targets are in it.
+	Count *int `json:"count,omitempty"`
+	// Percent is how many of all targets are in it, from 1 to 100.
+	Percent *int `json:"percent,omitempty"`
 	// MaxFailures is how many targets of the wave may fail: a count, or a share of the
 	// wave such as "5%", rounded down. Where there are several waves, the default of the
 	// first is 0. The others have none of their own by default: only
 	// rollout.maxFailures bounds them.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
-	// MaxConcurrency, BakeSeconds, Approval and Window are the wave's own in place of
-	// rollout's.
-	MaxConcurrency *int    `json:"maxConcurrency,omitempty"`
-	BakeSeconds    *int    `json:"bakeSeconds,omitempty"`
-	Approval       *bool   `json:"approval,omitempty"`
-	Window         *Window `json:"window,omitempty"`
+	// MaxConcurrency is the wave's own in place of rollout's, as are the following.
+	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
+	// BakeSeconds is how long to wait after the wave.
+	BakeSeconds *int `json:"bakeSeconds,omitempty"`
+	// Approval says whether somebody has to approve the wave.
+	Approval *bool `json:"approval,omitempty"`
+	// Window is when the wave may start.
+	Window *Window `json:"window,omitempty"`
 }
 
 // Window is when a wave may start. One that has started goes on to its end. With no
@@ -457,10 +474,12 @@ type Window struct {
 	// Days are days of the week on which it opens: Mon, Tue, Wed, Thu, Fri, Sat, Sun.
 	// By default all.
 	Days []string `json:"days,omitempty"`
-	// From and To are times of day such as "22:00": it opens at from, and closes at to,
-	// on the next day where to is not later. By default it is open all day.
+	// From is the time of day, such as "22:00", at which it opens. By default it is open
+	// all day.
 	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	// To is the time of day at which it closes: on the next day where it is not later
+	// than from.
+	To string `json:"to,omitempty"`
 	// TimeZone is the IANA time zone that days and times are in, such as
 	// "Europe/Berlin". The default is "UTC".
 	TimeZone string `json:"timeZone,omitempty"`
