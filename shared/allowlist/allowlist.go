@@ -5,6 +5,7 @@
 package allowlist
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -66,9 +67,10 @@ func (l List) Refuse(ref contract.ResourceRef) (why string) {
 		return ""
 	}
 	group := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).Group
+	name := kind(group, cmp.Or(ref.Kind, ref.Plural))
 	var namespaces []string
 	for _, rule := range l {
-		if rule.Group != group || rule.Kind != Any && rule.Kind != ref.Kind {
+		if rule.Group != group || !rule.allows(ref) {
 			continue
 		}
 		if len(rule.Namespaces) == 0 || slices.Contains(rule.Namespaces, ref.Namespace) {
@@ -77,9 +79,15 @@ func (l List) Refuse(ref contract.ResourceRef) (why string) {
 		namespaces = append(namespaces, rule.Namespaces...)
 	}
 	if namespaces != nil {
-		return fmt.Sprintf("the configuration of this deployment allows %s in the namespaces %s only", kind(group, ref.Kind), strings.Join(namespaces, ", "))
+		return fmt.Sprintf("the configuration of this deployment allows %s in the namespaces %s only", name, strings.Join(namespaces, ", "))
 	}
-	return fmt.Sprintf("the configuration of this deployment does not allow %s", kind(group, ref.Kind))
+	return fmt.Sprintf("the configuration of this deployment does not allow %s", name)
+}
+
+// allows says whether the rule is about an object's kind, which is named in one way or
+// the other.
+func (r Rule) allows(ref contract.ResourceRef) bool {
+	return r.Kind == Any || ref.Kind != "" && r.Kind == ref.Kind || ref.Kind == "" && r.Plural == ref.Plural
 }
 
 func kind(group, kind string) string { return schema.GroupKind{Group: group, Kind: kind}.String() }

@@ -40,6 +40,23 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// An object can be named by the plural of its kind.
+func TestRefusePlural(t *testing.T) {
+	list := allowlist.List{{Group: "a.b", Kind: "Topic", Plural: "topics", Namespaces: []string{"kafka"}}, {Group: "c.d", Kind: "*", Plural: "*"}}
+	for _, test := range []struct{ apiVersion, plural, namespace, why string }{
+		{"a.b/v1", "topics", "kafka", ""},
+		{"a.b/v1", "topics", "default", "allows topics.a.b in the namespaces kafka only"},
+		{"a.b/v1", "users", "kafka", "does not allow users.a.b"},
+		{"a.b/v1", "", "kafka", "does not allow"},
+		{"c.d/v1", "users", "", ""},
+	} {
+		ref := contract.ResourceRef{APIVersion: test.apiVersion, Plural: test.plural, Namespace: test.namespace, Name: "orders"}
+		if why := list.Refuse(ref); (why == "") != (test.why == "") || !strings.Contains(why, test.why) {
+			t.Errorf("%+v: %q", test, why)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, list := range []allowlist.List{nil, {{Kind: "ConfigMap", Plural: "configmaps"}, {Group: "a.b", Kind: "*", Plural: "*", Namespaces: []string{"x", "y"}}}} {
 		if got, err := allowlist.Parse(list.String()); err != nil || !reflect.DeepEqual(got, list) {

@@ -1,6 +1,11 @@
 package contract
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/crossapply/crossapply/shared/fault"
+)
 
 // Request is the input of an execution.
 type Request struct {
@@ -13,8 +18,9 @@ type Request struct {
 	// own; at most [MaxResourceBytes] bytes of JSON. One of resource, resources and
 	// resourceFrom is required, but for the operation check.
 	//
-	// The operations get, delete and check may name the object instead: group,
-	// version, kind or plural, namespace and name.
+	// The operations get, delete and check may name the object instead: version, kind or
+	// plural, name, and where it has them group and namespace. What has neither
+	// apiVersion nor metadata is such a name.
 	//
 	// What belongs to one cluster is left out (the status, managedFields, uid,
 	// resourceVersion, kubectl's last-applied annotation), so an object can be given
@@ -30,14 +36,15 @@ type Request struct {
 	// next; delete goes through them backwards. Their namespace can be one of them.
 	Resources []json.RawMessage `json:"resources,omitempty"`
 	// ResourceFrom names an object of the run bucket that holds the resources, as
-	// JSON or YAML of one or several documents.
+	// JSON or YAML of one or several documents, in at most 1 MiB. Empty documents are
+	// passed over, and the items of a List are resources.
 	ResourceFrom *InputObject `json:"resourceFrom,omitempty"`
 
 	// Targets names clusters, and selects clusters: what any of them matches is a
 	// target, once. At most [MaxTargets] in all. Targets or targetsFrom is required.
 	Targets []TargetSelector `json:"targets,omitempty"`
 	// TargetsFrom names an object of the run bucket that holds a JSON array such as
-	// targets: more of them than an execution's input can hold.
+	// targets, in at most 4 MiB: more of them than an execution's input can hold.
 	TargetsFrom *InputObject `json:"targetsFrom,omitempty"`
 	// Exclude takes out of the targets what any of these matches.
 	Exclude []Match `json:"exclude,omitempty"`
@@ -63,7 +70,8 @@ type Request struct {
 	// Retry runs the request of an earlier execution again, on the targets that
 	// did not succeed. Resource, targets and operation are that execution's, and
 	// may not be given beside it; other fields that are given replace its own, as an
-	// RFC 7386 merge patch does.
+	// RFC 7386 merge patch does. Waves take their targets from those that are left, and
+	// what no wave takes goes last.
 	Retry *EarlierExecution `json:"retry,omitempty"`
 	// Rollback brings back what an earlier execution changed, from its journal, on
 	// every target that it touched, the last wave first. Beside it only rollout,
@@ -178,16 +186,17 @@ type TagValues []string
 
 // UnmarshalJSON reads a string, a list of strings, or null.
 func (t *TagValues) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '"' {
-		var value string
-		err := json.Unmarshal(text, &value)
+	var value string
+	if json.Unmarshal(text, &value) == nil && string(text) != "null" {
 		*t = TagValues{value}
-		return err
+		return nil
 	}
 	var values []string
-	err := json.Unmarshal(text, &values)
+	if json.Unmarshal(text, &values) != nil {
+		return fmt.Errorf("a value of tags is %s: it must be a string, a list of strings, or null", fault.Shorten(string(text), 80))
+	}
 	*t = values
-	return err
+	return nil
 }
 
 // Override changes the resource for the targets that it matches. Each override must
@@ -367,7 +376,8 @@ type RolloutOptions struct {
 	// By default all targets are one wave.
 	Waves []Wave `json:"waves,omitempty"`
 	// Unmatched says what becomes of targets that no wave takes: "refuse" (the default)
-	// refuses the request and names them; "last" makes a last wave of them.
+	// refuses the request and names them; "last" makes a last wave of them, which is
+	// named "unmatched".
 	Unmatched Unmatched `json:"unmatched,omitempty"`
 	// BakeSeconds is how long to wait after each wave, 0 to 604,800 seconds, by default
 	// 0. Then each of its targets is looked at once: one that is no longer Ready, whose
@@ -417,7 +427,9 @@ const (
 
 // Wave is a group of targets. It takes those that match fits, or count of them in
 // the order of the plan, or percent of all targets, rounded up; with none of these,
-// all that are left. The last wave, unless it has a match, takes all that are left.
+// all that are left. The last wave, unless it has a match, takes all that are left. So
+// 10 targets in waves of count 1, percent 10, percent 25 and a last one are 1, 1, 3
+// and 5; and 3 targets are 1, 1, 1 and none.
 type Wave struct {
 	// Name names the wave in the answer, by default by its number.
 	Name string `json:"name,omitempty"`
@@ -440,7 +452,8 @@ type Wave struct {
 }
 
 // Window is when a wave may start. One that has started goes on to its end. With no
-// field it is always open.
+// field it is always open. Where clocks are changed, a time that does not exist is the
+// moment at which they are set forward, and one that exists twice is the first.
 type Window struct {
 	// Days are days of the week on which it opens: Mon, Tue, Wed, Thu, Fri, Sat, Sun.
 	// By default all.

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/crossapply/crossapply/shared/similar"
 )
 
 // partition is a set of Regions that roles are assumed within.
@@ -81,8 +83,8 @@ func (s Scope) Refuse(region string) (why string) {
 	partition := Partition(region)
 	switch {
 	case !Known(region) && !slices.Contains(s.Additional, region):
-		if similar := similarTo(region); len(similar) > 0 {
-			return "no such AWS Region: there is " + strings.Join(similar, ", ")
+		if others := similar.To(region, all()); len(others) > 0 {
+			return "no such AWS Region: there is " + strings.Join(others, ", ")
 		}
 		return "no such AWS Region: the configuration's additionalRegions can allow one that is new"
 	case s.Partition != "" && partition != s.Partition:
@@ -91,42 +93,10 @@ func (s Scope) Refuse(region string) (why string) {
 	return ""
 }
 
-// similarTo returns the Regions whose names differ least from one that is not there,
-// by at most two letters: at most three of them.
-func similarTo(name string) []string {
-	name = strings.ToLower(name)
-	least, found := 2, []string(nil)
+func all() []string {
+	var names []string
 	for _, p := range partitions {
-		for _, region := range p.regions {
-			switch differ := distance(name, region); {
-			case differ < least:
-				least, found = differ, []string{region}
-			case differ == least:
-				found = append(found, region)
-			}
-		}
+		names = append(names, p.regions...)
 	}
-	return found[:min(len(found), 3)]
-}
-
-// distance is how many letters are to be added, taken out or changed to make b
-// of a: Levenshtein's, with one row of his table at a time.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return names
 }

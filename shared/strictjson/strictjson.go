@@ -41,7 +41,11 @@ func Unmarshal(raw []byte, into any, path *field.Path, root string) field.ErrorL
 	case errors.As(err, &wrongType):
 		problems = append(problems, d.typeErrors(raw, reflect.TypeOf(into).Elem(), wrongType)...)
 	case err != nil:
-		problems = append(problems, d.invalid(path, "is not JSON: "+err.Error()))
+		why := err.Error() // as a type says it that reads itself
+		if syntax, _ := kjson.SyntaxErrorOffset(err); syntax {
+			why = "is not JSON: " + why
+		}
+		problems = append(problems, d.invalid(path, why))
 	}
 	return problems
 }
