@@ -59,6 +59,8 @@ func forFleet(config *world.Config) {
 //
 //	FLEET_TARGETS=500 go test -run '^$' -bench Fleet -benchtime 1x -timeout 1h ./local/world
 //
+// The targets stand in the request, of at most 256 KiB: there is room for 3,000.
+//
 // Beside the time of an execution it reports, of the last one: what the API servers
 // served in a second, which bounds it on one machine; the largest resident size that
 // a process of each function has had, and this process, in which AWS, Step Functions
