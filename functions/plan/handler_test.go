@@ -17,6 +17,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -159,6 +160,15 @@ func TestNotAllowed(t *testing.T) {
 	w.allowed[0].Namespaces = []string{"events"}
 	if _, err := w.start(t, "again", retry("allowed", "")); fault.NameOf(err) != fault.InvalidRequest {
 		t.Errorf("a retry: %v", err)
+	}
+	w.operations = []contract.Operation{operation.Get}
+	for _, test := range []struct{ request, want string }{
+		{input(nil), `operation: Unsupported value: "apply": supported values: "get"`},
+		{rollback("allowed", ""), "rollback: Forbidden: the configuration of this deployment does not allow"},
+	} {
+		if _, err := w.start(t, "refused", test.request); fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("an operation: %v, want %q", err, test.want)
+		}
 	}
 	if after := len(w.objects(t)); after != before {
 		t.Errorf("wrote %d objects", after-before)
