@@ -156,6 +156,11 @@ stop: named ## start no other target of EXECUTION=<ARN> (in the local world with
 	  $(AWS) s3api put-object --bucket $${bucket:?is not exported: give BUCKET=...} --key 'runs/$(call part,8)/marks/STOP' >/dev/null && \
 	  echo "wrote s3://$$bucket/runs/$(call part,8)/marks/STOP: no other target starts, and those under way come to their own end"
 
+.PHONY: approve
+approve: ## approve what EXECUTION=<ARN> asks for [REJECT=1] [MESSAGE='why'], or say which of MACHINE=<StateMachineArn> ask
+	@test -n "$(EXECUTION)$(MACHINE)" || { echo "say which execution, EXECUTION=arn:aws:states:..., or of which state machine, MACHINE=arn:aws:states:..." >&2; exit 1; }
+	@go run ./cdk/approve $(if $(EXECUTION),-execution '$(EXECUTION)' $(if $(REJECT),-reject) -message "$$MESSAGE",-machine '$(MACHINE)')
+
 .PHONY: report
 report: named ## report on EXECUTION=<ARN>, for one that was stopped before it could
 	@answer=$$(mktemp) && trap 'rm -f $$answer' EXIT && \

@@ -264,7 +264,7 @@ func testNewAccount(t *testing.T, s synthesis) {
 	for account, organization := range map[string]string{"777777777777": s.config.OrganizationID, "888888888888": "o-zzzzzzzzzz"} {
 		must(t, w.AddAccount(iam.Account{ID: account, Organization: organization}))
 		w.put(t, s.role(t, config.Account{ID: account}))
-		for _, name := range functionsThat(reachTargets) {
+		for _, name := range functionsThat(assumeRoles) {
 			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{
 				RoleARN: s.config.RoleARN(account, s.config.AccessRoleName), SessionName: "e1", ExternalID: &s.config.ExternalID})
 			wantRefused(t, name+" assumes the role of "+account, err, organization == s.config.OrganizationID)
@@ -364,7 +364,7 @@ func TestRoleOptions(t *testing.T) {
 		}
 	}
 	hub := s.hub(t)
-	for _, name := range functionsThat(reachTargets) {
+	for _, name := range functionsThat(assumeRoles) {
 		hub.named(t, "AWS::Lambda::Function", "FunctionName", "crossapply-"+name).
 			want(t, "platform/crossapply-access", "Environment", "Variables", "ACCESS_ROLE_NAME")
 	}

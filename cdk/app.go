@@ -54,7 +54,7 @@ func fromContext(value any) (config.Config, error) {
 // build makes all stacks of a configuration, and writes the files that they are
 // made of. What is written from them is for [handOut].
 func build(app awscdk.App, c config.Config, paths paths) error {
-	rules, err := access.RBAC(c.Allow)
+	rules, err := access.RBAC(c.Allow, c.Operations...)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,14 @@ import (
 const (
 	hubAccount  = "111111111111"
 	machineARN  = "arn:aws:states:eu-west-1:111111111111:stateMachine:crossapply"
-	callerRole  = "parent" // a parent workflow's, with the managed policy attached
-	readerRole  = "reader" // somebody's, with the managed policy for readers attached
 	strangerARN = "arn:aws:iam::999999999999:role/crossapply-resolve"
+	// Roles of somebody, each with the managed policy of its name attached.
+	callerRole   = "caller"
+	readerRole   = "reader"
+	approverRole = "approver"
 )
+
+var people = []string{callerRole, readerRole, approverRole}
 
 // world is the synthesised roles, alive: every trust policy and every policy is
 // decided by the evaluation logic of the local world.
@@ -56,9 +60,8 @@ func newWorld(t *testing.T, s synthesis) world {
 	policy, err := iam.ParseResourcePolicy(w.hub.document(t, w.hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"]))
 	must(t, err)
 	w.bucketPolicy = policy
-	for role, name := range map[string]string{callerRole: "crossapply-caller", readerRole: "crossapply-reader"} {
-		policy := w.hub.document(t, w.hub.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", name).Properties["PolicyDocument"])
-		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{policy}}))
+	for _, role := range people {
+		must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: hubAccount, Name: role, Trust: trustedBy("states.amazonaws.com"), Policies: []string{w.hub.managedPolicy(t, role)}}))
 	}
 	// A role of the right name in another account, that may do anything there.
 	must(t, w.PutRole(iam.Role{Partition: w.hub.partition(), Account: "999999999999", Name: strings.TrimPrefix(s.config.RolePath, "/") + "crossapply-resolve", Trust: trustedBy("lambda.amazonaws.com"),
@@ -107,10 +110,11 @@ func wantRefused(t *testing.T, what string, err error, allowed bool) {
 // as returns a session of a hub role as the service that uses it gets it.
 func (w world) as(t *testing.T, role string) iam.Caller {
 	t.Helper()
-	if slices.Contains([]string{"workflow", "schedule", callerRole, readerRole}, role) {
+	person := slices.Contains(people, role)
+	if person || role == "workflow" || role == "schedule" {
 		// These services call as the role itself, here.
 		name := "crossapply-" + role
-		if role == callerRole || role == readerRole {
+		if person {
 			name = role
 		}
 		caller, err := w.RoleCaller(w.here.Replace("arn:aws:iam::" + hubAccount + ":role/" + name))
@@ -134,10 +138,11 @@ func function(name string) string {
 }
 
 const (
-	child  = "arn:aws:states:eu-west-1:111111111111:execution:crossapply/Target:7f3"
-	parent = "arn:aws:states:eu-west-1:111111111111:execution:crossapply:nightly"
-	mapRun = "arn:aws:states:eu-west-1:111111111111:mapRun:crossapply/Target:7f3"
-	rule   = "arn:aws:events:eu-west-1:111111111111:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
+	childOfDiscovery = "arn:aws:states:eu-west-1:111111111111:execution:crossapply/Account:7f3"
+	child            = "arn:aws:states:eu-west-1:111111111111:execution:crossapply/Target:7f3"
+	parent           = "arn:aws:states:eu-west-1:111111111111:execution:crossapply:nightly"
+	mapRun           = "arn:aws:states:eu-west-1:111111111111:mapRun:crossapply/Target:7f3"
+	rule             = "arn:aws:events:eu-west-1:111111111111:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
 )
 
 // byAlias is what IAM sees of a start by an alias or a version, beside the
@@ -154,8 +159,18 @@ func logStream(function string) string {
 func (w world) needed() []act {
 	b := w.bucket
 	all := []act{
-		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/resource.json"},
-		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/resources.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/layout.json"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/layout.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/accounts.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/items/wave-1.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/0/222222222222"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/inputs/teams/orders.yaml"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/discovered/222222222222.json"},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/discovered/"}}},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/listing/7f/manifest.json"},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/listing/"}}},
+		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/journal/"}}},
 		{role: "plan", action: "s3:PutObject", resource: b + "/claims/abc"},
 		{role: "plan", action: "s3:GetObject", resource: b + "/claims/abc"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/locks/abc"},
@@ -165,27 +180,49 @@ func (w world) needed() []act {
 		{role: "plan", action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/2026-11-25/e1.json"}}},
 		{role: "plan", action: "states:DescribeExecution", resource: parent},
+		{role: "discover", action: "s3:PutObject", resource: b + "/runs/e1/discovered/222222222222.json"},
 		{role: "resolve", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/marks/"}}},
-		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
-		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
-		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
-		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
-		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/7f/manifest.json"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
+		{role: "apply", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/journal/222222222222/eu-west-1/payments/"}}},
+		{role: "apply", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1/222222222222/eu-west-1/payments/0.json"},
+		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/layout.json"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/results/1/7f/manifest.json"},
+		{role: "review", action: "s3:PutObject", resource: b + "/runs/e1/phases/1.json"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/phases/1.json"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/items/wave-1.json"},
+		{role: "review", action: "s3:PutObject", resource: b + "/runs/e1/items/2.json"},
+		{role: "review", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/marks/"}}},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/layout.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/phases/1.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/results/1/7f/manifest.json"},
 		{role: "report", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
-		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/results/"}}},
+		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/results/1/"}}},
+		{role: "report", action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1/222222222222/eu-west-1/payments/0.json"},
 		{role: "workflow", action: "states:StartExecution", resource: machineARN},
 		{role: "workflow", action: "states:DescribeExecution", resource: child},
+		{role: "workflow", action: "states:DescribeExecution", resource: childOfDiscovery},
+		{role: "workflow", action: "states:StopExecution", resource: childOfDiscovery},
 		{role: "workflow", action: "states:DescribeExecution", resource: parent},
 		{role: "workflow", action: "states:StopExecution", resource: child},
-		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
-		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/results/7f/SUCCEEDED_0.json"},
-		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/222222222222/eu-west-1/payments"},
+		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/accounts.json"},
+		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/items/wave-1.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/listing/7f/SUCCEEDED_0.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/results/1/7f/SUCCEEDED_0.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/1/222222222222/eu-west-1/payments"},
 		{role: "workflow", action: "logs:CreateLogDelivery", resource: "*"},
 		{role: callerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
 		{role: callerRole, action: "states:DescribeExecution", resource: parent},
 		{role: callerRole, action: "states:StopExecution", resource: parent},
 		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 		{role: callerRole, action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: approverRole, action: "states:SendTaskSuccess", resource: machineARN},
+		{role: approverRole, action: "states:SendTaskFailure", resource: machineARN},
+		{role: approverRole, action: "states:ListExecutions", resource: machineARN},
+		{role: approverRole, action: "states:DescribeExecution", resource: parent},
+		{role: approverRole, action: "states:GetExecutionHistory", resource: parent},
 		{role: callerRole, action: "events:PutRule", resource: rule},
 		{role: callerRole, action: "events:PutTargets", resource: rule},
 		{role: callerRole, action: "events:DescribeRule", resource: rule},
@@ -198,6 +235,8 @@ func (w world) needed() []act {
 		all = append(all, act{role: readerRole, action: action, resource: resource})
 	}
 	all = append(all, act{role: readerRole, action: "states:ListExecutions", resource: mapRun},
+		act{role: readerRole, action: "states:GetExecutionHistory", resource: childOfDiscovery},
+		act{role: readerRole, action: "states:DescribeMapRun", resource: strings.Replace(mapRun, "/Target:", "/Account:", 1)},
 		act{role: readerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/2026-11-25/"}}})
 	for _, name := range deployment.FunctionNames() {
 		all = append(all,
@@ -214,31 +253,47 @@ func (w world) needed() []act {
 func (w world) forbidden() []act {
 	b := w.bucket
 	all := []act{
-		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "plan", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
 		{role: "plan", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/"}}},
 		{role: "plan", action: "states:DescribeExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
 		{role: "plan", action: "states:StopExecution", resource: parent},
 		{role: "plan", action: "s3:PutObject", resource: b + "/elsewhere"},
-		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/inputs/orders.yaml"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/1/222222222222/eu-west-1/payments"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/discovered/222222222222.json"},
+		{role: "plan", action: "organizations:DescribeOrganization", resource: "*"},
+		{role: "plan", action: "organizations:ListAccountsForParent", resource: "arn:aws:organizations::777777777777:ou/o-zzzzzzzzzz/policy-1"},
+		{role: "discover", action: "s3:GetObject", resource: b + "/runs/e1/discovered/222222222222.json"},
+		{role: "discover", action: "s3:PutObject", resource: b + "/runs/e1/accounts.json"},
+		{role: "discover", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
+		{role: "discover", action: "organizations:ListAccountsForParent", resource: "arn:aws:organizations::777777777777:root/o-a1b2c3d4e5/r-ab12"},
+		{role: "review", action: "s3:PutObject", resource: b + "/runs/e1/layout.json"},
+		{role: "review", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
+		{role: "review", action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
+		{role: "review", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: "review", action: "states:DescribeExecution", resource: parent},
+		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 		{role: "plan", action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/request.json"},
-		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
-		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "report", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
+		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
 		{role: "plan", action: "s3:DeleteObject", resource: b + "/claims/abc"},
-		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/targets.json"},
+		{role: "plan", action: "s3:PutObject", resource: "arn:aws:s3:::another-bucket/runs/e1/layout.json"},
 		{role: "plan", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
-		{role: "resolve", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "resolve", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
 		{role: "resolve", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 		{role: "resolve", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/e1/journal/"}}},
-		{role: "poll", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
+		{role: "poll", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
 		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
-		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments.json"},
-		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/222222222222/eu-west-1/payments"},
-		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/targets.json"},
-		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/resource.json"},
-		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
-		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/journal/222222222222/eu-west-1/payments/0.json"},
+		{role: callerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/failed/1/222222222222/eu-west-1/payments"},
+		{role: "apply", action: "s3:GetObject", resource: b + "/runs/e1/items/wave-1.json"},
+		{role: "apply", action: "s3:PutObject", resource: b + "/runs/e1/resources.json"},
+		{role: "poll", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
+		{role: "report", action: "s3:PutObject", resource: b + "/runs/e1/layout.json"},
 		{role: "report", action: "s3:GetObject", resource: b + "/claims/abc"},
 		{role: "report", action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"claims/"}}},
 		{role: "report", action: "s3:ListBucket", resource: b},
@@ -251,19 +306,22 @@ func (w world) forbidden() []act {
 		{role: "workflow", action: "lambda:UpdateFunctionCode", resource: function("plan")},
 		{role: "workflow", action: "states:StartExecution", resource: machineARN + "-other"},
 		{role: "workflow", action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
-		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/targets.json"},
-		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/items/wave-1.json"},
+		{role: "workflow", action: "s3:PutObject", resource: b + "/runs/e1/accounts.json"},
+		{role: "workflow", action: "events:PutEvents", resource: "arn:aws:events:eu-west-1:111111111111:event-bus/other"},
+		{role: "workflow", action: "states:SendTaskSuccess", resource: machineARN},
+		{role: "workflow", action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
 		{role: "workflow", action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access"},
 		{role: callerRole, action: "states:StartExecution", resource: machineARN},
 		{role: callerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("1")},
 		{role: callerRole, action: "states:StartExecution", resource: machineARN + "-other", keys: byAlias("live")},
 		{role: callerRole, action: "states:UpdateStateMachine", resource: machineARN},
 		{role: callerRole, action: "states:StopExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
-		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: callerRole, action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
 		{role: callerRole, action: "s3:PutObject", resource: b + "/reports/2026-11-25/e1.json"},
 		{role: callerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"reports/"}}},
 		{role: callerRole, action: "states:GetExecutionHistory", resource: parent},
-		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/resource.json"},
+		{role: readerRole, action: "s3:GetObject", resource: b + "/runs/e1/resources.json"},
 		{role: readerRole, action: "s3:ListBucket", resource: b, keys: iam.Conditions{"s3:prefix": {"runs/"}}},
 		{role: readerRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 		{role: readerRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
@@ -271,8 +329,22 @@ func (w world) forbidden() []act {
 		{role: readerRole, action: "states:DescribeExecution", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
 		{role: readerRole, action: "states:UpdateStateMachineAlias", resource: machineARN + ":live"},
 		{role: callerRole, action: "lambda:InvokeFunction", resource: function("apply")},
+		{role: approverRole, action: "states:SendTaskSuccess", resource: machineARN + "-other"},
+		{role: approverRole, action: "states:StartExecution", resource: machineARN, keys: byAlias("live")},
+		{role: approverRole, action: "states:StopExecution", resource: parent},
+		{role: approverRole, action: "states:GetExecutionHistory", resource: child},
+		{role: approverRole, action: "states:GetExecutionHistory", resource: "arn:aws:states:eu-west-1:111111111111:execution:other:1"},
+		{role: approverRole, action: "s3:GetObject", resource: b + "/reports/2026-11-25/e1.json"},
+		{role: approverRole, action: "s3:PutObject", resource: b + "/runs/e1/marks/STOP"},
 	}
-	for _, name := range functionsThat(reachTargets) {
+	// Who starts or looks does not approve, and what a function's role is good for does not
+	// help.
+	for _, role := range append(deployment.FunctionNames(), callerRole, readerRole) {
+		for _, action := range []string{"states:SendTaskSuccess", "states:SendTaskFailure", "events:PutEvents"} {
+			all = append(all, act{role: role, action: action, resource: machineARN})
+		}
+	}
+	for _, name := range functionsThat(assumeRoles) {
 		all = append(all,
 			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/admin"},
 			act{role: name, action: "sts:AssumeRole", resource: "arn:aws:iam::222222222222:role/crossapply-access-2"},
@@ -290,6 +362,11 @@ func (w world) decide(t *testing.T, a act) error {
 		for _, value := range values {
 			request.Conditions[key] = append(request.Conditions[key], w.here.Replace(value))
 		}
+	}
+	if strings.HasPrefix(a.action, "organizations:") {
+		// A delegated administrator asks about what lies in the management account: who
+		// that is, is not a matter of policies.
+		request.ResourceAccount = hubAccount
 	}
 	if strings.HasPrefix(a.resource, w.bucket) {
 		request.ResourceAccount, request.ResourcePolicy = hubAccount, &w.bucketPolicy
@@ -309,12 +386,14 @@ func testIAM(t *testing.T, s synthesis) {
 			act{role: "schedule", action: "sqs:ReceiveMessage", resource: queue},
 			act{role: "schedule", action: "lambda:InvokeFunction", resource: function("apply")})
 	}
+	more, not := w.withConfigured(s.config)
+	acts, refusals = append(acts, more...), append(refusals, not...)
 	if s.config.CustomerManagedKey {
 		more, not := w.withKey()
 		acts, refusals = append(acts, more...), append(refusals, not...)
 	}
 	if s.config.VPC != nil {
-		for _, name := range functionsThat(reachTargets) {
+		for _, name := range functionsThat(reachClusters) {
 			const action = "ec2:CreateNetworkInterface"
 			acts = append(acts, act{role: name, action: action, resource: "*"})
 			// The same from the function's own code.
@@ -334,12 +413,30 @@ func testIAM(t *testing.T, s synthesis) {
 		wantRefused(t, fmt.Sprint("forbidden: ", a), w.decide(t, a), false)
 	}
 	// TLS only, whoever asks.
-	insecure := iam.Request{Caller: w.as(t, "apply"), Action: "s3:GetObject", Resource: w.bucket + "/runs/e1/resource.json",
+	insecure := iam.Request{Caller: w.as(t, "apply"), Action: "s3:GetObject", Resource: w.bucket + "/runs/e1/resources.json",
 		ResourceAccount: hubAccount, ResourcePolicy: &w.bucketPolicy, Conditions: iam.Conditions{"aws:SecureTransport": {"false"}}}
 	wantRefused(t, "reading the bucket without TLS", w.Authorize(insecure), false)
 	testTrust(t, w)
 	testCallerRole(t, w, s)
 	testAssume(t, w, s)
+}
+
+// withConfigured is what depends on single keys of the configuration: the event bus, and
+// whether the organisation may be listed.
+func (w world) withConfigured(c config.Config) (needed, forbidden []act) {
+	needed = append(needed, act{role: "workflow", action: "events:PutEvents", resource: "arn:aws:events:eu-west-1:111111111111:event-bus/" + c.Events.BusName})
+	organization := cmp.Or(c.OrganizationID, "o-zzzzzzzzzz")
+	for _, action := range []string{"organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent"} {
+		for _, parent := range []string{"root/" + organization + "/r-ab12", "ou/" + organization + "/ou-ab12-11111111"} {
+			list := act{role: "plan", action: action, resource: "arn:aws:organizations::777777777777:" + parent}
+			if c.Organizations {
+				needed = append(needed, list)
+			} else {
+				forbidden = append(forbidden, list)
+			}
+		}
+	}
+	return needed, forbidden
 }
 
 // withKey is what may and must not be done with the deployment's key: each role
@@ -375,7 +472,14 @@ func (w world) withKey() (needed, forbidden []act) {
 	add(&needed, readerRole, started(machineARN), decrypt)
 	add(&forbidden, readerRole, via("s3"), generate)
 	add(&forbidden, readerRole, started(machineARN), generate)
-	for _, role := range []string{"plan", "apply", "report"} {
+	// A repeat of an idempotency key describes the first execution whole.
+	add(&needed, "plan", started(machineARN), decrypt)
+	add(&forbidden, "plan", started(machineARN), generate)
+	add(&forbidden, "plan", started(machineARN+"-other"), decrypt)
+	add(&needed, approverRole, started(machineARN), decrypt)
+	add(&forbidden, approverRole, started(machineARN), generate)
+	add(&forbidden, approverRole, via("s3"), decrypt)
+	for _, role := range []string{"plan", "apply", "review", "report"} {
 		add(&needed, role, via("s3"), decrypt, generate)
 		add(&forbidden, role, via("s3"), encrypt)
 	}
@@ -385,7 +489,7 @@ func (w world) withKey() (needed, forbidden []act) {
 		add(&needed, role, via("lambda"), decrypt)
 	}
 	add(&forbidden, "resolve", via("s3"), decrypt, encrypt, generate)
-	for _, role := range append(deployment.FunctionNames(), "workflow", "schedule", callerRole, readerRole) {
+	for _, role := range slices.Concat(deployment.FunctionNames(), people, []string{"workflow", "schedule"}) {
 		add(&forbidden, role, nil, decrypt, encrypt, generate, "kms:ScheduleKeyDeletion")
 	}
 	return needed, forbidden
@@ -448,7 +552,7 @@ func testAssume(t *testing.T, w world, s synthesis) {
 	external, previous, wrong := s.config.ExternalID, s.config.PreviousExternalID, "wrong"
 	for _, account := range s.config.Accounts {
 		role := w.here.Replace("arn:aws:iam::" + account.ID + ":role/crossapply-access")
-		for _, name := range functionsThat(reachTargets) {
+		for _, name := range functionsThat(assumeRoles) {
 			session, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, true)
 			testClusters(t, w, session.Caller, account, s.config)
@@ -461,7 +565,7 @@ func testAssume(t *testing.T, w world, s synthesis) {
 			_, err = w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &wrong})
 			wantRefused(t, name+" assumes "+role+" with a wrong external id", err, false)
 		}
-		for _, name := range []string{"plan", "report", "workflow", callerRole, readerRole} {
+		for _, name := range append([]string{"plan", "review", "report", "workflow"}, people...) {
 			_, err := w.AssumeRole(w.as(t, name), iam.AssumeRoleInput{RoleARN: role, SessionName: "e1", ExternalID: &external})
 			wantRefused(t, name+" assumes "+role, err, false)
 		}
@@ -596,5 +700,6 @@ func functionsThat(holds func(deployment.Function) bool) []string {
 	return names
 }
 
-func reachTargets(f deployment.Function) bool    { return f.ReachesTargets }
+func assumeRoles(f deployment.Function) bool     { return f.AssumesRoles }
+func reachClusters(f deployment.Function) bool   { return f.ReachesClusters }
 func haveEnvironment(f deployment.Function) bool { return len(f.Environment) > 0 }

@@ -22,6 +22,10 @@ type deployed struct {
 	BucketPolicy json.RawMessage
 	Roles        []deployedRole
 	Functions    []deployedFunction
+	// Substitutions are those of the definition.
+	Substitutions map[string]string
+	// Policies are the managed policies for people and other workflows.
+	Policies map[string]json.RawMessage
 }
 
 type deployedRole struct {
@@ -64,6 +68,11 @@ func testLocalDeployment(t *testing.T, file string) {
 		BucketPolicy: json.RawMessage(hub.document(t, hub.only(t, "AWS::S3::BucketPolicy").Properties["PolicyDocument"])),
 		Roles:        rolesOf(t, hub),
 		Functions:    functionsOf(t, hub),
+
+		Substitutions: hub.substitutions(t), Policies: map[string]json.RawMessage{},
+	}
+	for _, name := range people {
+		out.Policies[name] = json.RawMessage(hub.managedPolicy(t, name))
 	}
 	for _, account := range c.Accounts {
 		out.Roles = append(out.Roles, rolesOf(t, s.role(t, account))...)

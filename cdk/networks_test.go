@@ -16,11 +16,7 @@ import (
 // all steps.
 func testNetworks(t *testing.T, s synthesis) {
 	hub := s.hub(t)
-	values := map[string]string{}
-	for name, value := range hub.only(t, "AWS::StepFunctions::StateMachine").Properties["DefinitionSubstitutions"].(map[string]any) {
-		values[name] = hub.text(t, value)
-	}
-	definition, err := statemachine.Substitute(values)
+	definition, err := statemachine.Substitute(hub.substitutions(t))
 	must(t, err)
 	networks := map[contract.Target]string{
 		{Account: "222222222222", Region: "eu-west-1", Cluster: "analytics"}: "",
@@ -29,29 +25,37 @@ func testNetworks(t *testing.T, s synthesis) {
 		{Account: "333333333333", Region: "us-east-1", Cluster: "payments"}:  "-payments-us",
 		{Account: "333333333333", Region: "us-west-2", Cluster: "payments"}:  "-us",
 	}
-	var targets []contract.Target
+	var targets []contract.TargetItem
 	for target := range networks {
-		targets = append(targets, target)
+		targets = append(targets, contract.TargetItem{Target: target})
 	}
 	body, err := json.Marshal(targets)
 	must(t, err)
 	replies := map[string]string{
-		"Plan":            `{"run": {"bucket": "runs", "prefix": "runs/run/", "ready": {}}, "targetsKey": "targets.json", "resultsPrefix": "results", "maxConcurrency": 9}`,
-		"Resolve cluster": `{"cluster": {}, "mapping": {}}`,
-		"Apply resource":  `{"applied": {}, "seen": {}, "deadline": "2099-01-01T00:00:00Z"}`,
-		"Poll resource":   `{"status": "Ready", "seen": {}, "window": 1, "pauseSeconds": 0, "result": {"outcome": "Ready"}}`,
-		"Report":          `{"status": "Succeeded"}`,
+		"Plan": `{"run": {"execution": "e", "bucket": "runs", "prefix": "runs/run/", "operation": "apply", "resources": [], "apply": {"dryRun": false}, "ready": {}, "tolerate": []},
+		  "next": {"action": "work", "phase": {"number": 1}, "itemsKey": "items.json", "resultsPrefix": "results/1", "maxConcurrency": 9, "counts": {}},
+		  "total": 5, "labels": {}, "preview": false}`,
+		"Resolve cluster": `{"cluster": {}, "mappings": []}`,
+		"Apply resource":  `{"mapping": {}, "applied": {}, "seen": {}, "deadline": "2099-01-01T00:00:00Z"}`,
+		"Poll resource":   `{"status": "Ready", "more": false, "seen": {}, "window": 1, "pauseSeconds": 0, "result": {"outcome": "Ready"}}`,
+		"Review":          `{"action": "report", "reason": "", "counts": {}}`,
+		"Report":          `{"execution": "e", "operation": "apply", "resources": [], "dryRun": false, "total": 5, "counts": {}, "status": "Succeeded", "message": "", "report": ""}`,
 	}
-	out := asltest.Run(t, asltest.Case{Definition: definition, Objects: asltest.Objects{"runs/targets.json": string(body)},
-		Functions: asltest.Functions{"": func(_ context.Context, call asltest.Call) asltest.Reply { return asltest.Output(replies[call.State]) }}})
+	out := asltest.Run(t, asltest.Case{Definition: definition, Objects: asltest.Objects{"runs/items.json": string(body)},
+		Functions: asltest.Functions{
+			"":                 func(_ context.Context, call asltest.Call) asltest.Reply { return asltest.Output(replies[call.State]) },
+			"events:putEvents": func(context.Context, asltest.Call) asltest.Reply { return asltest.Output("{}") },
+		}})
 	if len(out.Children) != len(targets) {
 		t.Fatalf("%s, %s: %d children, want %d", out.Error, out.Cause, len(out.Children), len(targets))
 	}
 	var called []string
 	for _, call := range out.Calls {
-		called = append(called, call[strings.Index(call, ":crossapply-")+1:])
+		if _, function, ok := strings.Cut(call, ":crossapply-"); ok {
+			called = append(called, "crossapply-"+function)
+		}
 	}
-	want := []string{"crossapply-plan:1", "crossapply-report:1"}
+	want := []string{"crossapply-plan:1", "crossapply-review:1", "crossapply-report:1"}
 	for _, network := range networks {
 		for _, step := range []string{"resolve", "apply", "poll"} {
 			want = append(want, "crossapply-"+step+network+":1")

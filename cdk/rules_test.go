@@ -23,6 +23,8 @@ var explained = []explanation{
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/CallerPolicy/", "Executions of the workflow: their names are not known before."},
 	{"AwsSolutions-IAM5[Resource::<Runs", "/CallerPolicy/", "The stop mark and the report of an execution: the names of executions are not known before."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/ReaderPolicy/", "Versions, executions and Map Runs of the workflow: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:states:", "/ApproverPolicy/", "Executions of the workflow, whose histories hold what they ask: their names are not known before."},
+	{"AwsSolutions-IAM5[Resource::arn:aws:organizations:", "/PlanRole/DefaultPolicy/", "The units of the organisation, below whichever a request names, and the account that manages it."},
 	{"AwsSolutions-IAM5[Resource::<Runs", "/ReaderPolicy/", "The reports of all executions."},
 	{"AwsSolutions-IAM5[Resource::*]", "Role/DefaultPolicy/", "X-Ray, log delivery and network interfaces: actions that take no resource."},
 	{"AwsSolutions-IAM5[Resource::arn:aws:iam::*:role/crossapply-access]", "Role/DefaultPolicy/", "The access role in every account of the organisation, which the statement's condition says."},

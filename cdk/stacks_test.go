@@ -28,15 +28,14 @@ func testDefinition(t *testing.T, s synthesis) {
 	if asset := read(t, filepath.Join(s.dir, "asset."+key)); string(asset) != statemachine.Definition {
 		t.Error("the deployed definition is not statemachine.Definition")
 	}
-	values := map[string]string{}
-	for name, value := range machine.Properties["DefinitionSubstitutions"].(map[string]any) {
-		values[name] = hub.text(t, value)
-		if name == deployment.PartitionPlaceholder {
+	values := hub.substitutions(t)
+	for name, value := range values {
+		function, ok := strings.CutSuffix(strings.ToLower(name), "functionarn")
+		if !ok {
 			continue
 		}
-		function := strings.ToLower(strings.TrimSuffix(name, "FunctionArn"))
-		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); values[name] != want {
-			t.Errorf("%s is %s, want %s", name, values[name], want)
+		if want := hub.arn("lambda", "function:crossapply-"+function+":1"); value != want {
+			t.Errorf("%s is %s, want %s", name, value, want)
 		}
 	}
 	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, statemachine.Placeholders()) {
@@ -86,10 +85,10 @@ func testFunctions(t *testing.T, s synthesis) {
 			t.Errorf("%s runs as %s", name, role)
 		}
 		hub.named(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/lambda/crossapply-"+name).want(t, s.config.Logs.RetentionDays, "RetentionInDays")
-		if want.ReachesTargets {
+		if want.AssumesRoles {
 			f.want(t, s.config.ExternalID, "Environment", "Variables", awsenv.ExternalID)
 		}
-		if inVPC := f.Properties["VpcConfig"] != nil; inVPC != (want.ReachesTargets && s.config.VPC != nil) {
+		if inVPC := f.Properties["VpcConfig"] != nil; inVPC != (want.ReachesClusters && s.config.VPC != nil) {
 			t.Errorf("%s: in a VPC: %v", name, inVPC)
 		}
 		var set []string
@@ -102,6 +101,12 @@ func testFunctions(t *testing.T, s synthesis) {
 		}
 		if least := s.config.Functions["poll"].ReservedConcurrency; least > 0 && optional(awsenv.MaxConcurrency) {
 			f.want(t, least, "Environment", "Variables", awsenv.MaxConcurrency)
+		}
+		if optional(awsenv.Organizations) && s.config.Organizations {
+			f.want(t, "true", "Environment", "Variables", awsenv.Organizations)
+		}
+		if optional(awsenv.Operations) && s.config.Operations != nil {
+			f.want(t, "apply rollback", "Environment", "Variables", awsenv.Operations)
 		}
 		if allowed := allowlist.List(s.config.Allow).String(); allowed != "" && optional(awsenv.Allow) {
 			f.want(t, allowed, "Environment", "Variables", awsenv.Allow)
@@ -207,7 +212,9 @@ func testObservability(t *testing.T, s synthesis) {
 	for _, outcome := range contract.Outcomes() {
 		wanted = append(wanted, ended(metrics.Targets, string(outcome)))
 	}
-	wanted = append(wanted, fmt.Sprint([]any{"AWS/States", "ExecutionsFailed", "StateMachineArn", hub.arn("states", "stateMachine:crossapply/Target")}))
+	for _, label := range []string{deployment.MapLabel, deployment.DiscoveryLabel} {
+		wanted = append(wanted, fmt.Sprint([]any{"AWS/States", "ExecutionsFailed", "StateMachineArn", hub.arn("states", "stateMachine:crossapply/"+label)}))
+	}
 	for _, metric := range wanted {
 		if !slices.Contains(shown, metric) {
 			t.Errorf("the dashboard does not show %s, but %q", metric, shown)
@@ -284,4 +291,88 @@ func testKey(t *testing.T, s synthesis) {
 		}
 	}
 	hub.only(t, "AWS::StepFunctions::StateMachine").want(t, "CUSTOMER_MANAGED_KMS_KEY", "EncryptionConfiguration", "Type")
+}
+
+// The event topic is told of what people wait for, by EventBridge and nobody else, and
+// of a request for approval without its token.
+func testEvents(t *testing.T, s synthesis) {
+	hub := s.hub(t)
+	const topic = "arn:aws:sns:eu-west-1:111111111111:crossapply-events"
+	policy := hub.document(t, hub.only(t, "AWS::SNS::TopicPolicy").Properties["PolicyDocument"])
+	if want := `{"Action":"sns:Publish","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"` + topic + `"`; strings.Count(policy, `"Allow"`) != 1 || !strings.Contains(policy, want) {
+		t.Errorf("the topic's policy is %s", policy)
+	}
+	key := hub.only(t, "AWS::KMS::Key")
+	if policy := hub.document(t, key.Properties["KeyPolicy"]); !strings.Contains(policy, `{"Action":["kms:Decrypt","kms:GenerateDataKey*"],"Condition":{"StringEquals":{"kms:EncryptionContext:aws:sns:topicArn":"`+topic+`"}},"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Resource":"*"}`) {
+		t.Errorf("EventBridge may not use the key for the topic: %s", policy)
+	}
+	types, sent := map[string]bool{}, events(t)
+	for _, rule := range hub.ofType("AWS::Events::Rule") {
+		rule.want(t, s.config.Events.BusName, "EventBusName")
+		rule.want(t, "[map[prefix:"+hub.arn("states", "execution:crossapply:")+"]]", "EventPattern", "detail", "execution")
+		rule.want(t, "["+deployment.EventSource+"]", "EventPattern", "source")
+		if to := hub.text(t, rule.at("Targets", 0, "Arn")); to != topic {
+			t.Errorf("%v goes to %s", rule.Properties["Name"], to)
+		}
+		for _, name := range rule.at("EventPattern", "detail-type").([]any) {
+			types[name.(string)] = true
+			testMessage(t, rule, sent[name.(string)])
+		}
+	}
+	want := []string{deployment.EventApprovalRequested, deployment.EventExecutionEnded, deployment.EventPhaseEnded}
+	if got := slices.Sorted(maps.Keys(types)); !slices.Equal(got, want) {
+		t.Errorf("the topic is told of %q, want %q", got, want)
+	}
+}
+
+// testMessage checks that a rule sends an event whole, or all of it but its token.
+func testMessage(t *testing.T, rule resource, detail []string) {
+	t.Helper()
+	transformer := rule.at("Targets", 0, "InputTransformer")
+	if !slices.Contains(detail, "taskToken") {
+		if transformer != nil || len(detail) == 0 {
+			t.Errorf("%v: an event of %q is sent as %v", rule.Properties["Name"], detail, transformer)
+		}
+		return
+	}
+	filled := regexp.MustCompile(`<\w+>`).ReplaceAllString(rule.at("Targets", 0, "InputTransformer", "InputTemplate").(string), "0")
+	var message struct{ Detail map[string]any }
+	must(t, json.Unmarshal([]byte(filled), &message))
+	if got := append(slices.Collect(maps.Keys(message.Detail)), "taskToken"); !slices.Equal(slices.Sorted(slices.Values(got)), detail) {
+		t.Errorf("of the fields %q the message has %q", detail, slices.Sorted(maps.Keys(message.Detail)))
+	}
+	for name, path := range rule.at("Targets", 0, "InputTransformer", "InputPathsMap").(map[string]any) {
+		if path == "$" || path == "$.detail" || strings.Contains(path.(string), "Token") {
+			t.Errorf("%s of the message is %s", name, path)
+		}
+	}
+}
+
+// events are the events that the definition sends: the fields of each, by its type.
+func events(t *testing.T) map[string][]string {
+	t.Helper()
+	var definition struct {
+		States map[string]struct {
+			Arguments struct {
+				Entries []struct {
+					Source, DetailType string
+					Detail             map[string]any
+				}
+			}
+		}
+	}
+	must(t, json.Unmarshal([]byte(statemachine.Definition), &definition))
+	sent := map[string][]string{}
+	for name, state := range definition.States {
+		for _, entry := range state.Arguments.Entries {
+			sent[entry.DetailType] = slices.Sorted(maps.Keys(entry.Detail))
+			if entry.Source != deployment.EventSource || entry.Detail["execution"] == nil {
+				t.Errorf("%s sends an event of %s that no rule finds", name, entry.Source)
+			}
+		}
+	}
+	if sent[deployment.EventExecutionStarted] == nil {
+		t.Errorf("the definition sends %q", slices.Sorted(maps.Keys(sent)))
+	}
+	return sent
 }

@@ -141,6 +141,7 @@ func TestStacks(t *testing.T) {
 	})
 	t.Run("roles", func(t *testing.T) { testRoles(t, configurations["govcloud"]) })
 	t.Run("schedules", func(t *testing.T) { testSchedules(t, full) })
+	t.Run("events", func(t *testing.T) { testEvents(t, full) })
 	for _, name := range []string{"full", "china"} {
 		t.Run("customer-managed key/"+name, func(t *testing.T) { testKey(t, configurations[name]) })
 	}

@@ -258,7 +258,7 @@ func (tp template) ref(t *testing.T, id string) string {
 		return tp.text(t, r.Properties["FunctionName"])
 	case "AWS::Lambda::Version":
 		return tp.arn("lambda", "function:"+tp.text(t, r.Properties["FunctionName"])+":1")
-	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy":
+	case "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy", "AWS::SNS::Topic":
 		return tp.attribute(t, id, "Arn")
 	}
 	return id
@@ -286,6 +286,8 @@ func (tp template) attribute(t *testing.T, id, name string) string {
 		return tp.arn("lambda", "function:"+tp.ref(t, id))
 	case "AWS::Logs::LogGroup":
 		return tp.arn("logs", "log-group:"+tp.text(t, r.Properties["LogGroupName"])+":*")
+	case "AWS::SNS::Topic":
+		return tp.arn("sns", tp.text(t, r.Properties["TopicName"]))
 	case "AWS::SQS::Queue":
 		return tp.arn("sqs", tp.text(t, r.Properties["QueueName"]))
 	case "AWS::KMS::Key":
@@ -310,6 +312,23 @@ func (tp template) document(t *testing.T, value any) string {
 		t.Fatal(err)
 	}
 	return string(body)
+}
+
+// managedPolicy returns the document of a managed policy, by its name without the
+// deployment's before it.
+func (tp template) managedPolicy(t *testing.T, name string) string {
+	t.Helper()
+	return tp.document(t, tp.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "crossapply-"+name).Properties["PolicyDocument"])
+}
+
+// substitutions returns what is put for the placeholders of the definition.
+func (tp template) substitutions(t *testing.T) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	for name, value := range tp.only(t, "AWS::StepFunctions::StateMachine").Properties["DefinitionSubstitutions"].(map[string]any) {
+		values[name] = tp.text(t, value)
+	}
+	return values
 }
 
 // policiesOf returns the documents of all policies of a role.

@@ -47,6 +47,7 @@ var commands = map[string]string{
 	"make deploy-stacksets": needsAWS,
 	"make report":           needsAWS,
 	"make stop":             needsAWS,
+	"make approve":          needsAWS,
 
 	"npx cdk bootstrap": needsAWS,
 	"npx cdk deploy":    needsAWS,
@@ -66,6 +67,7 @@ var commands = map[string]string{
 	"aws s3api put-object":                               needsAWS,
 	"aws lambda get-account-settings":                    needsAWS,
 	"aws lambda invoke":                                  needsAWS,
+	"aws sns subscribe":                                  needsAWS,
 }
 
 // notOurs are commands that the prose mentions and nobody is told to run.

@@ -10,14 +10,15 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/shared/allowlist"
+	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // RBAC returns the rules to be applied in every cluster, as YAML: what the
 // group of the access entries may do with what the configuration allows, which is
-// what the operations use.
-func RBAC(allowed []allowlist.Rule) ([]byte, error) {
+// what those operations use, or all operations where none is named.
+func RBAC(allowed []allowlist.Rule, operations ...contract.Operation) ([]byte, error) {
 	rules := map[string][]rbac.PolicyRule{} // by namespace; "" is the whole cluster
 	for _, r := range allowed {
 		namespaces := r.Namespaces
@@ -27,7 +28,7 @@ func RBAC(allowed []allowlist.Rule) ([]byte, error) {
 		for _, namespace := range namespaces {
 			rules[namespace] = append(rules[namespace], rbac.PolicyRule{
 				APIGroups: []string{r.Group}, Resources: []string{r.Plural},
-				Verbs: operation.Verbs(),
+				Verbs: operation.Verbs(operations...),
 			})
 		}
 	}

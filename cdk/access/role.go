@@ -15,8 +15,8 @@ import (
 // RoleARN returns the ARN of the access role in an account.
 func RoleARN(c config.Config, account string) string { return c.RoleARN(account, c.AccessRoleName) }
 
-// newRole makes the access role: trusted by the hub's functions that call
-// clusters, with the external id, to describe clusters.
+// newRole makes the access role: trusted by the hub's functions that assume
+// it, with the external id, to describe clusters.
 func newRole(scope constructs.Construct, c config.Config, account string, clusters []string, discovery bool) {
 	props := &awsiam.CfnRoleProps{
 		RoleName:                 jsii.String(c.AccessRoleName),
@@ -38,7 +38,7 @@ func newRole(scope constructs.Construct, c config.Config, account string, cluste
 func trust(c config.Config) awsiam.PolicyDocument {
 	var callers []string
 	for _, function := range deployment.Functions() {
-		if function.ReachesTargets {
+		if function.AssumesRoles {
 			callers = append(callers, c.RoleARN(c.Hub.Account, c.Name+"-"+function.Name))
 		}
 	}

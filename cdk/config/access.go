@@ -107,6 +107,30 @@ func jump(key string, buckets int) int {
 	return int(bucket)
 }
 
+// LooksIn returns the Regions in which a request looks for clusters where it names
+// none, in alphabetical order.
+func (c Config) LooksIn() []string {
+	regions := slices.Clone(c.Regions)
+	if len(regions) == 0 {
+		regions = []string{c.Hub.Region}
+		for _, account := range c.Accounts {
+			for _, cluster := range account.Clusters {
+				regions = append(regions, cluster.Region)
+			}
+		}
+	}
+	slices.Sort(regions)
+	return slices.Compact(regions)
+}
+
+// Units returns the organisational units in which every account has the access role.
+func (c Config) Units() []string {
+	if !c.everyAccount() {
+		return nil
+	}
+	return c.StackSet.OrganizationalUnitIDs
+}
+
 // Discovers says whether clusters are discovered in any account, known or not.
 func (c Config) Discovers() bool {
 	return c.everyAccount() || slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.Discovery })

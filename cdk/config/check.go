@@ -12,7 +12,9 @@ import (
 
 	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
+	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
@@ -31,6 +33,7 @@ var (
 	rolePath        = regexp.MustCompile(`^/([\w+=,.@-]+/)*$`)
 	policyName      = regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
 	accessPolicy    = regexp.MustCompile(`^Amazon[0-9A-Za-z]{1,122}$`)
+	busName         = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,256}$`)
 	unitID          = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
 )
 
@@ -107,6 +110,15 @@ func (p *problems) additionalRegions(c *Config) {
 	}
 }
 
+func (p *problems) regionList(c *Config) {
+	seen := map[string]*field.Path{}
+	for i, region := range c.Regions {
+		at := field.NewPath("regions").Index(i)
+		p.region(c, region, at)
+		unique(p, seen, region, region, at)
+	}
+}
+
 func (c *Config) check() field.ErrorList {
 	var p problems
 	p.matches(c.Name, name, field.NewPath("name"), "must be at most 32 lower-case letters, digits and hyphens")
@@ -114,11 +126,13 @@ func (c *Config) check() field.ErrorList {
 	p.matches(c.Hub.Account, accountID, hub.Child("account"), "must be the 12 digits of an AWS account id, as a string")
 	p.region(c, c.Hub.Region, hub.Child("region"))
 	p.additionalRegions(c)
+	p.regionList(c)
 	p.matches(c.ExternalID, externalID, field.NewPath("externalId"), externalIDForm)
 	p.accounts(c)
 	p.roles(c)
 	p.accessPolicies(c)
 	p.allow(c)
+	p.operations(c)
 	p.schedules(c)
 	p.functions(c)
 	p.options(c)
@@ -302,6 +316,20 @@ func (p *problems) allow(c *Config) {
 	}
 }
 
+func (p *problems) operations(c *Config) {
+	path, known := field.NewPath("operations"), append(operation.Names(), operation.Rollback)
+	seen := map[contract.Operation]*field.Path{}
+	for i, name := range c.Operations {
+		if !slices.Contains(known, name) {
+			p.add(field.NotSupported(path.Index(i), name, known))
+		}
+		unique(p, seen, name, string(name), path.Index(i))
+	}
+	if c.Operations != nil && len(c.Operations) == 0 {
+		p.add(field.Required(path, "an empty list would allow all: leave it out for that, or name what is allowed"))
+	}
+}
+
 func (p *problems) kubernetes(value string, path *field.Path, rule func(string) []string) {
 	for _, message := range rule(value) {
 		p.add(field.Invalid(path, value, message))
@@ -325,6 +353,7 @@ func (p *problems) options(c *Config) {
 	p.between(c.RunDays, 2, 89, field.NewPath("runDays"))
 	p.between(c.ReportDays, c.RunDays, 36_500, field.NewPath("reportDays"))
 	p.callerRole(c)
+	p.matches(c.Events.BusName, busName, field.NewPath("events", "busName"), "must be the name of an event bus, and no ARN")
 	logs := field.NewPath("logs")
 	if !slices.Contains(retentionDays(), c.Logs.RetentionDays) {
 		p.add(field.NotSupported(logs.Child("retentionDays"), c.Logs.RetentionDays, asText(retentionDays())))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/crossapply/crossapply/shared/allowlist"
+	"github.com/crossapply/crossapply/shared/contract"
 )
 
 // Config is the configuration of a deployment.
@@ -31,6 +32,11 @@ type Config struct {
 	// AdditionalRegions are AWS Regions, of the hub's partition, that this release
 	// does not know yet. By default a Region that it does not know is refused.
 	AdditionalRegions []string `json:"additionalRegions,omitempty"`
+
+	// Regions are the AWS Regions in which a request looks for clusters where it names
+	// none. The default is the Regions of the clusters that [Config.Accounts] lists, and
+	// the hub's.
+	Regions []string `json:"regions,omitempty"`
 
 	// Accounts lists the target accounts, with their clusters. Required, unless
 	// [StackSet.AllAccounts] is on.
@@ -74,6 +80,22 @@ type Config struct {
 	// default only the clusters' own rules say what it may touch, and none are
 	// written.
 	Allow []allowlist.Rule `json:"allow,omitempty"`
+
+	// Operations are the operations that the workflow does at all: those that a request
+	// can name, and "rollback" for its field of that name and for rollout.onFailure. A
+	// request for another is refused before a cluster is called, and the RBAC rules of
+	// [Config.Allow] grant what these use. The default is all of them.
+	Operations []contract.Operation `json:"operations,omitempty"`
+
+	// Organizations lets requests select clusters by organisational units: the plan
+	// function may list the units and the accounts of the organisation. The hub's
+	// account must be its management account or a delegated administrator in it.
+	// By default units are refused.
+	// https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccountsForParent.html
+	Organizations bool `json:"organizations,omitempty"`
+
+	// Events says where the events of executions go.
+	Events Events `json:"events,omitzero"`
 
 	// Schedules start executions at set times.
 	Schedules []Schedule `json:"schedules,omitempty"`
@@ -250,6 +272,17 @@ type CallerRole struct {
 	// ExternalID is what they must say when they assume it: see
 	// [Config.ExternalID] for its form. By default they need not say anything.
 	ExternalID string `json:"externalId,omitempty"`
+}
+
+// Events says where the events of executions go.
+type Events struct {
+	// BusName is the EventBridge event bus, in the hub's account and Region, that they
+	// are sent to. It must be there. The default is "default", which every account has.
+	BusName string `json:"busName,omitempty"`
+	// Topic makes an SNS topic, named "crossapply-events" after [Config.Name], that is
+	// told of every phase and every execution that has ended, and of every approval that
+	// is asked for. By default there is none.
+	Topic bool `json:"topic,omitempty"`
 }
 
 // Logs says what is logged and for how long.

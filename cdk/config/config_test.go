@@ -83,7 +83,7 @@ func TestMinimal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Name != "crossapply" || c.AccessRoleName != "crossapply-access" || c.PollWindowSeconds != 60 || c.RunDays != 30 || c.ReportDays != 365 ||
-		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
+		c.Logs.RetentionDays != 30 || c.Logs.Level != "ERROR" || c.Events.BusName != "default" || c.Events.Topic || c.Functions["poll"].MemoryMB != 256 || c.Functions["report"].MemoryMB != 512 {
 		t.Errorf("defaults are not as documented: %+v", c)
 	}
 }
@@ -127,6 +127,14 @@ func TestMistakes(t *testing.T) {
 		{"more bytes than a template holds", minimal + manyClusters("333333333333", 400) + stackSet("") + "tags: {team: " + strings.Repeat("x", 256) + ", a: " +
 			strings.Repeat("x", 256) + ", b: " + strings.Repeat("x", 256) + ", c: " + strings.Repeat("x", 256) + ", d: " + strings.Repeat("x", 256) +
 			", e: " + strings.Repeat("x", 256) + "}\n", "stackSet.templates: Invalid value: 1: number 1 would hold 401 access entries, and can hold"},
+		{"region to look in", minimal + "regions: [eu-west-1, cn-north-1]\n", "regions[1]: Invalid value"},
+		{"region to look in, twice", minimal + "regions: [eu-west-1, eu-west-1]\n", "regions[1]: Invalid value: \"eu-west-1\": repeats regions[0]"},
+		{"event bus as an ARN", minimal + "events: {busName: \"arn:aws:events:eu-west-1:111111111111:event-bus/a\"}\n", "events.busName: Invalid value"},
+		{"operation that is none", minimal + "operations: [apply, destroy]\n", "operations[1]: Unsupported value: \"destroy\""},
+		{"operation that only the workflow does", minimal + "operations: [verify]\n", "operations[0]: Unsupported value"},
+		{"operation twice", minimal + "operations: [apply, rollback, apply]\n", "operations[2]: Invalid value: \"apply\": repeats operations[0]"},
+		{"no operation", minimal + "operations: []\n", "operations: Required"},
+		{"operation that is not allowed", schedule("") + "operations: [rollback]\n", "schedules[0].request.operation: Unsupported value: \"apply\""},
 		{"group", minimal + "allow: [{group: Example.com, kind: Topic, plural: topics}]\n", "allow[0].group"},
 		{"kind", minimal + "allow: [{group: example.com, kind: topics, plural: topics}]\n", "allow[0].kind"},
 		{"no plural", minimal + "allow: [{group: example.com, kind: Topic}]\n", "allow[0].plural: Required"},
@@ -337,6 +345,23 @@ func TestSpread(t *testing.T) {
 				}
 				in[place.Account] = i
 			}
+		}
+	}
+}
+
+// A request looks where there are clusters, and where the hub is, or where the
+// configuration says.
+func TestLooksIn(t *testing.T) {
+	text := minimal + "- id: \"333333333333\"\n  clusters: [{name: a, region: us-east-1}, {name: b, region: ap-south-1}, {name: c, region: us-east-1}]\n"
+	for configuration, want := range map[string]string{
+		text: "ap-south-1 eu-west-1 us-east-1", text + "regions: [us-west-2, eu-north-1]\n": "eu-north-1 us-west-2",
+	} {
+		c, err := parse(t, configuration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(c.LooksIn(), " "); got != want {
+			t.Errorf("it looks in %s, want %s", got, want)
 		}
 	}
 }

@@ -95,6 +95,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Name, deployment.Name)
 	setDefault(&c.AccessRoleName, c.Name+"-access")
 	setDefault(&c.PollWindowSeconds, int(awsenv.DefaultPollWindow.Seconds()))
+	setDefault(&c.Events.BusName, "default")
 	setDefault(&c.RunDays, 30)
 	setDefault(&c.ReportDays, 365)
 	setDefault(&c.Logs.RetentionDays, 30)

@@ -68,6 +68,9 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	if why := allowlist.List(c.Allow).Refuse(parsed.ResourceRef); why != "" && len(mistakes) == 0 {
 		p.add(field.Forbidden(path.Child("resource"), why))
 	}
+	if len(c.Operations) > 0 && len(mistakes) == 0 && !slices.Contains(c.Operations, parsed.Operation) {
+		p.add(field.NotSupported(path.Child("operation"), parsed.Operation, c.Operations))
+	}
 	for i, t := range parsed.Targets {
 		if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
 			p.add(field.Invalid(path.Child("targets").Index(i), t.String(), "is not among the clusters of accounts"))

@@ -100,17 +100,17 @@ func (h *hubStack) keyThrough(service string, actions ...string) awsiam.PolicySt
 // startEncrypted returns what it takes to start and describe executions that
 // are encrypted with the deployment's key.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
-func (h *hubStack) startEncrypted(w workflow) []awsiam.PolicyStatement {
+func (h *hubStack) startEncrypted() []awsiam.PolicyStatement {
 	if h.key == nil {
 		return nil
 	}
-	return []awsiam.PolicyStatement{h.keyOfExecutions(w, "kms:Decrypt", "kms:GenerateDataKey")}
+	return []awsiam.PolicyStatement{h.keyOfExecutions("kms:Decrypt", "kms:GenerateDataKey")}
 }
 
 // keyOfExecutions allows to use the deployment's key for what Step Functions
 // encrypted with it.
-func (h *hubStack) keyOfExecutions(w workflow, actions ...string) awsiam.PolicyStatement {
+func (h *hubStack) keyOfExecutions(actions ...string) awsiam.PolicyStatement {
 	use := allow(actions, *h.key.KeyArn())
-	use.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:aws:states:stateMachineArn": w.arn})
+	use.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:aws:states:stateMachineArn": h.machineARN()})
 	return use
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/runs"
 )
@@ -20,9 +19,11 @@ func (h *hubStack) newCallers(w workflow) {
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html
 	caller := h.newPolicy("CallerPolicy", "caller", "Start the crossapply workflow and wait for it.", h.calling(w))
 	reader := h.newPolicy("ReaderPolicy", "reader", "See executions of the crossapply workflow and read their reports.", h.reading(w))
+	approver := h.newPolicy("ApproverPolicy", "approver", "Answer the crossapply workflow when it asks for an approval.", h.approving())
 	h.output("StateMachineArn", w.alias.AttrArn(), "What callers start: the alias of the state machine.")
 	h.output("CallerPolicyArn", caller.ManagedPolicyArn(), "The managed policy for roles that start the workflow.")
 	h.output("ReaderPolicyArn", reader.ManagedPolicyArn(), "The managed policy for roles that look at executions and reports.")
+	h.output("ApproverPolicyArn", approver.ManagedPolicyArn(), "The managed policy for roles that approve waves, or refuse to.")
 	h.output("RunBucketName", h.bucket.BucketName(), "Where the full reports lie.")
 	if h.config.CallerRole != nil {
 		role := h.newCallerRole(caller)
@@ -49,7 +50,7 @@ func (h *hubStack) calling(w workflow) []awsiam.PolicyStatement {
 		allow([]string{"events:PutTargets", "events:PutRule", "events:DescribeRule"},
 			h.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")),
 	}
-	statements = append(statements, h.startEncrypted(w)...)
+	statements = append(statements, h.startEncrypted()...)
 	if h.key != nil {
 		statements = append(statements, h.keyThrough("s3", "kms:Decrypt", "kms:GenerateDataKey"))
 	}
@@ -61,21 +62,37 @@ func (h *hubStack) calling(w workflow) []awsiam.PolicyStatement {
 // as that.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 func (h *hubStack) reading(w workflow) []awsiam.PolicyStatement {
-	mapRuns := h.arn("states", "mapRun:"+h.config.Name+"/"+deployment.MapLabel+":*")
 	list := allow([]string{"s3:ListBucket"}, *h.bucket.BucketArn())
 	list.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": runs.Reports + "*"})
 	statements := []awsiam.PolicyStatement{
 		allow([]string{"states:DescribeStateMachine", "states:DescribeStateMachineAlias", "states:ListStateMachineAliases",
 			"states:ListStateMachineVersions", "states:ListExecutions"}, w.arn, w.arn+":*"),
 		allow([]string{"states:DescribeExecution", "states:DescribeStateMachineForExecution", "states:GetExecutionHistory", "states:ListMapRuns"},
-			h.executions(), h.children()),
+			append(h.children(), h.executions())...),
 		// A Map Run lists its children as a state machine does its executions.
-		allow([]string{"states:DescribeMapRun", "states:ListExecutions"}, mapRuns),
+		allow([]string{"states:DescribeMapRun", "states:ListExecutions"}, h.ofMaps("mapRun")...),
 		allow([]string{"s3:GetObject"}, h.objects(runs.Reports+"*")),
 		list,
 	}
 	if h.key != nil {
-		statements = append(statements, h.keyThrough("s3", "kms:Decrypt"), h.keyOfExecutions(w, "kms:Decrypt"))
+		statements = append(statements, h.keyThrough("s3", "kms:Decrypt"), h.keyOfExecutions("kms:Decrypt"))
+	}
+	return statements
+}
+
+// approving allows to find the executions that ask for an approval, and to answer them:
+// nothing that starts or stops one. AWS documents no resource for the answers, and
+// asks for leave on the state machine.
+// https://github.com/aws/aws-cdk/pull/8486
+func (h *hubStack) approving() []awsiam.PolicyStatement {
+	statements := []awsiam.PolicyStatement{
+		allow([]string{"states:SendTaskSuccess", "states:SendTaskFailure", "states:ListExecutions"}, h.machineARN()),
+		allow([]string{"states:DescribeExecution", "states:GetExecutionHistory"}, h.executions()),
+	}
+	if h.key != nil {
+		// Step Functions encrypts an answer with the rights of the workflow's role.
+		// https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
+		statements = append(statements, h.keyOfExecutions("kms:Decrypt"))
 	}
 	return statements
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,8 +44,24 @@ func (h *hubStack) environment(name string) string {
 		return allowlist.List(h.config.Allow).String()
 	case awsenv.MaxConcurrency:
 		return h.maxConcurrency()
+	case awsenv.Operations:
+		return joined(h.config.Operations)
+	case awsenv.Organizations:
+		if h.config.Organizations {
+			return "true"
+		}
+		return ""
 	}
 	panic("no value for the environment variable " + name) // at synthesis, for the programmer
+}
+
+// joined returns names with spaces between them.
+func joined[T ~string](names []T) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return strings.Join(texts, " ")
 }
 
 // maxConcurrency returns how many targets the functions' reserved concurrency
@@ -52,7 +69,7 @@ func (h *hubStack) environment(name string) string {
 func (h *hubStack) maxConcurrency() string {
 	var reserved []int
 	for _, f := range deployment.Functions() {
-		if n := h.config.Functions[f.Name].ReservedConcurrency; f.ReachesTargets && n > 0 {
+		if n := h.config.Functions[f.Name].ReservedConcurrency; f.ReachesClusters && n > 0 {
 			reserved = append(reserved, n)
 		}
 	}
@@ -164,12 +181,17 @@ func (h *hubStack) newFunctionRole(f deployment.Function) awsiam.Role {
 	if f.DescribesExecutions {
 		role.AddToPolicy(allow([]string{"states:DescribeExecution"}, h.executions()))
 	}
-	h.useKeyOf(f, role)
-	if !f.ReachesTargets {
-		return role
+	if f.ListsOrganization && h.config.Organizations {
+		role.AddToPolicy(h.listOrganization())
 	}
-	for _, statement := range h.assumeAccess() {
-		role.AddToPolicy(statement)
+	h.useKeyOf(f, role)
+	if f.AssumesRoles {
+		for _, statement := range h.assumeAccess() {
+			role.AddToPolicy(statement)
+		}
+	}
+	if !f.ReachesClusters {
+		return role
 	}
 	if h.config.VPC != nil || len(h.config.Networks) > 0 {
 		h.attachToVPC(f, role)
@@ -177,11 +199,24 @@ func (h *hubStack) newFunctionRole(f deployment.Function) awsiam.Role {
 	return role
 }
 
-// useKeyOf lets a function read its environment, and objects of the run bucket
-// as far as it uses them.
+// listOrganization allows to list what is in the units of the organisation, and in its
+// root. Whose account the organisation's management is, is not known here.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html
+func (h *hubStack) listOrganization() awsiam.PolicyStatement {
+	of := "arn:" + regions.Partition(h.config.Hub.Region) + ":organizations::*:"
+	id := cmp.Or(h.config.OrganizationID, "o-*")
+	return allow([]string{"organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent"},
+		of+"root/"+id+"/r-*", of+"ou/"+id+"/ou-*")
+}
+
+// useKeyOf lets a function read its environment, what it asks of executions, and
+// objects of the run bucket as far as it uses them.
 func (h *hubStack) useKeyOf(f deployment.Function, role awsiam.Role) {
 	if len(f.Environment) > 0 {
 		h.useKey(role, "lambda", "kms:Decrypt")
+	}
+	if f.DescribesExecutions && h.key != nil {
+		role.AddToPolicy(h.keyOfExecutions("kms:Decrypt"))
 	}
 	reads, writes := f.Uses()
 	switch {

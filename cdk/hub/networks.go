@@ -19,7 +19,7 @@ type variant struct {
 
 // variants returns the function, and after it those for the configured networks.
 func (h *hubStack) variants(f deployment.Function) []variant {
-	if !f.ReachesTargets {
+	if !f.ReachesClusters {
 		return []variant{{Function: f}}
 	}
 	all := []variant{{Function: f, vpc: h.config.VPC}}

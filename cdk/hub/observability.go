@@ -30,10 +30,12 @@ func (h *hubStack) newObservability(w workflow, functions map[string]awslambda.F
 	dashboard.AddWidgets(
 		graph("Executions", executions(w, "ExecutionsStarted"), executions(w, "ExecutionsSucceeded"),
 			executions(w, "ExecutionsFailed"), executions(w, "ExecutionsTimedOut"), executions(w, "ExecutionsAborted")),
-		graph("Child executions, one a target", h.childMetric(w, "ExecutionsStarted"), h.childMetric(w, "ExecutionsSucceeded"),
-			h.childMetric(w, "ExecutionsFailed"), h.childMetric(w, "ExecutionsTimedOut"), h.childMetric(w, "ExecutionsAborted")),
+		graph("Child executions, one a target", h.targets("ExecutionsStarted"), h.targets("ExecutionsSucceeded"),
+			h.targets("ExecutionsFailed"), h.targets("ExecutionsTimedOut"), h.targets("ExecutionsAborted")),
 		h.outcomeGraph(),
 		h.readyGraph(),
+		graph("Discovery, one child an account", h.accounts("ExecutionsSucceeded"), h.accounts("ExecutionsFailed")),
+		graph("Drift: targets that a dry run would change", h.drift()...),
 	)
 	var errors, throttles, durations, concurrency []cw.IMetric
 	for _, v := range h.allVariants() {
@@ -65,19 +67,30 @@ func executions(w workflow, name string) cw.IMetric {
 	})
 }
 
-// childMetric is a metric of the child executions, which count under the Map's label.
+// targets and accounts are metrics of the Maps' child executions.
+func (h *hubStack) targets(name string) cw.IMetric { return h.childMetric(deployment.MapLabel, name) }
+func (h *hubStack) accounts(name string) cw.IMetric {
+	return h.childMetric(deployment.DiscoveryLabel, name)
+}
+
+// childMetric is a metric of the child executions of a Map, which count under its label.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-examine-map-run.html
-func (h *hubStack) childMetric(w workflow, name string) cw.IMetric {
+func (h *hubStack) childMetric(label, name string) cw.IMetric {
 	return cw.NewMetric(&cw.MetricProps{
 		Namespace: jsii.String("AWS/States"), MetricName: jsii.String(name),
-		DimensionsMap: pointers(map[string]string{"StateMachineArn": w.arn + "/" + deployment.MapLabel}),
+		DimensionsMap: pointers(map[string]string{"StateMachineArn": h.machineARN() + "/" + label}),
 		Statistic:     jsii.String("Sum"), Label: jsii.String(name[len("Executions"):]), Period: period(),
 	})
 }
 
-// ended is a metric of the targets that ended in an outcome, which the report
+// ended is how many targets ended in an outcome.
+func (h *hubStack) ended(outcome contract.Outcome) cw.IMetric {
+	return h.reported(metrics.Targets, outcome, "Sum", string(outcome))
+}
+
+// reported is a metric of the targets that ended in an outcome, which the report
 // function writes with its log.
-func (h *hubStack) ended(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
+func (h *hubStack) reported(name string, outcome contract.Outcome, statistic, label string) cw.IMetric {
 	return cw.NewMetric(&cw.MetricProps{
 		Namespace: jsii.String(metrics.Namespace), MetricName: jsii.String(name),
 		DimensionsMap: pointers(map[string]string{metrics.StateMachine: h.config.Name, metrics.Outcome: string(outcome)}),
@@ -85,10 +98,15 @@ func (h *hubStack) ended(name string, outcome contract.Outcome, statistic, label
 	})
 }
 
+// drift is how many targets a dry run would change.
+func (h *hubStack) drift() []cw.IMetric {
+	return []cw.IMetric{h.ended(contract.OutcomeWouldChange), h.ended(contract.OutcomeWouldCreate)}
+}
+
 func (h *hubStack) outcomeGraph() cw.IWidget {
 	var lines []cw.IMetric
 	for _, outcome := range contract.Outcomes() {
-		lines = append(lines, h.ended(metrics.Targets, outcome, "Sum", string(outcome)))
+		lines = append(lines, h.ended(outcome))
 	}
 	return cw.NewGraphWidget(&cw.GraphWidgetProps{
 		Title: jsii.String("Targets by outcome"), Left: &lines, Stacked: jsii.Bool(true), Width: jsii.Number(quarter),
@@ -98,7 +116,7 @@ func (h *hubStack) outcomeGraph() cw.IWidget {
 func (h *hubStack) readyGraph() cw.IWidget {
 	var lines []cw.IMetric
 	for _, statistic := range []string{"p50", "p90", "Maximum"} {
-		lines = append(lines, h.ended(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
+		lines = append(lines, h.reported(metrics.TargetSeconds, contract.OutcomeReady, statistic, statistic))
 	}
 	return graph("Time to Ready (s)", lines...)
 }
@@ -117,9 +135,15 @@ func (h *hubStack) newAlarms(w workflow, throttles []cw.IMetric, deadLetters aws
 		executions(w, "ExecutionsAborted"), 1)
 	h.newAlarm("TargetFailed", "Targets failed or timed out, be it within what their request allows.",
 		sum("FILL(failed, 0) + FILL(timedOut, 0)", map[string]cw.IMetric{
-			"failed":   h.ended(metrics.Targets, contract.OutcomeFailed, "Sum", "Failed"),
-			"timedOut": h.ended(metrics.Targets, contract.OutcomeTimedOut, "Sum", "TimedOut"),
+			"failed": h.ended(contract.OutcomeFailed), "timedOut": h.ended(contract.OutcomeTimedOut),
 		}), 1)
+	h.newAlarm("TargetRolledBack", "What was changed on targets has been taken back: a rollout failed, or somebody asked for it.",
+		h.ended(contract.OutcomeRolledBack), 1)
+	drift := h.drift()
+	h.newAlarm("TargetDrifted", "A dry run found targets that are not as its request says.",
+		sum("FILL(change, 0) + FILL(create, 0)", map[string]cw.IMetric{"change": drift[0], "create": drift[1]}), 1)
+	h.newAlarm("AccountNotListed", "The clusters of accounts could not be listed: a selector may select more than was found.",
+		h.accounts("ExecutionsFailed"), 1)
 	// An alarm takes ten metrics at most, so each network has its own.
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create-alarm-on-metric-math-expression.html
 	throttled, terms := map[string]map[string]cw.IMetric{}, map[string][]string{}

@@ -36,7 +36,7 @@ func (h *hubStack) newSchedules(w workflow) (awssqs.Queue, error) {
 		h.service("scheduler.amazonaws.com", h.arn("scheduler", "schedule-group/"+h.config.Name)))
 	role.AddToPolicy(w.startLive())
 	role.AddToPolicy(allow([]string{"sqs:SendMessage"}, *deadLetters.QueueArn()))
-	for _, statement := range h.startEncrypted(w) {
+	for _, statement := range h.startEncrypted() {
 		role.AddToPolicy(statement)
 	}
 	h.useKey(role, "sqs", "kms:Decrypt", "kms:GenerateDataKey")

@@ -54,6 +54,7 @@ func New(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 	functions := h.newFunctions(props.Assets)
 	workflow := h.newWorkflow(props.Definition, functions)
 	h.newCallers(workflow)
+	h.newEvents()
 	deadLetters, err := h.newSchedules(workflow)
 	if err != nil {
 		return nil, err

@@ -30,15 +30,24 @@ func (h *hubStack) executions() string {
 	return h.arn("states", "execution:"+h.config.Name+":*")
 }
 
-// children returns the pattern of the ARNs of the child executions, which carry
-// the Map's label.
-func (h *hubStack) children() string {
-	return h.arn("states", "execution:"+h.config.Name+"/"+deployment.MapLabel+":*")
+// machineARN returns the ARN of the state machine.
+func (h *hubStack) machineARN() string { return h.arn("states", "stateMachine:"+h.config.Name) }
+
+// children returns the patterns of the ARNs of the child executions.
+func (h *hubStack) children() []string { return h.ofMaps("execution") }
+
+// ofMaps returns the patterns of the ARNs of what carries the labels of the Maps.
+func (h *hubStack) ofMaps(kind string) []string {
+	var patterns []string
+	for _, label := range []string{deployment.MapLabel, deployment.DiscoveryLabel} {
+		patterns = append(patterns, h.arn("states", kind+":"+h.config.Name+"/"+label+":*"))
+	}
+	return patterns
 }
 
 func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda.Function) workflow {
-	w := workflow{arn: h.arn("states", "stateMachine:"+h.config.Name)}
-	substitutions := map[string]*string{deployment.PartitionPlaceholder: jsii.String(regions.Partition(h.config.Hub.Region))}
+	w := workflow{arn: h.machineARN()}
+	substitutions := h.configured()
 	for _, f := range deployment.Functions() {
 		// By version: an execution under way keeps the code that it began with.
 		substitutions[f.Placeholder()] = jsii.String(h.functionName(f, func(v variant) string {
@@ -68,9 +77,24 @@ func (h *hubStack) newWorkflow(definition string, functions map[string]awslambda
 	return w
 }
 
+// configured returns what the definition says of the configuration, by placeholder.
+func (h *hubStack) configured() map[string]*string {
+	var accounts []string
+	for _, account := range h.config.Accounts {
+		accounts = append(accounts, account.ID)
+	}
+	return *pointers(map[string]string{
+		deployment.PartitionPlaceholder: regions.Partition(h.config.Hub.Region),
+		deployment.EventBusPlaceholder:  h.config.Events.BusName,
+		deployment.AccountsPlaceholder:  joined(accounts),
+		deployment.UnitsPlaceholder:     joined(h.config.Units()),
+		deployment.RegionsPlaceholder:   joined(h.config.LooksIn()),
+	})
+}
+
 // newWorkflowRole makes the state machine's role: invoke the functions, run its
-// own Distributed Map, read the targets, and write the results and the marks of
-// targets that failed.
+// own Distributed Maps, read their items, write their results and the marks of
+// targets that failed, and send events.
 // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 	role := h.newRole("WorkflowRole", "workflow", "The state machine of the workflow.",
@@ -84,10 +108,12 @@ func (h *hubStack) newWorkflowRole(w workflow) awsiam.Role {
 		allow([]string{"states:StartExecution"}, w.arn),
 		// AWS documents the first form for running a Map, and the second is its
 		// children's.
-		allow([]string{"states:DescribeExecution", "states:StopExecution"}, h.executions(), h.children()),
-		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Targets))),
+		allow([]string{"states:DescribeExecution", "states:StopExecution"}, append(h.children(), h.executions())...),
+		allow([]string{"s3:GetObject"}, h.objects(runs.Pattern(runs.Accounts)), h.objects(runs.Pattern(runs.Items+"*"))),
 		allow([]string{"s3:PutObject"}, h.objects(runs.Pattern(runs.Failed+"*"))),
-		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, h.objects(runs.Pattern(runs.Results+"/*"))),
+		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"},
+			h.objects(runs.Pattern(runs.Listing+"/*")), h.objects(runs.Pattern(runs.Results+"*"))),
+		allow([]string{"events:PutEvents"}, h.arn("events", "event-bus/"+h.config.Events.BusName)),
 	} {
 		role.AddToPolicy(statement)
 	}

@@ -2,13 +2,13 @@ package cost
 
 // What a deployment has that is paid by the month.
 const (
-	// DashboardMetrics is how many metrics the dashboard shows: an account's first
-	// three dashboards of up to 50 are free.
-	DashboardMetrics = 40
+	// DashboardMetrics is how many metrics the dashboard shows: more than the 50 up to
+	// which an account's first three dashboards are free.
+	DashboardMetrics = 61
 	// AlarmMetrics is how many metrics the alarms look at: 2 in ExecutionFailed, 1 in
-	// ExecutionAborted, 2 in TargetFailed, and one for each function in
-	// FunctionThrottled.
-	AlarmMetrics = 10
+	// ExecutionAborted, 2 in TargetFailed, 1 in TargetRolledBack, 2 in TargetDrifted, 1 in
+	// AccountNotListed, and one for each function in FunctionThrottled.
+	AlarmMetrics = 16
 	// ScheduleAlarmMetrics is how many more there are with schedules: ScheduleGaveUp.
 	ScheduleAlarmMetrics = 1
 )

@@ -15,7 +15,6 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/shared/awsenv"
-	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/regions"
 )
 
@@ -39,6 +38,11 @@ type Deployment struct {
 		TimeoutSeconds, MemoryMB int
 		Environment              map[string]string
 	}
+	// Substitutions are the values of the definition's placeholders.
+	Substitutions map[string]string
+	// Policies are the managed policies for people and for other workflows: "caller",
+	// "reader" and "approver".
+	Policies map[string]json.RawMessage
 }
 
 // Role is an IAM role of the deployment.
@@ -98,6 +102,16 @@ func (d Deployment) roles(otherExternalID func(account string) bool) ([]iam.Role
 	return roles, nil
 }
 
+// person is somebody of the hub account who has one of the managed policies, and no
+// other right.
+func (d Deployment) person(policy string) iam.User {
+	return iam.User{
+		Partition: d.Partition(), Account: d.Account, Name: policy,
+		AccessKeyID: "AKIALOCLPERSON" + strings.ToUpper(policy), SecretAccessKey: "local-secret-of-the-" + policy,
+		Policies: []string{string(d.Policies[policy])},
+	}
+}
+
 // expecting returns a trust policy that expects that external id in place of its
 // own.
 func expecting(externalID string, trust json.RawMessage) (string, error) {
@@ -134,18 +148,4 @@ func (d Deployment) functions(binaries string, pollWindow time.Duration) []lambd
 		})
 	}
 	return functions
-}
-
-// substitutions returns the values of the definition's placeholders: the partition
-// and the ARNs of the functions' versions.
-func (d Deployment) substitutions() map[string]string {
-	arns := map[string]string{}
-	for _, f := range d.functions("", 0) {
-		arns[f.Name] = f.ARN() + ":" + f.Version
-	}
-	values := map[string]string{deployment.PartitionPlaceholder: d.Partition()}
-	for _, f := range deployment.Functions() {
-		values[f.Placeholder()] = arns[machineName+"-"+f.Name]
-	}
-	return values
 }

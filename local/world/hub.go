@@ -40,7 +40,7 @@ func buildFunctions(ctx context.Context, dir string) error {
 
 // createStateMachine creates the workflow as a deployment does.
 func createStateMachine(ctx context.Context, config aws.Config, d Deployment) (string, error) {
-	definition, err := statemachine.Substitute(d.substitutions())
+	definition, err := statemachine.Substitute(d.Substitutions)
 	if err != nil {
 		return "", err
 	}

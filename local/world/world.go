@@ -173,6 +173,9 @@ func (w *World) startAWS(ctx context.Context, config Config) error {
 		accounts = append(accounts, iam.Account{ID: id, Partition: w.Deployment.Partition()})
 		users = append(users, engineer(w.Deployment.Partition(), id))
 	}
+	for policy := range w.Deployment.Policies {
+		users = append(users, w.Deployment.person(policy))
+	}
 	roles, err := w.Deployment.roles(w.otherExternalID)
 	if err != nil {
 		return err
@@ -210,6 +213,13 @@ func (w *World) otherExternalID(account string) bool {
 // everything in the hub account.
 func (w *World) Engineer() aws.Config {
 	return w.AWS.UserConfig(engineer(w.Deployment.Partition(), w.Deployment.Account), w.Deployment.Region)
+}
+
+// Person returns an SDK configuration with the keys of a person of the hub account who
+// has a managed policy of the deployment and no other right: "caller", "reader" or
+// "approver".
+func (w *World) Person(policy string) aws.Config {
+	return w.AWS.UserConfig(w.Deployment.person(policy), w.Deployment.Region)
 }
 
 // Cluster returns the API server behind a target, and nil where there is none.

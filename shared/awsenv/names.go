@@ -28,6 +28,9 @@ const (
 	// Allow is the list of what may be touched, as package allowlist reads it. Optional:
 	// without it everything may.
 	Allow = "ALLOW"
+	// Operations are the names of the operations that requests may ask for, with spaces
+	// between them. Optional: without it all may.
+	Operations = "OPERATIONS"
 	// Organizations is "true" where the function may list the accounts of
 	// organizational units. Optional.
 	Organizations = "ORGANIZATIONS"
@@ -37,6 +40,10 @@ const (
 
 // AdditionalRegionsFrom returns the Regions that the environment adds.
 func AdditionalRegionsFrom() []string { return strings.Fields(os.Getenv(AdditionalRegions)) }
+
+// OperationsFrom returns the operations that the environment allows, and none where it
+// allows all.
+func OperationsFrom() []string { return strings.Fields(os.Getenv(Operations)) }
 
 // MaxConcurrencyFrom returns the limit that the environment sets, and 0 where it
 // sets none.

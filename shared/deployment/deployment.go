@@ -21,8 +21,13 @@ const (
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 	MapLabel       = "Target"
 	DiscoveryLabel = "Account"
-	// EventSource is the source of the events that the definition sends.
-	EventSource = "crossapply"
+	// EventSource is the source of the events that the definition sends, and the others
+	// are their detail types.
+	EventSource            = "crossapply"
+	EventExecutionStarted  = "crossapply Execution Started"
+	EventPhaseEnded        = "crossapply Phase Ended"
+	EventApprovalRequested = "crossapply Approval Requested"
+	EventExecutionEnded    = "crossapply Execution Ended"
 	// PartitionPlaceholder is the definition's placeholder for the AWS partition,
 	// which the ARNs of service integrations name: in another one than their own
 	// these are accepted, and fail when a state is entered.
@@ -85,7 +90,7 @@ var functions = []Function{
 		Name: "plan", Does: "Checks the request, finds or takes the targets, and lays them out in waves.",
 		TimeoutSeconds: 120, MemoryMB: 512,
 		Environment: []string{awsenv.Partition, awsenv.RunBucket},
-		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency, awsenv.Organizations},
+		Optional:    []string{awsenv.AdditionalRegions, awsenv.Allow, awsenv.MaxConcurrency, awsenv.Operations, awsenv.Organizations},
 		Objects: []Objects{
 			{Keys: runs.Inputs + "*", Read: true},
 			// Read those of the execution that a retry or a rollback names.
@@ -97,7 +102,8 @@ var functions = []Function{
 			{Keys: runs.Pattern(runs.Discovered + "*"), Read: true},
 			{Keys: runs.Pattern(runs.Listing + "/*"), Read: true},
 			{Keys: runs.Pattern(runs.Items + "*"), Write: true},
-			{Keys: runs.Pattern(runs.Failed + "*"), Write: true},
+			// Of accounts that could not be listed.
+			{Keys: runs.Pattern(runs.PhaseFailed(0) + "*"), Write: true},
 			{Keys: runs.Reports + "*", Read: true},
 			{Keys: runs.Claims + "*", Read: true, Write: true},
 			{Keys: runs.Locks + "*", Read: true, Write: true},
@@ -127,7 +133,8 @@ var functions = []Function{
 		Objects: []Objects{
 			{Keys: runs.Pattern(runs.Resources), Read: true},
 			{Keys: runs.Pattern(runs.Journal + "*"), Read: true, Write: true},
-			{Keys: runs.Reports + "*", Write: true}, // what get finds
+			// What get finds lies beside the report, whose own key has one / less.
+			{Keys: runs.Reports + "*/*/*", Write: true},
 		},
 		// A rollback finds out whether a target was touched.
 		Lists: []string{runs.Pattern(runs.Journal + "*")},

@@ -34,8 +34,11 @@ func TestPollWindowFitsTheTimeout(t *testing.T) {
 		if slices.Contains(f.Environment, awsenv.PollWindow) && f.TimeoutSeconds < int(awsenv.LongestPollWindow.Seconds())+spare {
 			t.Errorf("%s may run %d s, with a window of up to %s", f.Name, f.TimeoutSeconds, awsenv.LongestPollWindow)
 		}
-		if f.ReachesTargets != slices.Contains(f.Environment, awsenv.ExternalID) {
-			t.Errorf("%s: reaches targets %t, but its environment is %q", f.Name, f.ReachesTargets, f.Environment)
+		if f.AssumesRoles != slices.Contains(f.Environment, awsenv.ExternalID) {
+			t.Errorf("%s: assumes roles %t, but its environment is %q", f.Name, f.AssumesRoles, f.Environment)
+		}
+		if f.ReachesClusters && !f.AssumesRoles {
+			t.Errorf("%s reaches clusters without a role", f.Name)
 		}
 	}
 }

@@ -141,11 +141,14 @@ func (o Operation) VerbsOf(run contract.Run) []string {
 	return slices.Clone(o.Verbs)
 }
 
-// Verbs returns the verbs that any of the operations uses, each once, in the
-// order in which Kubernetes' own rules list them.
-func Verbs() []string {
+// Verbs returns the verbs that any of some operations uses, or where none is named any
+// of all operations: each once, in the order in which Kubernetes' own rules list them.
+func Verbs(of ...contract.Operation) []string {
 	used := map[string]bool{}
 	for _, o := range operations {
+		if len(of) > 0 && !slices.Contains(of, o.Name) {
+			continue
+		}
 		for _, verb := range slices.Concat(o.Verbs, o.WaitVerbs) {
 			used[verb] = true
 		}

@@ -110,7 +110,6 @@ func unsupported(r contract.Request, path *field.Path) field.ErrorList {
 		const instead = "name account, region and cluster"
 		refuse(t.Accounts != nil, target.Child("accounts"), instead)
 		refuse(t.Regions != nil, target.Child("regions"), instead)
-		refuse(t.ClusterTags != nil, target.Child("clusterTags"), instead)
 	}
 	return problems
 }
