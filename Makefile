@@ -56,6 +56,16 @@ test-unit: node_modules/.package-lock.json control-plane ## run the tests of the
 	@echo "==> tests"
 	@go test -short -race ./functions/... ./shared/... ./statemachine/... ./docs/... ./local/emulator/asl/... ./local/emulator/awsapi/...
 
+# Each operator is built from a module of its own below local/operators.
+.PHONY: test-operators
+test-operators: node_modules/.package-lock.json control-plane ## run the workflow against kro, a real operator (minutes to build, the first time)
+	@echo "==> kro's controller"
+	@mkdir -p dist/operators
+	@cd local/operators/kro && GOFLAGS= go build -o ../../../dist/operators/kro tool
+	@KRO_CONTROLLER=$(CURDIR)/dist/operators/kro \
+	  KRO_CRDS=$$(cd local/operators/kro && go list -m -f '{{.Dir}}' github.com/kubernetes-sigs/kro)/helm/crds \
+	  go test -count=1 -v -timeout 20m ./local/operators
+
 .PHONY: bench
 bench: node_modules/.package-lock.json ## measure cold and warm starts, in the local world
 	@go test -run '^$$' -bench . -benchtime 20x ./local/world

@@ -166,7 +166,7 @@ func (cp *ControlPlane) startClusters(ctx context.Context) error {
 			err := c.firstStart(ctx)
 			<-cores
 			if err == nil {
-				err = createObjects(ctx, c.AdminConfig(), c.Objects)
+				err = CreateObjects(ctx, c.AdminConfig(), c.Objects)
 			}
 			if err != nil {
 				return fmt.Errorf("cluster %s: %w", c.ID(), err)

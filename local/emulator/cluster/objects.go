@@ -67,8 +67,8 @@ func Namespace(name string) *unstructured.Unstructured {
 	}}
 }
 
-// createObjects creates what is not there yet, in order.
-func createObjects(ctx context.Context, config *rest.Config, objects []*unstructured.Unstructured) error {
+// CreateObjects creates what is not there yet, in order.
+func CreateObjects(ctx context.Context, config *rest.Config, objects []*unstructured.Unstructured) error {
 	config.Wrap(withoutRetryAfter)
 	c, err := client.New(config, client.Options{})
 	if err != nil {

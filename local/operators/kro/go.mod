@@ -1,6 +1,6 @@
 // The controller of kro, a real operator, for `make test-operators`. A module of its
 // own, so that what it requires does not decide what the workflow is built with.
-module github.com/crossapply/crossapply/local/kro
+module github.com/crossapply/crossapply/local/operators/kro
 
 go 1.26.0
 
