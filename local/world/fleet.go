@@ -3,15 +3,18 @@ package world
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossapply/crossapply/examples"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/eksauth"
 )
 
@@ -135,8 +138,8 @@ func (w *World) FleetCluster(target contract.Target) *cluster.Virtual {
 func (w *World) APIServers() []*cluster.Cluster { return w.control.Clusters() }
 
 // withAccounts returns the deployment as it were with more target accounts. Each
-// has the access role of an account that is there, and the functions' policies
-// name it beside that one.
+// has the access role of an account that is there, the functions' policies name it
+// beside that one, and selectors find it.
 func (d Deployment) withAccounts(accounts []string) (Deployment, error) {
 	i := slices.IndexFunc(d.Roles, func(r Role) bool { return r.Account != d.Account && r.Name == accessRoleName })
 	if i < 0 {
@@ -169,6 +172,8 @@ func (d Deployment) withAccounts(accounts []string) (Deployment, error) {
 		roles = append(roles, Role{Account: account, Name: model.Name, Trust: model.Trust, Policies: policies})
 	}
 	d.Roles = roles
+	d.Substitutions = maps.Clone(d.Substitutions)
+	d.Substitutions[deployment.AccountsPlaceholder] = strings.Join(append(strings.Fields(d.Substitutions[deployment.AccountsPlaceholder]), accounts...), " ")
 	return d, nil
 }
 
