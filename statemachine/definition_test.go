@@ -3,6 +3,8 @@ package statemachine_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,8 +77,15 @@ var networkErrors = []string{
 	"Lambda.SubnetIPAddressLimitReachedException",
 }
 
+// Those of an event that could not be sent: what ends a request for approval is not
+// among them.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html
+var eventErrors = []string{
+	"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException",
+}
+
 // The states that call AWS themselves: what they do may be repeated after any error.
-var calls = []string{"Mark the failure"}
+var calls = []string{"Mark the failure", "Send start event", "Send phase event", "Send end event"}
 
 func TestErrorNamesAreKnown(t *testing.T) {
 	all := handlers(t, "", definition(t))
@@ -91,6 +100,7 @@ func TestErrorNamesAreKnown(t *testing.T) {
 			case ours && h.field == "Retry" && !entry.Passes:
 				t.Errorf("%s retries %s, which a retry does not help", h.where, name)
 			case ours, slices.Contains(lambdaErrors, name), slices.Contains(networkErrors, name):
+			case slices.Contains(eventErrors, name) && filepath.Base(h.where) == "Request approval":
 			case name == "States.ALL" && h.field == "Catch":
 			case name == "States.ALL" && slices.Contains(calls, filepath.Base(h.where)):
 			default:
@@ -176,7 +186,7 @@ func TestTasks(t *testing.T) {
 			continue
 		}
 		passing := slices.Concat([]string{string(fault.Throttled), string(fault.AWSUnavailable)}, lambdaErrors, networkErrors)
-		if f.ReachesTargets {
+		if f.ReachesClusters {
 			passing = append(passing, cluster...)
 		}
 		for _, name := range passing {
@@ -190,10 +200,41 @@ func TestTasks(t *testing.T) {
 	}
 }
 
+// Where an event cannot be sent, the execution goes on as if it had been.
+func TestEventsDoNotHurt(t *testing.T) {
+	states, _ := definition(t)["States"].(map[string]any)
+	sent := 0
+	for name, state := range states {
+		state, _ := state.(map[string]any)
+		if resource, _ := state["Resource"].(string); !strings.HasSuffix(resource, ":events:putEvents") {
+			continue
+		}
+		sent++
+		want := []any{map[string]any{"ErrorEquals": []any{"States.ALL"}, "Output": state["Output"], "Next": state["Next"]}}
+		if !reflect.DeepEqual(state["Catch"], want) || state["Output"] == nil {
+			t.Errorf("%s ends otherwise with an error: %v", name, state["Catch"])
+		}
+	}
+	if sent != 3 {
+		t.Errorf("%d states send events", sent)
+	}
+}
+
 // The names that the definition and the deployment share.
 func TestNamesOfTheDefinition(t *testing.T) {
-	if !strings.Contains(statemachine.Definition, `"Label": "`+deployment.MapLabel+`"`) {
-		t.Errorf("the Map's Label is not %q", deployment.MapLabel)
+	for _, label := range []string{deployment.MapLabel, deployment.DiscoveryLabel} {
+		if !strings.Contains(statemachine.Definition, `"Label": "`+label+`"`) {
+			t.Errorf("no Map's Label is %q", label)
+		}
+	}
+	sources := regexp.MustCompile(`"Source": "(.*?)"`).FindAllStringSubmatch(statemachine.Definition, -1)
+	for _, source := range sources {
+		if source[1] != deployment.EventSource {
+			t.Errorf("an event's source is %q", source[1])
+		}
+	}
+	if len(sources) != 4 {
+		t.Errorf("there are %d events", len(sources))
 	}
 	if !strings.Contains(statemachine.Definition, `$item.run.prefix & '`+runs.Failed+`' &`) {
 		t.Errorf("a target that failed is not marked below %s", runs.Failed)
@@ -206,7 +247,10 @@ func TestNamesOfTheDefinition(t *testing.T) {
 }
 
 func TestSubstitute(t *testing.T) {
-	want := []string{deployment.PartitionPlaceholder}
+	want := []string{
+		deployment.PartitionPlaceholder, deployment.EventBusPlaceholder,
+		deployment.AccountsPlaceholder, deployment.UnitsPlaceholder, deployment.RegionsPlaceholder,
+	}
 	for _, f := range deployment.Functions() {
 		want = append(want, f.Placeholder())
 	}

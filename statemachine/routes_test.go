@@ -1,19 +1,24 @@
 package statemachine_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/crossapply/crossapply/local/emulator/asl"
 	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
+	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/runs"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -21,13 +26,65 @@ import (
 // route through its states. How the functions behave is tested beside them.
 
 const (
-	planned  = `{"run": {"name": "run", "bucket": "runs", "prefix": "runs/run/", "ready": {"timeoutSeconds": 900}}, "targetsKey": "targets.json", "resultsPrefix": "results", "total": 1, "maxConcurrency": 2}`
-	resolved = `{"cluster": {"endpoint": "https://c"}, "mapping": {"plural": "topics"}}`
-	applied  = `{"applied": {"change": "created", "uid": "u", "generation": 1}, "seen": {"state": "Progressing"}, "deadline": "2099-01-01T00:15:00Z"}`
-	ready    = `{"status": "Ready", "seen": {"state": "Ready"}, "window": 1, "pauseSeconds": 0, "result": {"cluster": "c", "outcome": "Ready"}}`
-	reported = `{"status": "Succeeded", "total": 1}`
-	target   = `{"account": "1", "region": "r", "cluster": "c"}`
+	cluster  = `{"endpoint": "https://c"}`
+	resolved = `{"cluster": ` + cluster + `, "mappings": [{"plural": "topics"}]}`
+	applied  = `{"mapping": {"plural": "topics"}, "applied": {"change": "created", "uid": "u", "generation": 1}, "seen": {"state": "Progressing"}, "deadline": "2099-01-01T00:15:00Z", "more": false}`
+	ready    = `{"status": "Ready", "seen": {"state": "Ready"}, "window": 1, "pauseSeconds": 0, "result": {"cluster": "c", "outcome": "Ready"}, "more": false}`
+	reported = `{"status": "Succeeded", "total": 1, "counts": {"Ready": 1}, "message": "all is well", "report": "s3://runs/report.json"}`
+	target   = `{"target": {"account": "1", "region": "r", "cluster": "c"}}`
 )
+
+// text is the JSON text of a value of the contract.
+func text(value any) string {
+	body, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // the tests make up nothing that cannot be written
+	}
+	return string(body)
+}
+
+// planned is a plan that begins with next.
+func planned(next contract.Next) contract.PlanOutput {
+	return contract.PlanOutput{
+		Run: contract.Run{
+			Execution: asltest.ExecutionARN, Name: "run", Bucket: "runs", Prefix: "runs/run/", Operation: "apply", Tolerate: []string{},
+			Resources: []contract.ResourceRef{{APIVersion: "kafka/v1", Kind: "Topic", Name: "orders"}}, Ready: contract.ReadySettings{TimeoutSeconds: 900},
+		},
+		Next: &next, Total: 1, Labels: map[string]string{"commit": "1a2b"},
+	}
+}
+
+// work is the work on a phase: its items lie at targets.json.
+func work(number int, kind contract.PhaseKind, name string, does contract.Operation) contract.Next {
+	return contract.Next{
+		Action: contract.ActionWork, Phase: &contract.Phase{Number: number, Kind: kind, Wave: 1, Name: name, Operation: does},
+		ItemsKey: "targets.json", ResultsPrefix: fmt.Sprintf("results/%d", number), MaxConcurrency: 2, Total: 1, Counts: map[contract.Outcome]int{},
+	}
+}
+
+func wave(number int, name string) contract.Next {
+	return work(number, contract.PhaseWave, name, "apply")
+}
+
+// after is a decision of review after a phase that has ended.
+func after(ended, next contract.Next) contract.Next {
+	next.Ended = &contract.EndedPhase{Phase: *ended.Phase, Total: 1, Counts: map[contract.Outcome]int{"Ready": 1}}
+	next.Counts = next.Ended.Counts
+	return next
+}
+
+func end(reason string) contract.Next {
+	return contract.Next{Action: contract.ActionReport, Reason: reason, Counts: map[contract.Outcome]int{}}
+}
+
+// returns are replies with these outputs, in turn.
+func returns[T any](outputs ...T) asltest.Function {
+	replies := make([]asltest.Reply, len(outputs))
+	for i, output := range outputs {
+		replies[i] = asltest.Output(text(output))
+	}
+	return asltest.Replies(replies...)
+}
 
 func waiting(window, pause int) asltest.Reply {
 	return asltest.Output(fmt.Sprintf(`{"status": "Progressing", "seen": {"state": "Progressing", "message": "window %d"}, "window": %[1]d, "pauseSeconds": %d}`, window, pause))
@@ -41,36 +98,71 @@ func cause(message string) string {
 // script is what the functions, and the services that the definition calls itself,
 // reply; one that is nil succeeds.
 type script struct {
-	plan, resolve, apply, poll, report asltest.Function
-	mark                               asltest.Function
-	targets                            string // JSON
-	input                              string // JSON
+	plan, discover, resolve, apply, poll, review, report asltest.Function
+	mark, event, approval                                asltest.Function
+	targets                                              string // JSON
+	input                                                string // JSON
 }
 
-func (s script) run(t *testing.T) asltest.Outcome {
+// machine is the definition with names in the place of the functions' ARNs. It is read
+// once, since that takes longer than most executions.
+var (
+	machine *asl.Machine
+	parsed  sync.Once
+)
+
+func parse(t *testing.T) {
 	t.Helper()
-	values, functions := map[string]string{deployment.PartitionPlaceholder: "aws"}, asltest.Functions{}
-	add := func(name string, scripted asltest.Function, success string) {
-		if scripted == nil {
-			scripted = asltest.Replies(asltest.Output(success))
-		}
-		functions[name] = scripted
+	values := map[string]string{}
+	for _, name := range statemachine.Placeholders() {
+		values[name] = strings.TrimSuffix(name, "FunctionArn")
 	}
-	for _, name := range []string{"Plan", "Resolve", "Apply", "Poll", "Report"} {
-		values[name+"FunctionArn"] = name
-	}
-	add("Plan", s.plan, planned)
-	add("Resolve", s.resolve, resolved)
-	add("Apply", s.apply, applied)
-	add("Poll", s.poll, ready)
-	add("Report", s.report, reported)
-	add("aws-sdk:s3:putObject", s.mark, `{}`)
+	values[deployment.PartitionPlaceholder] = "aws"
 	definition, err := statemachine.Substitute(values)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return asltest.Run(t, asltest.Case{Definition: definition, Functions: functions, Input: s.input,
-		Objects: asltest.Objects{"runs/targets.json": cmp.Or(s.targets, "["+target+"]")}})
+	if machine, err = asl.Parse(asltest.Engine(t), []byte(definition)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s script) run(t *testing.T) asltest.Outcome {
+	t.Helper()
+	parsed.Do(func() { parse(t) })
+	functions := asltest.Functions{}
+	add := func(name string, scripted, success asltest.Function) {
+		if functions[name] = scripted; scripted == nil {
+			functions[name] = success
+		}
+	}
+	add("Plan", s.plan, returns(planned(wave(1, "1"))))
+	add("Discover", s.discover, returns(contract.DiscoverOutput{}))
+	add("Resolve", s.resolve, asltest.Replies(asltest.Output(resolved)))
+	add("Apply", s.apply, asltest.Replies(asltest.Output(applied)))
+	add("Poll", s.poll, asltest.Replies(asltest.Output(ready)))
+	add("Review", s.review, returns(after(wave(1, "1"), end("every wave has ended"))))
+	add("Report", s.report, asltest.Replies(asltest.Output(reported)))
+	add("aws-sdk:s3:putObject", s.mark, asltest.Replies(asltest.Output(`{}`)))
+	add("events:putEvents", s.event, asltest.Replies(asltest.Output(`{"FailedEntryCount": 0}`)))
+	add("events:putEvents.waitForTaskToken", s.approval, asltest.Replies(asltest.Hang()))
+	return asltest.RunMachine(t, machine, asltest.Case{Functions: functions, Input: s.input, Objects: asltest.Objects{
+		"runs/targets.json": cmp.Or(s.targets, "["+target+"]"), "runs/accounts.json": `[{"account": "1", "regions": ["r"], "tags": true}, {"account": "2", "regions": ["r"], "clusters": ["a*"], "tags": false}]`,
+	}})
+}
+
+// asked takes what a function was called with, each time, and lets it reply as it would.
+func asked[T any](calls *[]T, replies asltest.Function) asltest.Function {
+	return func(ctx context.Context, call asltest.Call) asltest.Reply {
+		var in T
+		decoder := json.NewDecoder(bytes.NewReader(call.Payload))
+		decoder.DisallowUnknownFields() // what a function is called with is in the contract
+		if err := decoder.Decode(&in); err != nil {
+			return asltest.Fail("Test", err.Error()+": "+string(call.Payload))
+		}
+		*calls = append(*calls, in)
+		return replies(ctx, call)
+	}
 }
 
 func expectRoute(t *testing.T, what string, got, want []string) {
@@ -81,7 +173,10 @@ func expectRoute(t *testing.T, what string, got, want []string) {
 }
 
 var (
-	succeededRoute = []string{"Plan", "Started before?", "Roll out to targets", "Report", "Succeeded?", "Rolled out"}
+	begin          = []string{"Plan", "Planned?", "Send start event", "Next phase?"}
+	phase          = []string{"Work on targets", "Review", "Next phase?", "Send phase event", "Next phase?"}
+	succeeds       = []string{"Report", "Send end event", "Succeeded?", "Rolled out"}
+	succeededRoute = slices.Concat(begin, phase, succeeds)
 	readyRoute     = []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Poll resource", "Ready?", "Target done"}
 )
 
@@ -89,7 +184,7 @@ func TestReadyAtOnce(t *testing.T) {
 	out := script{}.run(t)
 	expectRoute(t, "the execution", out.Route, succeededRoute)
 	expectRoute(t, "the target", out.Children[0].Route, readyRoute)
-	if out.Status != types.ExecutionStatusSucceeded || out.Output != `{"status":"Succeeded","total":1}` {
+	if out.Status != types.ExecutionStatusSucceeded || out.Output != compact(reported) {
 		t.Errorf("%s with %s", out.Status, out.Output)
 	}
 	if got := out.Children[0].Output; got != `{"cluster":"c","outcome":"Ready"}` {
@@ -97,8 +192,17 @@ func TestReadyAtOnce(t *testing.T) {
 	}
 }
 
+// compact is a JSON text without spaces.
+func compact(text string) string {
+	var out bytes.Buffer
+	if err := json.Compact(&out, []byte(text)); err != nil {
+		panic(err)
+	}
+	return out.String()
+}
+
 func TestNothingToWaitFor(t *testing.T) {
-	out := script{apply: asltest.Replies(asltest.Output(`{"applied": {}, "seen": {}, "deadline": "x", "result": {"outcome": "Applied"}}`))}.run(t)
+	out := script{apply: asltest.Replies(asltest.Output(`{"mapping": {}, "applied": {}, "seen": {}, "deadline": "x", "result": {"outcome": "Applied"}, "more": false}`))}.run(t)
 	expectRoute(t, "the target", out.Children[0].Route, []string{"Resolve cluster", "Apply resource", "Anything to wait for?", "Target done"})
 }
 
@@ -242,7 +346,7 @@ func TestDeadlineOfAFunctionThatCannotBeCalled(t *testing.T) {
 	if out.Duration < 15*time.Minute || out.Duration > 17*time.Minute {
 		t.Errorf("it took %s", out.Duration)
 	}
-	expectRoute(t, "the end of the target", child.Route[len(child.Route)-4:], []string{"Poll resource", "Ready?", "Mark the failure", "Target failed"})
+	expectRoute(t, "the end of the target", child.Route[len(child.Route)-4:], []string{"Ready?", "Tolerated?", "Mark the failure", "Target failed"})
 }
 
 // A target that finds the rollout stopped ends in two transitions, untouched.
@@ -277,7 +381,7 @@ func TestMark(t *testing.T) {
 			return asltest.Output("{}")
 		},
 	}.run(t)
-	if marked.Bucket != "runs" || marked.Key != "runs/run/marks/failed/1/r/c" || marked.Body.Error != "CrossApply.ResourceFailed" {
+	if marked.Bucket != "runs" || marked.Key != "runs/run/"+runs.PhaseFailed(1)+"1/r/c" || marked.Body.Error != "CrossApply.ResourceFailed" {
 		t.Errorf("the mark is %+v", marked)
 	}
 	if child := out.Children[0]; child.Error != "CrossApply.ResourceFailed" || child.Cause != cause("Stalled") {
@@ -298,7 +402,7 @@ func TestFailures(t *testing.T) {
 		RolloutError any
 	}
 	out := script{
-		targets: `[{"cluster": "a"}, {"cluster": "b"}, {"cluster": "c"}]`,
+		targets: `[{"target": {"account": "1", "region": "r", "cluster": "a"}}, {"target": {"account": "1", "region": "r", "cluster": "b"}}, {"target": {"account": "1", "region": "r", "cluster": "c"}}]`,
 		apply:   asltest.Replies(asltest.Fail("CrossApply.Conflict", cause("owned"))),
 		report: func(_ context.Context, call asltest.Call) asltest.Reply {
 			if err := json.Unmarshal(call.Payload, &asked); err != nil {
@@ -307,7 +411,7 @@ func TestFailures(t *testing.T) {
 			return asltest.Output(answer)
 		},
 	}.run(t)
-	expectRoute(t, "the execution", out.Route, []string{"Plan", "Started before?", "Roll out to targets", "Report", "Succeeded?", "Rollout failed"})
+	expectRoute(t, "the execution", out.Route, slices.Concat(begin, phase, []string{"Report", "Send end event", "Succeeded?", "Rollout failed"}))
 	if len(out.Children) != 3 || asked.Execution != asltest.ExecutionARN || asked.RolloutError != nil {
 		t.Errorf("%d targets; report was asked for %+v", len(out.Children), asked)
 	}
@@ -316,18 +420,13 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// A Map that breaks is caught, so that the caller always gets the report.
-func TestBrokenRollout(t *testing.T) {
-	var asked struct{ RolloutError struct{ Error string } }
-	out := script{targets: "no JSON", report: func(_ context.Context, call asltest.Call) asltest.Reply {
-		if err := json.Unmarshal(call.Payload, &asked); err != nil {
-			return asltest.Fail("Test", err.Error())
-		}
-		return asltest.Output(reported)
-	}}.run(t)
+// A Map that breaks is caught: review learns of it, and the caller gets the report.
+func TestBrokenMap(t *testing.T) {
+	var reviews []contract.ReviewInput
+	out := script{targets: "no JSON", review: asked(&reviews, returns(after(wave(1, "1"), end("the Map broke"))))}.run(t)
 	expectRoute(t, "the execution", out.Route, succeededRoute)
-	if asked.RolloutError.Error != "States.ItemReaderFailed" {
-		t.Errorf("report was told %q", asked.RolloutError.Error)
+	if len(reviews) != 1 || reviews[0].Error == nil || reviews[0].Error.Error != "States.ItemReaderFailed" {
+		t.Errorf("review was told %+v", reviews)
 	}
 }
 
@@ -336,9 +435,9 @@ func TestBrokenRollout(t *testing.T) {
 func TestDuplicate(t *testing.T) {
 	const arn = "arn:aws:states:eu-west-1:111111111111:execution:test:first"
 	first := func(more string) asltest.Reply {
-		return asltest.Output(`{"run": {}, "first": {"execution": "` + arn + `", ` + more + `}}`)
+		return asltest.Output(`{"run": {}, "labels": {}, "first": {"execution": "` + arn + `", ` + more + `}}`)
 	}
-	asked := []string{"Plan", "Started before?"}
+	asked := []string{"Plan", "Planned?"}
 	waited := append(slices.Clone(asked), "Wait for the first execution")
 	tests := []struct {
 		name    string
@@ -398,27 +497,27 @@ func TestDuplicate(t *testing.T) {
 
 // What looks like an expression in a request, or in what a cluster says, is a text.
 func TestTextsAreNotEvaluated(t *testing.T) {
-	const text = "{% $states.context.Execution.Id %}"
-	var asked, polled json.RawMessage
+	const expression = "{% $states.context.Execution.Id %}"
+	var given, polled json.RawMessage
 	out := script{
-		input: `{"resource": {"metadata": {"annotations": {"a": "` + text + `"}}}}`,
+		input: `{"resource": {"metadata": {"annotations": {"a": "` + expression + `"}}}}`,
 		plan: func(_ context.Context, call asltest.Call) asltest.Reply {
-			asked = call.Payload
-			return asltest.Output(strings.Replace(planned, `"name": "run"`, `"name": "`+text+`"`, 1))
+			given = call.Payload
+			return asltest.Output(strings.Replace(text(planned(wave(1, "1"))), `"name":"run"`, `"name":"`+expression+`"`, 1))
 		},
-		apply: asltest.Replies(asltest.Output(strings.Replace(applied, `"state": "Progressing"`, `"state": "Progressing", "message": "`+text+`"`, 1))),
+		apply: asltest.Replies(asltest.Output(strings.Replace(applied, `"state": "Progressing"`, `"state": "Progressing", "message": "`+expression+`"`, 1))),
 		poll: func(_ context.Context, call asltest.Call) asltest.Reply {
 			polled = call.Payload
-			return asltest.Fail("CrossApply.ResourceFailed", cause(text))
+			return asltest.Fail("CrossApply.ResourceFailed", cause(expression))
 		},
 	}.run(t)
-	if !strings.Contains(string(asked), text) {
-		t.Errorf("plan was given %s", asked)
+	if !strings.Contains(string(given), expression) {
+		t.Errorf("plan was given %s", given)
 	}
-	if strings.Count(string(polled), text) != 2 {
+	if strings.Count(string(polled), expression) != 2 {
 		t.Errorf("poll was given %s", polled)
 	}
-	if got := out.Children[0].Cause; got != cause(text) {
+	if got := out.Children[0].Cause; got != cause(expression) {
 		t.Errorf("the target ended with %s", got)
 	}
 }

@@ -1,11 +1,10 @@
-// Command apply is a target's second step: it does the operation on the cluster,
-// once, and takes the first look at what became of it.
+// Command apply is a target's second step: it does the operation on one of the
+// resources, once, and takes the first look at what became of it.
 package main
 
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,17 +17,18 @@ import (
 	"github.com/crossapply/crossapply/shared/health"
 	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/manifest"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/proof"
 	"github.com/crossapply/crossapply/shared/readiness"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
-// Store is where apply reads the resource from, and where the journal lies;
-// [runs.Bucket] is one.
+// Store is where apply reads the resources from, where the journal lies, and where it
+// writes the objects that get finds; [runs.Bucket] is one.
 type Store interface {
 	journal.Store
-	Get(ctx context.Context, key string) ([]byte, error)
+	Exists(ctx context.Context, key string) (bool, error)
 }
 
 // Auth mints the tokens for clusters; *eksauth.Authenticator is one.
@@ -43,158 +43,216 @@ type Applier struct {
 	clusters *kube.Clusters
 	store    func(bucket string) Store
 	now      func() time.Time
+	// servedPause is the pause between two looks for a kind that another resource has
+	// just brought.
+	servedPause time.Duration
 
 	rules readiness.Cache
-	// last is the resource of the execution that this sandbox worked for last:
+	// last are the resources of the execution that this sandbox worked for last:
 	// a sandbox serves one invocation at a time, and many targets of one
 	// execution in turn.
 	last struct {
-		key  string
-		body []byte
+		key    string
+		bundle manifest.Bundle
 	}
 }
 
-// Handle does the operation on the target's cluster, with what is there in the
-// journal first. It may safely be called again: an action can be repeated, and the
-// journal keeps what was there before the first attempt.
+// Handle does the operation on one of the target's resources, with what is there in the
+// journal first, and takes the first look at what became of it. It may safely be called
+// again: an action can be repeated, and the journal keeps what was there before the
+// first attempt.
 func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.ApplyOutput, error) {
-	op, err := operation.Of(in.Run.Operation)
+	w, err := a.begin(ctx, in)
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	rule, err := a.rules.Of(in.Run)
+	if w.op.Name == operation.Rollback && w.untouched {
+		result := contract.Result{Target: in.Target, Outcome: contract.OutcomeUnchanged, Change: contract.ChangeNone,
+			Message: fmt.Sprintf("%s was not changed, so there is nothing to bring back", w.ref)}
+		return w.end(contract.ApplyOutput{}, result), nil
+	}
+	done, err := w.act(ctx)
 	if err != nil {
+		if fault.NameOf(err) == fault.Unauthenticated {
+			a.auth.Forget(in.Run, in.Target)
+		}
 		return contract.ApplyOutput{}, err
 	}
-	done, err := a.act(ctx, op, in)
-	if err != nil {
-		return contract.ApplyOutput{}, err
-	}
-	edge.Logger(ctx).Info(string(op.Name), "change", done.Applied.Change, "uid", done.Applied.UID, "generation", done.Applied.Generation)
-	now := a.now()
+	edge.Logger(ctx).Info(string(w.op.Name), "change", done.Applied.Change, "uid", done.Applied.UID, "generation", done.Applied.Generation)
 	out := contract.ApplyOutput{
-		Applied:  done.Applied,
-		Deadline: now.Add(time.Duration(in.Run.Ready.TimeoutSeconds) * time.Second).UTC(),
+		Mapping: w.mapping, Applied: done.Applied,
+		Deadline: a.now().Add(time.Duration(in.Run.Ready.TimeoutSeconds) * time.Second).UTC(),
 	}
-	if !op.Waits(in.Run) {
-		out.Result = op.Accepted(in.Item, done.Applied, rule)
-		return out, nil
+	if w.op.Waits(in.Run) {
+		return w.look(done, out)
 	}
-	return a.look(op, in, rule, done, out)
+	result := w.op.Accepted(in.Item, done, w.rule)
+	if result.ObjectKey, err = w.keep(ctx, done.Found); err != nil {
+		return contract.ApplyOutput{}, err
+	}
+	return w.end(out, result), nil
+}
+
+// work is what one invocation does.
+type work struct {
+	applier *Applier
+	in      contract.ApplyInput
+	op      operation.Operation
+	store   Store
+	rule    health.Rule
+	// index and ref are those of the resource; ref is the zero value where there is none.
+	index   int
+	ref     contract.ResourceRef
+	mapping contract.Mapping
+	// earlier is the change that a rollback takes back, and untouched says that there
+	// is none.
+	earlier   operation.Earlier
+	untouched bool
+}
+
+// begin finds out what is to be done.
+func (a *Applier) begin(ctx context.Context, in contract.ApplyInput) (*work, error) {
+	op, err := operation.Of(in.Phase.Operation)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{applier: a, in: in, op: op, store: a.store(in.Run.Bucket)}
+	if len(in.Run.Resources) == 0 {
+		return w, nil
+	}
+	w.index = operation.Order(op, len(in.Run.Resources), in.Step)
+	if op.Name == operation.Rollback {
+		if err := w.findEarlier(ctx); err != nil {
+			return nil, err
+		}
+	}
+	w.ref = in.Run.Resources[w.index]
+	w.rule, err = a.rules.Of(in.Run, w.ref)
+	return w, err
+}
+
+// act does the operation between the journal's two notes.
+func (w *work) act(ctx context.Context) (operation.Done, error) {
+	in := w.in
+	token, err := w.applier.auth.Token(ctx, in.Run, in.Target)
+	if err != nil {
+		return operation.Done{}, err
+	}
+	client, err := w.applier.clusters.Client(in.Target, in.Cluster, token.Value)
+	if err != nil {
+		return operation.Done{}, err
+	}
+	attempt := &attempt{store: w.store, key: journal.Key(in.Run, in.Phase, in.Target, w.index), operation: w.op.Name, target: in.Target}
+	action := operation.Action{
+		Item: in.Item, Index: w.index, Ref: w.ref, Rule: w.rule, Note: attempt.begin, Earlier: w.earlier, WhoAmI: client.WhoAmI,
+	}
+	served, err := w.find(ctx, client)
+	if err == nil && served {
+		action.Object, err = w.applier.resource(ctx, w.store, in, w.index)
+	}
+	if err != nil {
+		return operation.Done{}, err
+	}
+	if !served {
+		return w.op.Act(ctx, action)
+	}
+	var done operation.Done
+	err = client.Do(ctx, string(w.op.Name), w.ref, w.mapping, w.op.VerbsOf(in.Run), func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
+		action.Resource, action.HasStatus = api, w.mapping.Status
+		done, err = w.op.Act(ctx, action)
+		return err
+	})
+	if err != nil {
+		return operation.Done{}, attempt.refused(ctx, err)
+	}
+	return done, attempt.end(ctx, done)
+}
+
+// maxLooks is how often a kind is looked for that another resource has just brought: of
+// several API servers, one may serve it a few seconds later than the other.
+const maxLooks = 10
+
+// find finds where the cluster serves the resource's kind: resolve has said so, but
+// for a kind that was not served then. It says whether the kind is served, which a
+// check need not insist on.
+func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err error) {
+	if w.ref == (contract.ResourceRef{}) {
+		return false, nil
+	}
+	if known := w.in.Mappings[w.index]; known != nil {
+		w.mapping = *known
+		return true, nil
+	}
+	for look := 1; ; look++ {
+		w.mapping, err = client.Discover(ctx, w.ref)
+		switch {
+		case err == nil:
+			return true, client.Review(ctx, w.ref, w.mapping, w.op.VerbsOf(w.in.Run))
+		case fault.NameOf(err) != fault.KindNotServed:
+			return false, err
+		case w.op.Name == operation.Check:
+			return false, nil
+		case look == maxLooks:
+			return false, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, err
+		case <-time.After(w.applier.servedPause):
+		}
+	}
 }
 
 // look takes the first look: what is Ready already needs no poll.
-func (a *Applier) look(op operation.Operation, in contract.ApplyInput, rule health.Rule, done operation.Done, out contract.ApplyOutput) (contract.ApplyOutput, error) {
-	judge := proof.For(in.Item, in.Mapping, done.Applied, rule)
-	now := a.now().UTC()
-	seen, err := op.Look(judge, contract.Seen{}, done.Object, now)
+func (w *work) look(done operation.Done, out contract.ApplyOutput) (contract.ApplyOutput, error) {
+	judge := proof.For(w.in.Item, w.ref, w.mapping, done.Applied, w.rule)
+	now := w.applier.now().UTC()
+	seen, err := w.op.Look(judge, contract.Seen{}, done.Object, now)
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
 	out.Seen = seen
-	if decision := judge.Decide(seen, now); decision.State == health.Ready {
-		out.Result = op.Proven(in.Item, done.Applied, rule, decision)
+	if decision := w.op.Decide(judge, seen, now); decision.State == health.Ready {
+		return w.end(out, w.op.Proven(w.in.Item, done.Applied, seen, w.rule, decision)), nil
 	}
 	return out, nil
 }
 
-// act does the operation between the journal's two notes.
-func (a *Applier) act(ctx context.Context, op operation.Operation, in contract.ApplyInput) (operation.Done, error) {
-	object, err := a.resource(ctx, in.Run)
-	if err != nil {
-		return operation.Done{}, err
+// keep writes an object that get found beside the report.
+func (w *work) keep(ctx context.Context, found *unstructured.Unstructured) (key string, err error) {
+	if found == nil {
+		return "", nil
 	}
-	token, err := a.auth.Token(ctx, in.Run, in.Target)
-	if err != nil {
-		return operation.Done{}, err
-	}
-	client, err := a.clusters.Client(in.Target, in.Cluster, token.Value)
-	if err != nil {
-		return operation.Done{}, err
-	}
-	attempt := &attempt{store: a.store(in.Run.Bucket), run: in.Run, target: in.Target}
-	var done operation.Done
-	err = client.Do(ctx, op, in.Run.Resource, in.Mapping, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
-		done, err = op.Act(ctx, operation.Action{
-			Target: in.Target, Ref: in.Run.Resource, Resource: api, Object: object, Settings: in.Run.Apply, Note: attempt.begin,
-		})
-		return err
-	})
-	switch {
-	case err != nil:
-		if fault.NameOf(err) == fault.Unauthenticated {
-			a.auth.Forget(in.Run, in.Target)
-		}
-		return operation.Done{}, attempt.refused(ctx, err)
-	case in.Run.Apply.DryRun:
-		return done, nil
-	}
-	return done, attempt.end(ctx, journal.After{Applied: done.Applied, OwnedFields: done.Owned})
+	key = runs.ObjectKey(w.in.Run.ReportKey, w.in.Target.String(), w.index)
+	return key, w.store.PutJSON(ctx, key, found.Object)
 }
 
-// attempt is what one invocation writes into the journal about its target.
-type attempt struct {
-	store  Store
-	run    contract.Run
-	target contract.Target
-
-	entry journal.Entry
-	// begun says that the entry is written, and first that no invocation before this
-	// one can have changed anything.
-	begun, first bool
+// end adds what became of the resource to what became of those before.
+func (w *work) end(out contract.ApplyOutput, one contract.Result) contract.ApplyOutput {
+	out.Result = operation.Together(w.in.Run, w.in.Result, w.index, one)
+	out.More = w.in.Step+1 < len(w.in.Run.Resources)
+	return out
 }
 
-func (a *attempt) begin(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	var now journal.Object
-	if live != nil {
-		now = live.Object
-	}
-	entry, first, err := journal.Begin(ctx, a.store, a.run, a.target, now)
-	if err != nil {
-		return nil, err
-	}
-	if !a.begun { // what this invocation repeats was refused: it changed nothing
-		a.begun, a.first = true, first
-	}
-	a.entry = entry
-	if entry.Before == nil {
+// resource returns the object to act with, nil where the request only names it.
+func (a *Applier) resource(ctx context.Context, store Store, in contract.ApplyInput, index int) (*unstructured.Unstructured, error) {
+	if in.Phase.Operation == operation.Rollback || in.Phase.Operation == operation.Verify {
 		return nil, nil
 	}
-	return &unstructured.Unstructured{Object: entry.Before}, nil
-}
-
-func (a *attempt) end(ctx context.Context, after journal.After) error {
-	a.entry.After = &after
-	return journal.End(ctx, a.store, a.run, a.target, a.entry)
-}
-
-// refusals are errors after which the cluster has certainly changed nothing.
-var refusals = []fault.Name{fault.Conflict, fault.Invalid, fault.Forbidden, fault.NotFound, fault.Unauthenticated, fault.WouldRemove}
-
-// refused notes that nothing was changed, where that is certain, and returns the
-// action's error. Where the note fails, whether the target was touched stays
-// unknown: the action's error is the one that counts.
-func (a *attempt) refused(ctx context.Context, err error) error {
-	if a.begun && a.first && slices.Contains(refusals, fault.NameOf(err)) {
-		if failed := a.end(ctx, journal.After{Applied: contract.Applied{Change: contract.ChangeNone}}); failed != nil {
-			edge.Logger(ctx).Warn("the journal's second note", "error", failed)
-		}
-	}
-	return err
-}
-
-func (a *Applier) resource(ctx context.Context, run contract.Run) (*unstructured.Unstructured, error) {
-	key := run.Prefix + runs.Resource
+	key := in.Run.Prefix + runs.Resources
 	if a.last.key != key {
-		body, err := a.store(run.Bucket).Get(ctx, key)
-		if err != nil {
+		a.last.key, a.last.bundle = "", manifest.Bundle{}
+		if err := store.GetJSON(ctx, key, &a.last.bundle); err != nil {
 			return nil, err
 		}
-		a.last.key, a.last.body = key, body
+		a.last.key = key
 	}
-	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(a.last.body); err != nil {
-		return nil, fmt.Errorf("read the resource of %s: %w", run.Name, err)
+	object, err := a.last.bundle.Effective(index, in.Overrides)
+	if err != nil {
+		return nil, fmt.Errorf("the resources of %s: %w", in.Run.Name, err)
 	}
-	return object, nil
+	if object == nil {
+		return nil, nil
+	}
+	return &unstructured.Unstructured{Object: object}, nil
 }

@@ -22,6 +22,7 @@ func main() {
 		log.Fatal(err) // the function is deployed wrongly: fail its start
 	}
 	client := s3.NewFromConfig(config)
-	applier := &Applier{auth: auth, clusters: new(kube.Clusters), now: time.Now, store: func(bucket string) Store { return runs.NewBucket(client, bucket) }}
+	applier := &Applier{auth: auth, clusters: new(kube.Clusters), now: time.Now, servedPause: time.Second,
+		store: func(bucket string) Store { return runs.NewBucket(client, bucket) }}
 	lambda.Start(edge.New("apply", os.Stdout, applier.Handle))
 }

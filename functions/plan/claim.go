@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
@@ -22,6 +23,24 @@ type claim struct {
 	Execution string `json:"execution"`
 	// Request is the hash of its request.
 	Request string `json:"request"`
+}
+
+// repeats returns the execution that this one repeats: the one that had the request's
+// idempotency key before it. Nil where there is none.
+func (p Planner) repeats(ctx context.Context, in contract.PlanInput, key string) (*contract.FirstExecution, error) {
+	if key == "" {
+		return nil, nil
+	}
+	owner, err := p.claimKey(ctx, key, in)
+	if err != nil || owner == in.Execution {
+		return nil, err
+	}
+	first, err := p.describe(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	edge.Logger(ctx).Info("duplicate", "of", owner, "status", first.Status)
+	return &first, nil
 }
 
 // claimKey returns the execution that has the key: this one where none had it

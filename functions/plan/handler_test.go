@@ -43,36 +43,49 @@ func TestPlan(t *testing.T) {
 		"resource": {"apiVersion": "messaging.example.com/v1", "kind": "Topic", "status": {"x": 1},
 			"metadata": {"name": "orders", "namespace": "kafka", "creationTimestamp": null, "uid": "1", "resourceVersion": "2", "managedFields": [], "generation": 4, "labels": {"a": "b"}},
 			"spec": {"partitions": 3, "retentionBytes": 9007199254740991}},
-		"apply": {"adopt": ["helm"]}, "ready": {"timeoutSeconds": 60}, "rollout": {"maxFailures": "50%", "maxConcurrency": 7}}`
+		"apply": {"adopt": ["helm"]}, "ready": {"timeoutSeconds": 60}, "rollout": {"maxFailures": "50%", "maxConcurrency": 7}, "labels": {"commit": "abc"}}`
 	out := w.mustStart(t, "nightly", request)
+	resource := contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"}
 	want := contract.PlanOutput{
 		Run: contract.Run{
-			Execution: arn("nightly"), Name: "nightly", Bucket: bucket, Prefix: "runs/nightly/", Operation: "apply",
-			Resource:    contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"},
+			Execution: arn("nightly"), Name: "nightly", Bucket: bucket, Prefix: "runs/nightly/", Journal: "runs/nightly/", Operation: "apply",
+			Resources:   []contract.ResourceRef{resource},
 			Apply:       contract.ApplySettings{FieldManager: "crossapply", Adopt: []string{"helm"}, Removals: "allow"},
 			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
-			MaxFailures: 1,
+			MaxFailures: 1, Tolerate: []string{}, OnFailure: "stop",
 		},
-		TargetsKey: "runs/nightly/targets.json", ResultsPrefix: "runs/nightly/results", ReportKey: "reports/2026-11-25/nightly.json",
-		Total: 2, MaxConcurrency: 7,
+		ReportKey: "reports/2026-11-25/nightly.json", Total: 2, Labels: map[string]string{"commit": "abc"},
+	}
+	planned := jsonOf(t, want)
+	want.Next = &contract.Next{
+		Action:   "work",
+		Phase:    &contract.Phase{Number: 1, Kind: "wave", Wave: 1, Name: "1", Operation: "apply", MaxFailures: 1},
+		ItemsKey: "runs/nightly/items/wave-1.json", ResultsPrefix: "runs/nightly/results/1", MaxConcurrency: 7, Total: 2,
+		Counts: map[contract.Outcome]int{},
+	}
+	if out.Next != nil {
+		want.Next.Reason = out.Next.Reason // words of package phases
 	}
 	if !reflect.DeepEqual(out, want) {
-		t.Errorf("got  %+v\nwant %+v", out, want)
+		t.Errorf("got  %s\nwant %s", jsonOf(t, out), jsonOf(t, want))
 	}
 	objects := w.objects(t)
 	for key, body := range map[string]string{
 		"runs/nightly/request.json": compact(t, request),
-		"runs/nightly/plan.json":    jsonOf(t, want),
-		"runs/nightly/targets.json": compact(t, "["+payments+","+ledger+"]"),
+		"runs/nightly/plan.json":    planned,
+		"runs/nightly/layout.json": `{"targets":[` + strings.TrimSuffix(compact(t, payments), "}") + `,"wave":1},` + strings.TrimSuffix(compact(t, ledger), "}") + `,"wave":1}],` +
+			`"waves":[{"name":"1","itemsKey":"runs/nightly/items/wave-1.json","total":2,"maxConcurrency":7}],` +
+			`"rules":["condition Ready"],"approvalTimeoutSeconds":86400,"strict":false}`,
+		"runs/nightly/items/wave-1.json": `[{"target":` + compact(t, payments) + `},{"target":` + compact(t, ledger) + `}]`,
 		// What the cluster writes is stripped, and a large integer is kept.
-		"runs/nightly/resource.json": `{"apiVersion":"messaging.example.com/v1","kind":"Topic","metadata":{"labels":{"a":"b"},"name":"orders","namespace":"kafka"},"spec":{"partitions":3,"retentionBytes":9007199254740991}}`,
+		"runs/nightly/resources.json": `{"resources":[{"apiVersion":"messaging.example.com/v1","kind":"Topic","metadata":{"labels":{"a":"b"},"name":"orders","namespace":"kafka"},"spec":{"partitions":3,"retentionBytes":9007199254740991}}]}`,
 	} {
 		if objects[key] != body {
 			t.Errorf("%s:\ngot  %s\nwant %s", key, objects[key], body)
 		}
 	}
-	if len(objects) != 5 { // these, and the lock
-		t.Errorf("wrote %d objects, want 5", len(objects))
+	if len(objects) != 6 { // these, and the lock
+		t.Errorf("wrote %d objects, want 6", len(objects))
 	}
 }
 
@@ -81,7 +94,7 @@ func compact(t *testing.T, text string) string {
 	return jsonOf(t, json.RawMessage(text))
 }
 
-func jsonOf(t *testing.T, value any) string {
+func jsonOf(t testing.TB, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -116,8 +129,8 @@ func TestMaxConcurrency(t *testing.T) {
 			"targets": "[" + strings.Join(fleet, ",") + "]",
 			"rollout": fmt.Sprintf(`{"maxConcurrency": %d, "exclusive": false}`, test.given),
 		}))
-		if out.MaxConcurrency != test.want || !reflect.DeepEqual(out.Notes, test.notes) {
-			t.Errorf("%+v: %d, %q", test, out.MaxConcurrency, out.Notes)
+		if out.Next.MaxConcurrency != test.want || !reflect.DeepEqual(out.Notes, test.notes) {
+			t.Errorf("%+v: %d, %q", test, out.Next.MaxConcurrency, out.Notes)
 		}
 	}
 }

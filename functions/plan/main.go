@@ -3,8 +3,10 @@ package main
 import (
 	"log"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
@@ -35,6 +37,10 @@ func main() {
 		scope:          regions.Scope{Partition: env[1], Additional: awsenv.AdditionalRegionsFrom()},
 		allowed:        allowed,
 		maxConcurrency: maxConcurrency,
+		now:            time.Now,
+	}
+	if os.Getenv(awsenv.Organizations) == "true" {
+		planner.organization = organizations.NewFromConfig(config, func(o *organizations.Options) { o.RetryMaxAttempts = 8 }) // it takes few calls a second
 	}
 	lambda.Start(edge.New("plan", os.Stdout, planner.Handle))
 }

@@ -1,69 +1,105 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // retried returns the request that a retry stands for: that of the earlier
 // execution, for the targets that did not succeed in it.
-func (p Planner) retried(ctx context.Context, retry *request.Retry) (json.RawMessage, error) {
-	prefix := runs.Prefix(retry.Name)
-	found, err := p.store.Exists(ctx, prefix+runs.Plan)
-	if err != nil {
+func (p Planner) retried(ctx context.Context, in contract.PlanInput, retry *request.Retry) (json.RawMessage, error) {
+	before, err := p.earlier(ctx, retry.Name)
+	switch {
+	case err != nil:
 		return nil, err
+	case before == nil:
+		return nil, refuseRetry(retry, unplanned)
+	case before.plan.Preview:
+		return nil, refuseRetry(retry, "it was for the plan alone: start it anew, without plan")
+	case before.plan.Run.Operation == operation.Rollback:
+		return nil, refuseRetry(retry, "it was a rollback: start that again, which leaves alone what was brought back already")
 	}
-	if !found {
-		return nil, refuseRetry(retry, "it has no plan in the run bucket, so it started no target: its request was refused, or plan failed (start it anew); or it repeated another execution by its idempotencyKey (retry that one); or it is older than runDays of the configuration")
-	}
-	var earlier json.RawMessage
-	if err := p.store.GetJSON(ctx, prefix+runs.Request, &earlier); err != nil {
+	var given json.RawMessage
+	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &given); err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
-	left, err := p.targetsLeft(ctx, prefix)
+	left, err := p.left(ctx, in, before, given)
 	if err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
 	if len(left) == 0 {
 		return nil, refuseRetry(retry, "all its targets succeeded: there is nothing to retry")
 	}
-	return retry.Request(earlier, left)
+	return retry.Request(given, left)
 }
 
 func refuseRetry(retry *request.Retry, why string) error {
 	return request.Refusal(field.ErrorList{field.Invalid(field.NewPath("retry", "execution"), retry.Execution, why)})
 }
 
+// left returns what did not succeed of an earlier execution: targets, and what selected
+// clusters in the accounts that could not be looked into.
+func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlier, given json.RawMessage) ([]contract.TargetSelector, error) {
+	targets, err := p.targetsLeft(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	var left []contract.TargetSelector
+	for _, target := range targets {
+		left = append(left, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
+	}
+	if len(before.layout.Accounts) == 0 {
+		return left, nil
+	}
+	parsed, problems := request.Parse(given, p.scope, nil)
+	if len(problems) == 0 {
+		problems, err = p.readInputs(ctx, &parsed)
+	}
+	if err != nil || len(problems) > 0 {
+		return nil, cmp.Or(err, request.Refusal(problems))
+	}
+	c, problems, err := p.newChoice(ctx, in.Configured, parsed)
+	if err != nil || len(problems) > 0 {
+		return nil, cmp.Or(err, request.Refusal(problems))
+	}
+	for _, account := range before.layout.Accounts {
+		left = append(left, c.of(account.Account)...)
+	}
+	return left, nil
+}
+
 // targetsLeft returns the targets of an earlier execution that did not succeed:
 // all of them where it was stopped before it could report.
-func (p Planner) targetsLeft(ctx context.Context, prefix string) ([]contract.Target, error) {
-	var targets []contract.Target
-	if err := p.store.GetJSON(ctx, prefix+runs.Targets, &targets); err != nil {
+func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.Target, error) {
+	reported, err := p.store.Exists(ctx, before.plan.ReportKey)
+	if err != nil {
 		return nil, err
-	}
-	var plan contract.PlanOutput
-	if err := p.store.GetJSON(ctx, prefix+runs.Plan, &plan); err != nil {
-		return nil, err
-	}
-	reported, err := p.store.Exists(ctx, plan.ReportKey)
-	if err != nil || !reported {
-		return targets, err
 	}
 	var results []contract.Result
-	if err := p.store.GetJSON(ctx, plan.ReportKey, &results); err != nil {
-		return nil, err
+	if reported {
+		if err := p.store.GetJSON(ctx, before.plan.ReportKey, &results); err != nil {
+			return nil, err
+		}
 	}
 	succeeded := make(map[contract.Target]bool, len(results))
 	for _, result := range results {
-		succeeded[result.Target] = result.Outcome.Succeeded()
+		// One that was rolled back does not hold what was asked for.
+		succeeded[result.Target] = result.Outcome.Succeeded() && result.Outcome != contract.OutcomeRolledBack
 	}
-	return slices.DeleteFunc(targets, func(t contract.Target) bool { return succeeded[t] }), nil
+	var left []contract.Target
+	for _, target := range before.layout.Targets {
+		if !succeeded[target.Target] {
+			left = append(left, target.Target)
+		}
+	}
+	return left, nil
 }

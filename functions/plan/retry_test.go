@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -32,12 +31,8 @@ func outcomes(pairs ...any) []contract.Result {
 // clusters are the names of the targets that an execution is to work on.
 func (w world) clusters(t *testing.T, name string) string {
 	t.Helper()
-	var targets []contract.Target
-	if err := json.Unmarshal([]byte(w.objects(t)["runs/"+name+"/targets.json"]), &targets); err != nil {
-		t.Fatal(err)
-	}
 	var names []string
-	for _, target := range targets {
+	for _, target := range w.layout(t, name).Targets {
 		names = append(names, target.Cluster)
 	}
 	return strings.Join(names, " ")
@@ -70,7 +65,7 @@ func TestRetry(t *testing.T) {
 		t.Errorf("the retry works on %s", got)
 	}
 	if out.Total != 5 || out.Run.MaxFailures != 2 || out.Run.Name != "second" || out.First != nil ||
-		out.Run.Ready.TimeoutSeconds != 60 || out.Run.Ready.SettleSeconds != 0 || out.Run.Resource.Name != "orders" {
+		out.Run.Ready.TimeoutSeconds != 60 || out.Run.Ready.SettleSeconds != 0 || out.Run.Resources[0].Name != "orders" {
 		t.Errorf("the retry: %+v", out)
 	}
 	w.end("second")
@@ -83,8 +78,8 @@ func TestRetry(t *testing.T) {
 		t.Errorf("the retry of the retry works on %s", got)
 	}
 	objects := w.objects(t)
-	if objects["runs/third/resource.json"] != objects["runs/first/resource.json"] {
-		t.Errorf("the resource is %s", objects["runs/third/resource.json"])
+	if objects["runs/third/resources.json"] != objects["runs/first/resources.json"] {
+		t.Errorf("the resource is %s", objects["runs/third/resources.json"])
 	}
 	if strings.Contains(objects["runs/third/request.json"], "idempotencyKey") {
 		t.Errorf("the key of the first is kept: %s", objects["runs/third/request.json"])

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsorganizations "github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/organizations"
 	emulated "github.com/crossapply/crossapply/local/emulator/awsapi/s3"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
@@ -30,13 +32,39 @@ const (
 	bucket = "run-bucket"
 )
 
-var started = time.Date(2026, 11, 25, 23, 59, 59, 0, time.UTC)
+// started is when executions start, and now when they are planned.
+var (
+	started = time.Date(2026, 11, 25, 23, 59, 59, 0, time.UTC)
+	now     = started.Add(2 * time.Second)
+)
+
+// The organizational units of the hub's organization, which has the accounts
+// 111111111111, 222222222222 and 333333333333; and a suspended one.
+const (
+	root   = "r-ab12"
+	upper  = "ou-ab12-00000001"
+	middle = "ou-ab12-00000002" // in upper
+	bottom = "ou-ab12-00000003" // in middle
+)
+
+func organization() organizations.Organization {
+	return organizations.Organization{
+		ID: "o-example123", Root: root, Management: hub,
+		Units: []organizations.Unit{{ID: upper}, {ID: middle, Parent: upper}, {ID: bottom, Parent: middle}},
+		Accounts: []organizations.Account{
+			{ID: hub}, {ID: "111111111111", Parent: upper}, {ID: "222222222222", Parent: bottom}, {ID: "333333333333", Parent: bottom},
+			{ID: "444444444444", Parent: bottom, Status: "SUSPENDED"},
+		},
+	}
+}
 
 // world is a run bucket that plan reaches with its own permissions and no others,
 // and executions.
 type world struct {
 	Planner
 	executions *executions
+	// configured is the configuration's part in what selectors mean.
+	configured contract.ConfiguredTargets
 	// s3 is a person's, who may do everything.
 	s3 *s3.Client
 }
@@ -45,9 +73,10 @@ func newWorld(t testing.TB) world {
 	t.Helper()
 	person := iam.User{Account: hub, Name: "person", AccessKeyID: "AKIAPERSONPERSON", SecretAccessKey: "secret-1",
 		Policies: []string{policy([]string{"*"}, "*", "")}}
-	function := iam.User{Account: hub, Name: "plan", AccessKeyID: "AKIAPLANPLANPLAN", SecretAccessKey: "secret-2", Policies: policiesOfPlan()}
+	function := iam.User{Account: hub, Name: "plan", AccessKeyID: "AKIAPLANPLANPLAN", SecretAccessKey: "secret-2", Policies: append(policiesOfPlan(),
+		policy([]string{"organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent"}, "*", ""))}
 	server, err := awsapi.Start(awsapi.Config{
-		Region: region, Accounts: []iam.Account{{ID: hub}}, Users: []iam.User{person, function},
+		Region: region, Accounts: []iam.Account{{ID: hub}}, Organizations: []organizations.Organization{organization()}, Users: []iam.User{person, function},
 		Buckets: []emulated.Bucket{{Name: bucket, Account: hub, Region: region}},
 	})
 	if err != nil {
@@ -55,10 +84,14 @@ func newWorld(t testing.TB) world {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	known := &executions{known: map[string]sfn.DescribeExecutionOutput{}}
-	store := runs.NewBucket(s3.NewFromConfig(server.UserConfig(function, region)), bucket)
+	config := server.UserConfig(function, region)
 	return world{
-		Planner:    Planner{store: store, executions: known, scope: regions.Scope{Partition: "aws"}},
+		Planner: Planner{
+			store: runs.NewBucket(s3.NewFromConfig(config), bucket), executions: known, organization: awsorganizations.NewFromConfig(config),
+			scope: regions.Scope{Partition: "aws"}, now: func() time.Time { return now },
+		},
 		executions: known,
+		configured: contract.ConfiguredTargets{Accounts: "111111111111 222222222222", Regions: "eu-west-1 us-east-1"},
 		s3:         s3.NewFromConfig(server.UserConfig(person, region)),
 	}
 }
@@ -107,7 +140,8 @@ func arn(name string) string {
 func (w world) start(t testing.TB, name, request string) (contract.PlanOutput, error) {
 	t.Helper()
 	w.executions.set(arn(name), types.ExecutionStatusRunning)
-	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Started: started, Request: json.RawMessage(request)})
+	return w.Handle(t.Context(), contract.PlanInput{Execution: arn(name), Name: name, Started: started,
+		Request: json.RawMessage(request), Configured: w.configured})
 }
 
 // mustStart is start for an execution that must be planned.
@@ -123,15 +157,26 @@ func (w world) mustStart(t testing.TB, name, request string) contract.PlanOutput
 // report writes how the targets of an execution ended, as the report function does.
 func (w world) report(t testing.TB, name string, results []contract.Result) {
 	t.Helper()
-	text, err := json.Marshal(results)
+	w.put(t, runs.ReportKey(name, started), jsonOf(t, results))
+}
+
+// put writes an object.
+func (w world) put(t testing.TB, key, text string) {
+	t.Helper()
+	_, err := w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(runs.ReportKey(name, started)),
-		Body: strings.NewReader(string(text))})
-	if err != nil {
+}
+
+// layout is what was planned for an execution.
+func (w world) layout(t testing.TB, name string) contract.Layout {
+	t.Helper()
+	var layout contract.Layout
+	if err := json.Unmarshal([]byte(w.objects(t)["runs/"+name+"/layout.json"]), &layout); err != nil {
 		t.Fatal(err)
 	}
+	return layout
 }
 
 // objects returns all that lies in the bucket, without the final newlines.

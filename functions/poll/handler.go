@@ -48,31 +48,45 @@ type Poller struct {
 // errors: [fault.ResourceFailed], [fault.Overwritten], [fault.ReadyTimeout], what
 // the operation's look ends the wait with, or as [kube.Fault] says.
 func (p *Poller) Handle(ctx context.Context, in contract.PollInput) (contract.PollOutput, error) {
-	op, err := operation.Of(in.Run.Operation)
+	op, err := operation.Of(in.Phase.Operation)
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	rule, err := p.rules.Of(in.Run)
+	index := operation.Order(op, len(in.Run.Resources), in.Step)
+	ref := in.Run.Resources[index]
+	rule, err := p.rules.Of(in.Run, ref)
 	if err != nil {
 		return contract.PollOutput{}, err
 	}
-	w := wait{poller: p, in: in, op: op, judge: proof.For(in.Item, in.Mapping, in.Applied, rule), seen: in.Seen}
-	w.judge.Taken = func(object *unstructured.Unstructured) (string, error) { return p.taken(ctx, in, object) }
+	w := wait{poller: p, in: in, op: op, index: index, ref: ref, judge: proof.For(in.Item, ref, in.Mapping, in.Applied, rule), seen: in.Seen}
+	w.judge.Taken = func(object *unstructured.Unstructured) (string, error) { return w.taken(ctx, object) }
 	decision, err := w.watch(ctx)
 	if err != nil {
 		if fault.NameOf(err) == fault.Unauthenticated {
 			p.auth.Forget(in.Run, in.Target)
 		}
-		return contract.PollOutput{}, p.outOfTime(in, err)
+		return contract.PollOutput{}, w.outOfTime(err)
 	}
 	return w.conclude(ctx, decision)
 }
 
+// wait is one window of a target's wait.
+type wait struct {
+	poller *Poller
+	in     contract.PollInput
+	op     operation.Operation
+	index  int
+	ref    contract.ResourceRef
+	judge  proof.Judge
+	seen   contract.Seen
+}
+
 // taken says who has taken which of the applied fields; the journal has them.
-func (p *Poller) taken(ctx context.Context, in contract.PollInput, object *unstructured.Unstructured) (string, error) {
-	entry, err := journal.Read(ctx, p.journal(in.Run.Bucket), in.Run, in.Target)
+func (w *wait) taken(ctx context.Context, object *unstructured.Unstructured) (string, error) {
+	in := w.in
+	entry, err := journal.Read(ctx, w.poller.journal(in.Run.Bucket), journal.Key(in.Run, in.Phase, in.Target, w.index))
 	if err != nil {
-		return "", fmt.Errorf("%s: find out who changed %s: %w", in.Target, in.Run.Resource, err)
+		return "", fmt.Errorf("%s: find out who changed %s: %w", in.Target, w.ref, err)
 	}
 	if entry.After == nil {
 		return "", fmt.Errorf("%s: the journal does not say what was applied", in.Target)
@@ -82,21 +96,15 @@ func (p *Poller) taken(ctx context.Context, in contract.PollInput, object *unstr
 
 // outOfTime turns an error that is no verdict into the end of the target's time,
 // once that is over.
-func (p *Poller) outOfTime(in contract.PollInput, err error) error {
-	if fault.Catalogue()[fault.NameOf(err)].Verdict || p.now().Before(in.Deadline) {
+func (w *wait) outOfTime(err error) error {
+	if fault.Catalogue()[fault.NameOf(err)].Verdict || w.poller.now().Before(w.in.Deadline) {
 		return err
 	}
-	return fault.Wrap(err, fault.ReadyTimeout, "%s: %s was not Ready within %d seconds, and cannot be seen now: %v",
-		in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, err)
+	return fault.Wrap(err, fault.ReadyTimeout, "%s, and cannot be seen now: %v", w.notInTime(), err)
 }
 
-// wait is one window of a target's wait.
-type wait struct {
-	poller *Poller
-	in     contract.PollInput
-	op     operation.Operation
-	judge  proof.Judge
-	seen   contract.Seen
+func (w *wait) notInTime() string {
+	return fmt.Sprintf("%s: %s was not %s within %d seconds", w.in.Target, w.ref, w.op.Until, w.in.Run.Ready.TimeoutSeconds)
 }
 
 // watch looks at each change of the object until there is a verdict, or the window
@@ -112,7 +120,7 @@ func (w *wait) watch(ctx context.Context) (proof.Decision, error) {
 	if err != nil {
 		return proof.Decision{}, err
 	}
-	watch := client.Watch(w.in.Run.Resource, w.in.Mapping, w.seen.ResourceVersion)
+	watch := client.Watch(w.ref, w.in.Mapping, w.seen.ResourceVersion)
 	defer watch.Stop()
 	end := w.poller.now().Add(w.poller.window)
 	if w.in.Deadline.Before(end) {
@@ -121,7 +129,7 @@ func (w *wait) watch(ctx context.Context) (proof.Decision, error) {
 	looked := false // since the last change
 	for {
 		now := w.poller.now()
-		decision := w.judge.Decide(w.seen, now)
+		decision := w.op.Decide(w.judge, w.seen, now)
 		final := decision.State != health.Progressing
 		over := !now.Before(end)
 		if final && looked || over && (looked || now.Before(w.in.Deadline)) {
@@ -164,17 +172,17 @@ func (w *wait) conclude(ctx context.Context, decision proof.Decision) (contract.
 	switch {
 	case decision.State == health.Ready && w.seen.Overwritten != "":
 		return contract.PollOutput{}, fault.New(fault.Overwritten, "%s: %s is Ready, but not as it was applied: somebody else changed %s",
-			in.Target, in.Run.Resource, w.seen.Overwritten)
+			in.Target, w.ref, w.seen.Overwritten)
 	case decision.State == health.Ready:
-		log.Info("ready", "generation", in.Applied.Generation, "proof", decision.Proof, "rule", w.judge.Rule.String())
+		log.Info(w.op.Until, "generation", in.Applied.Generation, "proof", decision.Proof, "rule", w.judge.Rule.String())
+		one := w.op.Proven(in.Item, in.Applied, w.seen, w.judge.Rule, decision)
 		return contract.PollOutput{Status: string(health.Ready), Seen: w.seen, Window: in.Window + 1,
-			Result: w.op.Proven(in.Item, in.Applied, w.judge.Rule, decision)}, nil
+			Result: operation.Together(in.Run, in.Result, w.index, one), More: in.Step+1 < len(in.Run.Resources)}, nil
 	case failed:
 		return contract.PollOutput{}, fault.New(fault.ResourceFailed, "%s: %s will not become Ready, by %s: %s",
-			in.Target, in.Run.Resource, w.judge.Rule, w.seen.Message)
+			in.Target, w.ref, w.judge.Rule, w.seen.Message)
 	case remaining <= 0:
-		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s: %s was not Ready within %d seconds, by %s: %s",
-			in.Target, in.Run.Resource, in.Run.Ready.TimeoutSeconds, w.judge.Rule, decision.Message)
+		return contract.PollOutput{}, fault.New(fault.ReadyTimeout, "%s%s: %s", w.notInTime(), w.judgedBy(), decision.Message)
 	}
 	log.Info("progressing", "message", decision.Message, "window", in.Window)
 	pause := w.poller.pause(in.Window, remaining)
@@ -183,4 +191,12 @@ func (w *wait) conclude(ctx context.Context, decision proof.Decision) (contract.
 		pause = min(pause, w.poller.pause(in.Window, decision.At.Sub(w.poller.now())))
 	}
 	return contract.PollOutput{Status: string(health.Progressing), Seen: w.seen, Window: in.Window + 1, PauseSeconds: max(pause, 0)}, nil
+}
+
+// judgedBy names the rule, where one judges: whether an object is gone needs none.
+func (w *wait) judgedBy() string {
+	if w.op.ByName {
+		return ""
+	}
+	return fmt.Sprintf(", by %s", w.judge.Rule)
 }

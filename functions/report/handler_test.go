@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/mapresults"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -39,10 +40,10 @@ func TestReport(t *testing.T) {
 	got, full := report(t, b, nil)
 	fields := &contract.FieldChanges{Changed: []string{".spec.partitions"}}
 	want := contract.Answer{
-		Execution: execution, Operation: "apply", Resource: contract.ResourceRef{Kind: "Topic", Namespace: "kafka", Name: "orders"},
+		Execution: execution, Operation: "apply", Resources: []contract.ResourceRef{topic}, Rules: []string{}, Inputs: []contract.InputObject{}, Labels: map[string]string{}, Waves: []contract.WaveAnswer{},
 		Status: contract.StatusFailed,
 		Message: "Topic kafka/orders: 2 of 8 targets succeeded (1 Ready, 1 Unchanged, 2 Failed, 1 TimedOut, 1 Stopped, 2 NotStarted); " +
-			"more than the 2 allowed failed, so no other was started",
+			"3 failed, and 2 may",
 		Total:  8,
 		Counts: map[contract.Outcome]int{"Ready": 1, "Unchanged": 1, "Failed": 2, "TimedOut": 1, "Stopped": 1, "NotStarted": 2},
 		Proofs: map[contract.Proof]int{"generation": 1, "unchanged": 1},
@@ -52,8 +53,8 @@ func TestReport(t *testing.T) {
 			{Target: targetOf(2), Outcome: "Failed", Change: "none", Error: "CrossApply.Forbidden", Message: "c2 says no", Seconds: 2.5},
 			{Target: targetOf(5), Outcome: "Failed", Change: "none", Error: "States.Timeout", Message: "Step Functions ended the target with States.Timeout", Seconds: 5.5},
 			{Target: targetOf(4), Outcome: "Stopped", Change: "unknown", ChangeUnknown: "the function that was to change it ended before it noted what it did",
-				GenerationBefore: 3, Message: aborted, Seconds: 4.5},
-			{Target: targetOf(6), Outcome: "NotStarted", Message: notStarted},
+				GenerationBefore: 3, Message: "the rollout ended while this target was worked on", Seconds: 4.5},
+			{Target: targetOf(6), Outcome: "NotStarted", Message: mapresults.NotStarted},
 			{Target: targetOf(7), Outcome: "NotStarted", Message: "more than 2 targets have failed", Seconds: 7.5},
 		},
 		Slowest: []contract.Result{
@@ -95,28 +96,31 @@ func TestReportStatus(t *testing.T) {
 		{"all succeeded", map[string][]any{"SUCCEEDED": {ready, succeeded(1, contract.OutcomeApplied)}}, false, 0, nil,
 			contract.StatusSucceeded, "2 of 2 targets succeeded (1 Ready, 1 Applied)"},
 		{"within the budget", one, false, 1, nil, contract.StatusSucceeded, "1 of 2 targets succeeded (1 Ready, 1 Failed); 1 may fail"},
-		{"beyond the budget", one, false, 0, nil, contract.StatusFailed, "(1 Ready, 1 Failed); more than the 0 allowed failed"},
+		{"beyond the budget", one, false, 0, nil, contract.StatusFailed, "(1 Ready, 1 Failed); 1 failed, and 0 may"},
 		{"stopped", stopped, true, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted); somebody stopped the rollout"},
 		{"stopped when all had started", one, true, 1, nil, contract.StatusSucceeded, "(1 Ready, 1 Failed); 1 may fail"},
 		{"not started", stopped, false, 1, nil, contract.StatusFailed, "(1 Ready, 1 NotStarted)"},
 		{"the rollout broke", one, false, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed,
-			"; the rollout itself broke: States.ResultWriterFailed"},
+			"; the Map over the targets of wave \"1\" broke: States.ResultWriterFailed"},
 		{"the results were lost", nil, false, 1, &contract.StateError{Error: "States.ResultWriterFailed"}, contract.StatusFailed,
-			"0 of 2 targets succeeded (2 Stopped); the rollout itself broke: States.ResultWriterFailed"},
+			"0 of 2 targets succeeded (2 Stopped); the Map over the targets of wave \"1\" broke: States.ResultWriterFailed"},
 		{"nothing was started", nil, false, 1, &contract.StateError{Error: "States.ItemReaderFailed"}, contract.StatusFailed,
-			"0 of 2 targets succeeded (2 NotStarted); the rollout itself broke: States.ItemReaderFailed"},
+			"0 of 2 targets succeeded (2 NotStarted); the Map over the targets of wave \"1\" broke: States.ItemReaderFailed"},
 		{"no end", nil, false, 1, nil, contract.StatusFailed,
 			"0 of 2 targets succeeded (2 NotStarted); the execution was stopped before it could report, or still runs: this is what is known so far"},
 	}
 	for _, test := range tests {
 		b := planned(2, budget(test.maxFailures))
 		if test.files != nil {
-			b.mapRun(test.files)
+			b.wrote(1, test.files)
+		}
+		if test.files != nil || test.broken != nil {
+			b.reviewed(wave(1, 1), test.broken)
 		}
 		if test.stop {
 			b[prefix+runs.Stop] = ""
 		}
-		got, _ := report(t, b, test.broken)
+		got, _ := report(t, b, nil)
 		if got.Status != test.want || !strings.HasSuffix(got.Message, test.says) {
 			t.Errorf("%s: %s, %q", test.name, got.Status, got.Message)
 		}
@@ -156,7 +160,8 @@ func TestOnlyTheEndIsMeasured(t *testing.T) {
 	}{
 		{planned(1, nil).mapRun(files), true},
 		{planned(1, nil), false},
-		{planned(1, dryRun).mapRun(files), false},
+		{planned(1, nil).wrote(1, files), false},
+		{planned(1, dryRun).mapRun(files), true},
 	}
 	for i, test := range tests {
 		var logs bytes.Buffer
@@ -184,6 +189,13 @@ func (s troubled) Get(ctx context.Context, key string) ([]byte, error) {
 	return s.bucket.Get(ctx, key)
 }
 
+func (s troubled) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if _, err := s.Get(ctx, key); err != nil {
+		return nil, err
+	}
+	return s.bucket.Open(ctx, key)
+}
+
 func (s troubled) GetJSON(ctx context.Context, key string, value any) error {
 	if _, err := s.Get(ctx, key); err != nil {
 		return err
@@ -204,7 +216,7 @@ func TestTroubleReading(t *testing.T) {
 		{fault.AWSError, resultsFile("FAILED"), false},
 		{fault.AWSError, manifestKey, false},
 		{fault.AWSUnavailable, journalKey(0), false},
-		{fault.AWSError, prefix + runs.Targets, true},
+		{fault.AWSError, prefix + runs.Layout, true},
 	}
 	for _, test := range tests {
 		b := planned(1, nil).mapRun(map[string][]any{"FAILED": {failed(0, fault.Conflict, "c0")}})
@@ -226,7 +238,7 @@ func TestAnswerStaysSmall(t *testing.T) {
 		children = append(children, failed(i, fault.Invalid, strings.Repeat("ü", 300)))
 	}
 	got, _ := report(t, planned(targets, nil).mapRun(map[string][]any{"FAILED": children}), nil)
-	if size := sizeOf(t, got); size > 20_000 {
+	if size := sizeOf(got); size > 20_000 {
 		t.Errorf("the answer is %d bytes", size)
 	}
 	if len(got.Failed) != 20 || got.FailedOmitted != targets-20 {
@@ -256,7 +268,7 @@ func TestAnswerStaysSmallAtWorst(t *testing.T) {
 	}
 	children = append(children, childOf(0, "SUCCEEDED", map[string]any{"Input": `{"target": {"cluster": "` + strings.Repeat("c", 5000) + `"}}`}))
 	got, _ := report(t, b.mapRun(map[string][]any{"FAILED": children}), &contract.StateError{Error: words, Cause: words})
-	if size := sizeOf(t, got); size > 30_000 {
+	if size := sizeOf(got); size > 30_000 {
 		t.Errorf("the answer is %d bytes", size)
 	}
 	if len(got.Failed) == 0 || len(got.Failed)+got.FailedOmitted != targets/2 {
@@ -265,15 +277,6 @@ func TestAnswerStaysSmallAtWorst(t *testing.T) {
 	if len(got.Differences) == 0 || len(got.Differences)+got.DifferencesOmitted != targets/2 {
 		t.Errorf("%d groups shown, %d omitted", len(got.Differences), got.DifferencesOmitted)
 	}
-}
-
-func sizeOf(t *testing.T, answer contract.Answer) int {
-	t.Helper()
-	body, err := json.Marshal(answer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(body)
 }
 
 func TestDifferences(t *testing.T) {

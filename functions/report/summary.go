@@ -2,36 +2,15 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
-	"github.com/crossapply/crossapply/shared/runs"
-)
-
-// Bounds that keep the answer within a few KiB: it crosses states, and a Fail
-// state's cause may hold 32,768 characters. Those in bytes are of JSON, in which a
-// character of a message may take six.
-// https://docs.aws.amazon.com/step-functions/latest/dg/state-fail.html
-const (
-	maxFailed      = 20
-	maxSlowest     = 5
-	maxDifferences = 10
-	maxNotes       = 10
-
-	failedBytes      = 14 << 10
-	slowestBytes     = 2 << 10
-	differencesBytes = 5 << 10
-	notesBytes       = 2 << 10
-
-	maxMessage = 400 // bytes, as are the next two
-	maxName    = 256 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
-	maxPath    = 100
-	maxPaths   = 5 // of fields, in one result or group
-	maxNamed   = 5 // targets of a group
+	"github.com/crossapply/crossapply/shared/operation"
+	"github.com/crossapply/crossapply/shared/phases"
 )
 
 // answer makes the answer from every target's result.
@@ -40,33 +19,68 @@ func (r rollout) answer(results []contract.Result) contract.Answer {
 	answer := contract.Answer{
 		Execution: run.Execution,
 		Operation: run.Operation,
-		Resource:  run.Resource,
+		Plan:      r.plan.Preview,
 		DryRun:    run.Apply.DryRun,
 		Total:     len(results),
-		Counts:    map[contract.Outcome]int{},
+		Counts:    countsOf(results),
+		Waves:     r.waveAnswers(results),
 		Notes:     r.notes(),
 	}
-	var succeeded, failed []contract.Result
+	var good, bad []contract.Result
 	for _, result := range results {
-		answer.Counts[result.Outcome]++
-		if result.Outcome.Succeeded() {
-			succeeded = append(succeeded, result)
+		if isSuccess(result) {
+			good = append(good, result)
 		} else {
-			failed = append(failed, result)
+			bad = append(bad, result)
 		}
 	}
-	if r.broke != nil {
-		answer.RolloutError = &contract.StateError{Error: fault.Shorten(r.broke.Error, maxName), Cause: fault.Shorten(r.broke.Cause, maxMessage)}
-	}
-	answer.Status = r.status(answer.Counts, len(failed))
-	answer.Message = r.sentence(answer.Counts, len(succeeded), len(results))
-	answer.Proofs = proofs(succeeded)
-	answer.Failed, answer.FailedOmitted = mostSevere(failed)
-	answer.Slowest = slowest(succeeded)
+	reason := r.whyFailed(answer.Counts)
+	answer.Status = r.status(answer.Counts, reason)
+	answer.Message = r.sentence(answer.Counts, len(good), reason)
+	answer.RolloutError = r.rolloutError()
+	answer.Proofs = proofs(good)
+	r.repeat(&answer)
+
+	// The lists share what room the rest leaves.
+	room := answerBytes - sizeOf(answer)
+	answer.Failed, answer.FailedOmitted = mostSevere(bad, min(failedBytes, room*5/8))
+	answer.Slowest = slowest(good, min(slowestBytes, room/8))
 	if run.Apply.DryRun {
-		answer.Differences, answer.DifferencesOmitted = differences(succeeded)
+		answer.Differences, answer.DifferencesOmitted = differences(good, min(differencesBytes, room/4))
 	}
 	return answer
+}
+
+// isSuccess says whether a target came to a good end: one that was rolled back, because
+// others or itself had failed, did not.
+func isSuccess(result contract.Result) bool {
+	return result.Outcome.Succeeded() && result.RolledBackFrom == ""
+}
+
+func countsOf(results []contract.Result) map[contract.Outcome]int {
+	counts := map[contract.Outcome]int{}
+	for _, result := range results {
+		counts[result.Outcome]++
+	}
+	return counts
+}
+
+// waveAnswers says how the waves ended, where there are several. They are of the plan's
+// targets, which come first in the results.
+func (r rollout) waveAnswers(results []contract.Result) []contract.WaveAnswer {
+	if len(r.layout.Waves) < 2 {
+		return nil
+	}
+	waves := make([]contract.WaveAnswer, len(r.layout.Waves))
+	for i, wave := range r.layout.Waves {
+		waves[i] = contract.WaveAnswer{Name: wave.Name, Counts: map[contract.Outcome]int{}}
+	}
+	for i, target := range r.layout.Targets {
+		wave := &waves[target.Wave-1]
+		wave.Total++
+		wave.Counts[results[i].Outcome]++
+	}
+	return waves
 }
 
 // cutShort says that some targets did not come to an end of their own.
@@ -74,53 +88,129 @@ func cutShort(counts map[contract.Outcome]int) bool {
 	return counts[contract.OutcomeNotStarted]+counts[contract.OutcomeStopped] > 0
 }
 
+// whyFailed says why the rollout failed, if its phases or the numbers of its targets say
+// so.
+func (r rollout) whyFailed(counts map[contract.Outcome]int) string {
+	if reason, failed := phases.Failed(r.state()); failed {
+		return cmp.Or(reason, "it ended before its last wave")
+	}
+	if failed, most := failures(counts), r.plan.Run.MaxFailures; failed > most {
+		return fmt.Sprintf("%d failed, and %d may", failed, most)
+	}
+	return ""
+}
+
+// failures is how many targets count against the budget.
+func failures(counts map[contract.Outcome]int) int {
+	failed := 0
+	for outcome, n := range counts {
+		if outcome.Failed() {
+			failed += n
+		}
+	}
+	return failed
+}
+
 // status says whether the rollout succeeded: it came to its end, all targets with
-// it, and no more of them failed than it may.
-func (r rollout) status(counts map[contract.Outcome]int, failed int) contract.Status {
-	if r.broke != nil || !r.ended() || cutShort(counts) || failed > r.plan.Run.MaxFailures {
+// it, and nothing says why it failed.
+func (r rollout) status(counts map[contract.Outcome]int, reason string) contract.Status {
+	if reason != "" || r.broke != nil || !r.ended() || cutShort(counts) {
 		return contract.StatusFailed
 	}
 	return contract.StatusSucceeded
 }
 
-// sentence sums the rollout up.
-func (r rollout) sentence(counts map[contract.Outcome]int, succeeded, total int) string {
+// sentence sums the rollout up. The reason is why it failed, if its phases say so.
+func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason string) string {
 	var ends []string
+	total := 0
 	for _, outcome := range contract.Outcomes() {
-		if counts[outcome] > 0 {
-			ends = append(ends, fmt.Sprintf("%d %s", counts[outcome], outcome))
+		if counts[outcome] == 0 {
+			continue
 		}
+		total += counts[outcome]
+		ends = append(ends, fmt.Sprintf("%d %s", counts[outcome], outcome))
 	}
-	what := r.plan.Run.Resource.String()
-	if r.plan.Run.Apply.DryRun {
-		what = "dry run of " + what
+	targets := fmt.Sprintf("%d of %d targets succeeded", good, total)
+	if r.plan.Preview {
+		targets = fmt.Sprintf("%d targets, none of them touched", total)
 	}
-	said := []string{fmt.Sprintf("%s: %d of %d targets succeeded (%s)", what, succeeded, total, strings.Join(ends, ", "))}
-	if most := r.plan.Run.MaxFailures; counts[contract.OutcomeFailed]+counts[contract.OutcomeTimedOut] > most {
-		spent := fmt.Sprintf("more than the %d allowed failed", most)
-		if counts[contract.OutcomeNotStarted] > 0 {
-			spent += ", so no other was started"
-		}
-		said = append(said, spent)
-	} else if succeeded < total && !cutShort(counts) && r.broke == nil {
-		said = append(said, fmt.Sprintf("%d may fail", most))
-	}
-	if cutShort(counts) && r.keys[r.plan.Run.Prefix+runs.Stop] {
+	said := []string{fmt.Sprintf("%s: %s (%s)", r.subject(), targets, strings.Join(ends, ", "))}
+	switch {
+	case reason != "":
+		said = append(said, fault.Shorten(reason, maxMessage))
+	case cutShort(counts) && r.stopped():
 		said = append(said, "somebody stopped the rollout")
+	case failures(counts) > 0 && !cutShort(counts) && r.broke == nil:
+		said = append(said, fmt.Sprintf("%d may fail", r.plan.Run.MaxFailures))
 	}
+	said = append(said, r.rolledBack())
 	switch {
 	case r.broke != nil:
-		said = append(said, "the rollout itself broke: "+fault.Shorten(r.broke.Error, maxName))
+		said = append(said, "the rollout itself broke: "+fault.Shorten(r.broke.Error, maxErrorName))
 	case !r.ended():
 		said = append(said, "the execution was stopped before it could report, or still runs: this is what is known so far")
 	}
-	return strings.Join(said, "; ")
+	return sentences(said...)
 }
 
-// notes returns what plan noted, and what of the Map's results cannot be read.
+// subject says what was done with what.
+func (r rollout) subject() string {
+	run := r.plan.Run
+	subject := "the clusters"
+	if resources := run.Resources; len(resources) > 0 {
+		subject = fault.Shorten(resources[0].String(), maxMessage)
+		if more := len(resources) - 1; more > 0 {
+			subject += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	if run.Operation != operation.Default {
+		subject = string(run.Operation) + " of " + subject
+	}
+	switch {
+	case r.plan.Preview:
+		return "plan of " + subject
+	case run.Apply.DryRun:
+		return "dry run of " + subject
+	}
+	return subject
+}
+
+// rolledBack says how many of the targets that had been changed were rolled back.
+func (r rollout) rolledBack() string {
+	back, changed := 0, 0
+	for _, p := range r.phases {
+		if p.Kind == contract.PhaseRollback && p.ended {
+			back += p.Counts[contract.OutcomeRolledBack]
+			changed += p.Total - p.Counts[contract.OutcomeUnchanged]
+		}
+	}
+	if changed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d targets that had been changed were rolled back", back, changed)
+}
+
+// rolloutError is the error that ended the rollout as a whole, or the Map of one of its
+// phases.
+func (r rollout) rolloutError() *contract.StateError {
+	broke := r.broke
+	for _, p := range r.phases {
+		broke = cmp.Or(broke, p.Broke)
+	}
+	if broke == nil {
+		return nil
+	}
+	return &contract.StateError{Error: fault.Shorten(broke.Error, maxErrorName), Cause: fault.Shorten(broke.Cause, maxMessage)}
+}
+
+// notes returns what plan noted, and what of the Maps' results cannot be read.
 func (r rollout) notes() []string {
-	var notes []string
-	if lost := r.children.lost; len(lost) > 0 {
+	var notes, lost []string
+	for _, p := range r.phases {
+		lost = append(lost, p.lost...)
+	}
+	if len(lost) > 0 {
 		notes = append(notes, fmt.Sprintf("parts of the Map's results that cannot be read: %d, the first: %s", len(lost), lost[0]))
 	}
 	for _, note := range r.plan.Notes {
@@ -129,10 +219,44 @@ func (r rollout) notes() []string {
 	return fitting(first(notes, maxNotes), notesBytes)
 }
 
+// repeat puts into the answer what it repeats of the request and of the plan, as far as
+// there is room for it, and notes what there is no room for.
+func (r rollout) repeat(answer *contract.Answer) {
+	run := r.plan.Run
+	answer.Resources = fitting(run.Resources, resourcesBytes)
+	answer.Rules = fitting(r.layout.Rules, rulesBytes)
+	answer.Inputs = fitting(r.layout.Inputs, inputsBytes)
+	waves := answer.Waves
+	answer.Waves = fitting(waves, wavesBytes)
+	type label struct{ Key, Value string }
+	var labels []label
+	for _, key := range slices.Sorted(maps.Keys(r.plan.Labels)) {
+		labels = append(labels, label{key, r.plan.Labels[key]})
+	}
+	answer.Labels = map[string]string{}
+	for _, l := range fitting(labels, labelsBytes) {
+		answer.Labels[l.Key] = l.Value
+	}
+	for _, list := range []struct {
+		what       string
+		shown, all int
+	}{
+		{"resources", len(answer.Resources), len(run.Resources)},
+		{"rules", len(answer.Rules), len(r.layout.Rules)},
+		{"inputs", len(answer.Inputs), len(r.layout.Inputs)},
+		{"labels", len(answer.Labels), len(labels)},
+		{"waves", len(answer.Waves), len(waves)},
+	} {
+		if list.shown < list.all {
+			answer.Notes = append(answer.Notes, fmt.Sprintf("the answer has room for %d of %d %s", list.shown, list.all, list.what))
+		}
+	}
+}
+
 // proofs counts what proves Ready.
-func proofs(succeeded []contract.Result) map[contract.Proof]int {
+func proofs(good []contract.Result) map[contract.Proof]int {
 	counts := map[contract.Proof]int{}
-	for _, result := range succeeded {
+	for _, result := range good {
 		if result.Proof != "" {
 			counts[result.Proof]++
 		}
@@ -140,110 +264,44 @@ func proofs(succeeded []contract.Result) map[contract.Proof]int {
 	return counts
 }
 
-// mostSevere returns the first of the targets that failed, those with an error
+// mostSevere returns the first of the targets that did not succeed, those with an error
 // of their own first: they are the reason for the others.
-func mostSevere(failed []contract.Result) (shown []contract.Result, omitted int) {
+func mostSevere(bad []contract.Result, size int) (shown []contract.Result, omitted int) {
 	bySeverity := func(a, b contract.Result) int { return cmp.Compare(severity(a), severity(b)) }
-	for _, result := range first(slices.SortedStableFunc(slices.Values(failed), bySeverity), maxFailed) {
+	for _, result := range first(slices.SortedStableFunc(slices.Values(bad), bySeverity), maxFailed) {
 		shown = append(shown, brief(result))
 	}
-	shown = fitting(shown, failedBytes)
-	return shown, len(failed) - len(shown)
+	shown = fitting(shown, size)
+	return shown, len(bad) - len(shown)
 }
 
 func severity(result contract.Result) int {
-	switch result.Outcome {
-	case contract.OutcomeStopped:
+	switch {
+	case result.Outcome.Failed():
+		return 0
+	case result.Error != "" && result.Outcome == contract.OutcomeRolledBack:
 		return 1
-	case contract.OutcomeNotStarted:
+	case result.Outcome == contract.OutcomeSkipped:
 		return 2
+	case result.Outcome == contract.OutcomeStopped:
+		return 3
+	case result.Outcome == contract.OutcomeRolledBack:
+		return 4
 	}
-	return 0
+	return 5
 }
 
 // slowest returns the targets that took longest, without the words.
-func slowest(succeeded []contract.Result) []contract.Result {
+func slowest(good []contract.Result, size int) []contract.Result {
 	bySeconds := func(a, b contract.Result) int { return cmp.Compare(b.Seconds, a.Seconds) }
 	var shown []contract.Result
-	for _, result := range first(slices.SortedStableFunc(slices.Values(succeeded), bySeconds), maxSlowest) {
+	for _, result := range first(slices.SortedStableFunc(slices.Values(good), bySeconds), maxSlowest) {
+		if result.Outcome == contract.OutcomePlanned {
+			break // nothing took any time
+		}
 		result = brief(result)
-		result.Message, result.Fields = "", nil
+		result.Message, result.Fields, result.Resources = "", nil, nil
 		shown = append(shown, result)
 	}
-	return fitting(shown, slowestBytes)
+	return fitting(shown, size)
 }
-
-// differences groups the targets of a dry run by what would change there, the
-// largest group first.
-func differences(succeeded []contract.Result) (shown []contract.Differences, omitted int) {
-	type difference struct {
-		Change contract.Change
-		Fields *contract.FieldChanges
-	}
-	var groups []*contract.Differences
-	same := map[string]*contract.Differences{}
-	for _, result := range succeeded {
-		key, _ := json.Marshal(difference{result.Change, result.Fields}) // of texts and a number: cannot fail
-		group := same[string(key)]
-		if group == nil {
-			group = &contract.Differences{Change: result.Change, Fields: briefFields(result.Fields)}
-			same[string(key)] = group
-			groups = append(groups, group)
-		}
-		if group.Total++; group.Total <= maxNamed {
-			group.Targets = append(group.Targets, result.String())
-		}
-	}
-	slices.SortStableFunc(groups, func(a, b *contract.Differences) int { return cmp.Compare(b.Total, a.Total) })
-	for _, group := range first(groups, maxDifferences) {
-		shown = append(shown, *group)
-	}
-	shown = fitting(shown, differencesBytes)
-	return shown, len(groups) - len(shown)
-}
-
-// brief bounds the words of a result.
-func brief(result contract.Result) contract.Result {
-	result.Error = fault.Shorten(result.Error, maxName)
-	result.Message = fault.Shorten(result.Message, maxMessage)
-	result.ChangeUnknown = fault.Shorten(result.ChangeUnknown, maxMessage)
-	result.Fields = briefFields(result.Fields)
-	return result
-}
-
-// briefFields bounds the paths of fields, those that were removed first.
-func briefFields(fields *contract.FieldChanges) *contract.FieldChanges {
-	if fields == nil {
-		return nil
-	}
-	room, omitted := maxPaths, fields.Omitted
-	some := func(paths []string) []string {
-		var shown []string
-		for _, path := range first(paths, room) {
-			shown = append(shown, fault.Shorten(path, maxPath))
-		}
-		room -= len(shown)
-		omitted += len(paths) - len(shown)
-		return shown
-	}
-	short := &contract.FieldChanges{Removed: some(fields.Removed), Changed: some(fields.Changed), Added: some(fields.Added)}
-	short.Omitted = omitted
-	return short
-}
-
-// fitting returns the first of the items, as many as fit that many bytes of JSON.
-// It returns an empty list rather than none.
-func fitting[T any](items []T, size int) []T {
-	fit := []T{}
-	for _, item := range items {
-		body, err := json.Marshal(item)
-		if size -= len(body) + len(","); err != nil || size < 0 {
-			break
-		}
-		fit = append(fit, item)
-	}
-	return fit
-}
-
-// first returns the first of the items, at most that many.
-func first[T any](items []T, most int) []T { return items[:min(len(items), most)] }

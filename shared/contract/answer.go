@@ -103,7 +103,8 @@ type Result struct {
 	RolledBackFrom Outcome `json:"rolledBackFrom,omitempty"`
 	// Change says whether the target was touched: created, configured or unchanged;
 	// none, where nothing was sent; or unknown, for the reason in changeUnknown. It
-	// is given for every outcome but NotStarted. For a dry run it is what would be.
+	// is given for every outcome but NotStarted and Planned. For a dry run it is what
+	// would be.
 	Change Change `json:"change,omitempty"`
 	// ChangeUnknown is why the change is unknown.
 	ChangeUnknown string `json:"changeUnknown,omitempty"`
@@ -121,10 +122,11 @@ type Result struct {
 	// the change is the first that is not unchanged.
 	Resources []ResourceResult `json:"resources,omitempty"`
 	// Values are the fields that get.fields names, each a list of what its JSONPath
-	// found.
+	// found. Only the report has them.
 	Values map[string][]any `json:"values,omitempty"`
 	// ObjectKey is the key in the run bucket of the object that get found, and Object the
-	// object itself. Only the report has it.
+	// object itself, for as many targets as [MaxObjects] bytes hold: of the others there
+	// is the key alone. Only the report has them.
 	ObjectKey string          `json:"objectKey,omitempty"`
 	Object    json.RawMessage `json:"object,omitempty"`
 	// Stood is how each resource was when it was found Ready, for the check after a bake
@@ -140,6 +142,9 @@ type Result struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
+// MaxObjects bounds the objects in a report, in bytes.
+const MaxObjects = 50 << 20
+
 // ResourceResult is what became of one of a target's several resources.
 type ResourceResult struct {
 	Resource ResourceRef `json:"resource"`
@@ -152,6 +157,9 @@ type ResourceResult struct {
 	Fields           *FieldChanges `json:"fields,omitempty"`
 	Proof            Proof         `json:"proof,omitempty"`
 	Message          string        `json:"message,omitempty"`
+	// ObjectKey and Object are as in [Result], where there are several resources.
+	ObjectKey string          `json:"objectKey,omitempty"`
+	Object    json.RawMessage `json:"object,omitempty"`
 }
 
 // WaveAnswer is how a wave ended.

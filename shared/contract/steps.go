@@ -18,6 +18,9 @@ type Run struct {
 	// see package runs for what lies there.
 	Bucket string `json:"bucket"`
 	Prefix string `json:"prefix"`
+	// ReportKey is the key in the run bucket of the full report, beside which lie the
+	// objects that get found.
+	ReportKey string `json:"reportKey,omitempty"`
 	// Journal is the prefix of the execution whose journal a rollback brings back:
 	// Prefix, or that of an earlier execution.
 	Journal string `json:"journal,omitempty"`
@@ -513,10 +516,8 @@ type Seen struct {
 	Proof Proof `json:"proof,omitempty"`
 	// Leftover says that a Failed may be left over from before the apply.
 	Leftover bool `json:"leftover,omitempty"`
-	// Transition is [Stood.Transition], of an object that is Ready, and Content its
-	// [Stood.Content].
-	Transition string `json:"transition,omitempty"`
-	Content    string `json:"content,omitempty"`
+	// Stood is how an object that is Ready stood.
+	Stood *Stood `json:"stood,omitempty"`
 	// Overwritten says who has taken which of the applied fields; empty where all
 	// still hold what was applied.
 	Overwritten string `json:"overwritten,omitempty"`

@@ -53,8 +53,8 @@ type Authenticator struct {
 // share one.
 type session struct{ account, execution string }
 
-func sessionOf(run contract.Run, target contract.Target) session {
-	return session{account: target.Account, execution: run.Execution}
+func sessionOf(run contract.Run, account string) session {
+	return session{account: account, execution: run.Execution}
 }
 
 type tokenKey struct {
@@ -63,7 +63,7 @@ type tokenKey struct {
 }
 
 func tokenOf(run contract.Run, target contract.Target) tokenKey {
-	return tokenKey{sessionOf(run, target), target.Region, target.Cluster}
+	return tokenKey{sessionOf(run, target.Account), target.Region, target.Cluster}
 }
 
 // New returns an Authenticator for the access role. now is the clock.
@@ -87,11 +87,21 @@ const sessionSeconds = 3600
 // execution. It fails with [fault.AssumeRoleDenied], [fault.Throttled],
 // [fault.AWSUnavailable] or [fault.AWSError].
 func (a *Authenticator) Credentials(ctx context.Context, run contract.Run, target contract.Target) (aws.Credentials, error) {
-	key := sessionOf(run, target)
+	return a.credentials(ctx, run, target.Account, target.String())
+}
+
+// AccountCredentials is [Authenticator.Credentials] for an account as a whole.
+func (a *Authenticator) AccountCredentials(ctx context.Context, run contract.Run, account string) (aws.Credentials, error) {
+	return a.credentials(ctx, run, account, account)
+}
+
+// credentials returns credentials in an account; whose is what for, in words.
+func (a *Authenticator) credentials(ctx context.Context, run contract.Run, account, whose string) (aws.Credentials, error) {
+	key := sessionOf(run, account)
 	if creds, ok := a.sessions.get(key); ok {
 		return creds, nil
 	}
-	arn := a.role.ARN(target.Account)
+	arn := a.role.ARN(account)
 	out, err := a.sts.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(arn),
 		RoleSessionName: aws.String(SessionName(run.Name)),
@@ -100,7 +110,7 @@ func (a *Authenticator) Credentials(ctx context.Context, run contract.Run, targe
 	})
 	if err != nil {
 		return aws.Credentials{}, fault.FromAWS(err, map[string]fault.Name{"AccessDenied": fault.AssumeRoleDenied},
-			fmt.Sprintf("%s: assume %s", target, arn))
+			fmt.Sprintf("%s: assume %s", whose, arn))
 	}
 	creds := credentialsOf(out.Credentials)
 	a.sessions.put(key, creds)
@@ -140,7 +150,7 @@ func (a *Authenticator) Token(ctx context.Context, run contract.Run, target cont
 // cluster refused: the next call of [Authenticator.Token] assumes the role again.
 func (a *Authenticator) Forget(run contract.Run, target contract.Target) {
 	a.tokens.forget(tokenOf(run, target))
-	a.sessions.forget(sessionOf(run, target))
+	a.sessions.forget(sessionOf(run, target.Account))
 }
 
 const (

@@ -131,25 +131,46 @@ func bounded(added, changed, removed *fieldpath.Set) *contract.FieldChanges {
 	return &changes
 }
 
-// Owned returns the fields that manager owns by server-side apply, as managedFields
-// has them; nil where it owns none.
+// Owned returns the fields that manager owns by what it applied or wrote, as
+// managedFields has them; nil where it owns none. What it wrote to a subresource does
+// not count.
 func Owned(object *unstructured.Unstructured, manager string) json.RawMessage {
-	if entry := entryOf(object, manager); entry != nil {
-		return rawOf(*entry)
+	var owned json.RawMessage
+	for _, entry := range entriesOf(object, manager) {
+		owned = union(owned, rawOf(entry))
 	}
-	return nil
+	return owned
 }
 
-func entryOf(object *unstructured.Unstructured, manager string) *metav1.ManagedFieldsEntry {
+// union returns the fields of both: most managers have one entry only.
+func union(a, b json.RawMessage) json.RawMessage {
+	if a == nil {
+		return b
+	}
+	first, err := parse(a)
+	if err != nil {
+		return a // cannot be: it came from the API server
+	}
+	second, err := parse(b)
+	if err != nil {
+		return a
+	}
+	both, err := first.Union(second).ToJSON()
+	if err != nil {
+		return a
+	}
+	return both
+}
+
+// entriesOf returns the entries of a manager: one of what it applied, and one of what
+// it wrote in another way, for each version of the API.
+func entriesOf(object *unstructured.Unstructured, manager string) []metav1.ManagedFieldsEntry {
 	if object == nil {
 		return nil
 	}
-	for _, entry := range object.GetManagedFields() {
-		if entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			return &entry
-		}
-	}
-	return nil
+	return slices.DeleteFunc(object.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager != manager || entry.Subresource != ""
+	})
 }
 
 // Owners returns the managers of a field, whose path is as the API server writes it
@@ -174,10 +195,13 @@ func Owners(object *unstructured.Unstructured, path string) ([]string, error) {
 // zero where it owns none. The API server keeps whole seconds.
 // https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/ (managedFields.time)
 func OwnedAt(object *unstructured.Unstructured, manager string) time.Time {
-	if entry := entryOf(object, manager); entry != nil && entry.Time != nil {
-		return entry.Time.Time
+	var last time.Time
+	for _, entry := range entriesOf(object, manager) {
+		if entry.Time != nil && entry.Time.After(last) {
+			last = entry.Time.Time
+		}
 	}
-	return time.Time{}
+	return last
 }
 
 // Taken says which of the fields that manager owned after its apply have changed

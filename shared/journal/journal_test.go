@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/journal"
+	"github.com/crossapply/crossapply/shared/manifest"
 )
 
 // bucket is a run bucket in memory.
@@ -33,31 +34,46 @@ func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) (bool, e
 // the target holds; that it did not holds only until the next begins, which may
 // change it and die before it can say so.
 func TestAttempts(t *testing.T) {
-	ctx, run := t.Context(), contract.Run{Prefix: "runs/nightly/"}
-	target := contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
-	before := journal.Object{"metadata": map[string]any{"generation": int64(1) << 53}}
+	ctx, key := t.Context(), "journal/0.json"
+	before := manifest.Object{"metadata": map[string]any{"generation": int64(1) << 53}}
 	for _, test := range []struct {
 		did   contract.Change // empty: the attempt died
 		holds bool
 		first bool
 	}{{"", false, false}, {contract.Created, true, false}, {contract.Configured, true, false}, {contract.Unchanged, false, true}, {contract.ChangeNone, false, true}} {
 		b := bucket{}
-		entry, first, err := journal.Begin(ctx, b, run, target, before)
+		entry, first, err := journal.Begin(ctx, b, key, journal.Entry{Operation: "apply", Before: before})
 		if err != nil || entry.After != nil || !first {
 			t.Fatalf("the first attempt: %+v, %t, %v", entry, first, err)
 		}
 		if test.did != "" {
 			entry.After = &journal.After{Applied: contract.Applied{Change: test.did}}
-			if err := journal.End(ctx, b, run, target, entry); err != nil {
+			if err := journal.End(ctx, b, key, entry); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, first, err = journal.Begin(ctx, b, run, target, journal.Object{}); err != nil || first != test.first {
+		if _, first, err = journal.Begin(ctx, b, key, journal.Entry{Operation: "apply"}); err != nil || first != test.first {
 			t.Errorf("after %q: the first that can have changed something: %t, %v", test.did, first, err)
 		}
-		got, err := journal.Read(ctx, b, run, target)
+		got, err := journal.Read(ctx, b, key)
 		if err != nil || !reflect.DeepEqual(got.Before, before) || (got.After != nil) != test.holds {
 			t.Errorf("after %q: the second attempt finds %+v, %v", test.did, got, err)
+		}
+	}
+}
+
+// Each resource has an entry of its own, and a rollback never writes over what it
+// reads, which may be another execution's.
+func TestKeys(t *testing.T) {
+	run := contract.Run{Prefix: "runs/nightly/", Journal: "runs/evening/"}
+	target := contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
+	for want, got := range map[string]string{
+		"runs/nightly/journal/111111111111/eu-west-1/payments/0.json":          journal.Key(run, contract.Phase{Kind: contract.PhaseWave}, target, 0),
+		"runs/nightly/journal/rollback/111111111111/eu-west-1/payments/2.json": journal.Key(run, contract.Phase{Kind: contract.PhaseRollback}, target, 2),
+		"runs/evening/journal/111111111111/eu-west-1/payments/2.json":          journal.EarlierKey(run, target, 2),
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

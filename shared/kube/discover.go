@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,12 +16,13 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 )
 
-// Discover finds where the cluster serves a resource's kind, with one call: the
-// discovery document of its group and version. It fails with
+// Discover finds where the cluster serves a resource's kind, by its name or its plural,
+// with one call: the discovery document of its group and version. It fails with
 // [fault.KindNotServed], with [fault.Invalid] where the resource's namespace
 // does not fit the kind's scope, or as [Fault] says.
 func (c *Client) Discover(ctx context.Context, resource contract.ResourceRef) (contract.Mapping, error) {
-	doing := fmt.Sprintf("look up %s %s", resource.APIVersion, resource.Kind)
+	name := cmp.Or(resource.Kind, resource.Plural)
+	doing := fmt.Sprintf("look up %s %s", resource.APIVersion, name)
 	gv, err := schema.ParseGroupVersion(resource.APIVersion)
 	if err != nil {
 		return contract.Mapping{}, fault.Wrap(err, fault.KindNotServed, "%s: %s: %v", c.target, doing, err)
@@ -31,14 +33,18 @@ func (c *Client) Discover(ctx context.Context, resource contract.ResourceRef) (c
 	}
 	for _, r := range served {
 		// Subresources have kinds too; their names hold a slash.
-		if r.Kind != resource.Kind || strings.Contains(r.Name, "/") {
+		if !named(r, resource) || strings.Contains(r.Name, "/") {
 			continue
 		}
 		status := slices.ContainsFunc(served, func(sub metav1.APIResource) bool { return sub.Name == r.Name+"/status" })
 		mapping := contract.Mapping{Group: gv.Group, Version: gv.Version, Plural: r.Name, Namespaced: r.Namespaced, Status: status}
 		return mapping, c.fits(resource, mapping)
 	}
-	return contract.Mapping{}, fault.New(fault.KindNotServed, "%s: the cluster does not serve %s %s: install its CRD, in this version", c.target, resource.APIVersion, resource.Kind)
+	return contract.Mapping{}, fault.New(fault.KindNotServed, "%s: the cluster does not serve %s %s: install its CRD, in this version", c.target, resource.APIVersion, name)
+}
+
+func named(served metav1.APIResource, resource contract.ResourceRef) bool {
+	return (resource.Kind == "" || served.Kind == resource.Kind) && (resource.Plural == "" || served.Name == resource.Plural)
 }
 
 // servedIn returns what a group and version serve: nothing where the cluster
@@ -67,9 +73,9 @@ func (c *Client) servedIn(ctx context.Context, gv schema.GroupVersion) ([]metav1
 func (c *Client) fits(resource contract.ResourceRef, mapping contract.Mapping) error {
 	switch {
 	case mapping.Namespaced && resource.Namespace == "":
-		return fault.New(fault.Invalid, "%s: %s is namespaced: say which namespace in resource.metadata.namespace", c.target, resource.Kind)
+		return fault.New(fault.Invalid, "%s: %s is namespaced: say which namespace in resource.metadata.namespace", c.target, cmp.Or(resource.Kind, resource.Plural))
 	case !mapping.Namespaced && resource.Namespace != "":
-		return fault.New(fault.Invalid, "%s: %s is cluster-scoped: leave resource.metadata.namespace out", c.target, resource.Kind)
+		return fault.New(fault.Invalid, "%s: %s is cluster-scoped: leave resource.metadata.namespace out", c.target, cmp.Or(resource.Kind, resource.Plural))
 	}
 	return nil
 }

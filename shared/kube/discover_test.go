@@ -25,6 +25,10 @@ func TestDiscover(t *testing.T) {
 		if err != nil || got != test.want {
 			t.Errorf("%s %s: got %+v (%v), want %+v", test.apiVersion, test.kind, got, err, test.want)
 		}
+		ref.Kind, ref.Plural = "", test.want.Plural
+		if got, err = client.Discover(t.Context(), ref); err != nil || got != test.want {
+			t.Errorf("%s %s: got %+v (%v), want %+v", test.apiVersion, ref.Plural, got, err, test.want)
+		}
 	}
 }
 
@@ -49,7 +53,10 @@ func TestDiscoverFails(t *testing.T) {
 		_, err := client.Discover(t.Context(), ref)
 		expectFault(t, test.name, err, test.want, test.says)
 	}
-	_, err := clientOf(t, "made-up").Discover(t.Context(), refTo("x"))
+	ref := contract.ResourceRef{APIVersion: "messaging.example.com/v1", Plural: "queues", Namespace: "kafka", Name: "x"}
+	_, err := client.Discover(t.Context(), ref)
+	expectFault(t, "another plural", err, fault.KindNotServed, "does not serve messaging.example.com/v1 queues")
+	_, err = clientOf(t, "made-up").Discover(t.Context(), refTo("x"))
 	expectFault(t, "a token that the cluster does not know", err, fault.Unauthenticated, "look up messaging.example.com/v1 Topic")
 	notKubernetes := serverOf(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
 	_, err = notKubernetes.Discover(t.Context(), refTo("x"))

@@ -15,15 +15,13 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/kube"
-	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // apply applies an object through Do.
 func apply(t *testing.T, client *kube.Client, ref contract.ResourceRef, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	t.Helper()
-	op := operation.Operation{Name: "apply", Verbs: []string{"get", "create", "patch"}}
 	var after *unstructured.Unstructured
-	err := client.Do(t.Context(), op, ref, topics, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
+	err := client.Do(t.Context(), "apply", ref, topics, []string{"get", "create", "patch"}, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
 		after, err = api.Apply(ctx, ref.Name, object, metav1.ApplyOptions{FieldManager: "crossapply"})
 		return err
 	})
@@ -46,11 +44,10 @@ func TestDo(t *testing.T) {
 }
 
 func TestDoOnAClusterScopedKind(t *testing.T) {
-	get := operation.Operation{Name: "get", Verbs: []string{"get"}}
 	ref := contract.ResourceRef{APIVersion: "v1", Kind: "Namespace", Name: "kafka"}
 	namespaces := contract.Mapping{Version: "v1", Plural: "namespaces"}
 	var found *unstructured.Unstructured
-	err := clientIn(t, "system:masters").Do(t.Context(), get, ref, namespaces, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
+	err := clientIn(t, "system:masters").Do(t.Context(), "get", ref, namespaces, []string{"get"}, func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
 		found, err = api.Get(ctx, ref.Name, metav1.GetOptions{})
 		return err
 	})

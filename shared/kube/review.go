@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -69,4 +70,29 @@ func (c *Client) may(ctx context.Context, verb string, resource contract.Resourc
 	}
 	allowed, _, err := unstructured.NestedBool(answer.Object, "status", "allowed")
 	return allowed, err
+}
+
+var selfSubjectReviews = schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}
+
+// WhoAmI asks the cluster as whom it knows us, and returns the user and the groups in
+// words. A cluster before Kubernetes 1.28 cannot say; that it answers at all says that
+// it knows us. It fails as [Fault] says.
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
+func (c *Client) WhoAmI(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	review := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": selfSubjectReviews.GroupVersion().String(),
+		"kind":       "SelfSubjectReview",
+	}}
+	answer, err := c.dynamic.Resource(selfSubjectReviews).Create(ctx, review, metav1.CreateOptions{})
+	if apierrors.IsNotFound(err) {
+		return "a user whose name it does not say", nil
+	}
+	if err != nil {
+		return "", Fault(c.target, "ask the cluster as whom it knows the access role", err)
+	}
+	user, _, _ := unstructured.NestedString(answer.Object, "status", "userInfo", "username")
+	groups, _, _ := unstructured.NestedStringSlice(answer.Object, "status", "userInfo", "groups")
+	return fault.Shorten(fmt.Sprintf("user %s of the groups %s", user, strings.Join(groups, ", ")), fault.MaxRepeated), nil
 }

@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -26,4 +27,17 @@ func TestReview(t *testing.T) {
 	expectFault(t, "a cluster-scoped kind", err, fault.Forbidden, "to get namespaces cluster-wide")
 	err = clientOf(t, "made-up").Review(t.Context(), refTo("orders"), topics, all)
 	expectFault(t, "a token that the cluster does not know", err, fault.Unauthenticated, "ask what the access role may do")
+}
+
+func TestWhoAmI(t *testing.T) {
+	got, err := clientIn(t, readers).WhoAmI(t.Context())
+	if err != nil || got != "user jane of the groups readers, system:authenticated" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	_, err = clientOf(t, "made-up").WhoAmI(t.Context())
+	expectFault(t, "a token that the cluster does not know", err, fault.Unauthenticated, "as whom it knows the access role")
+	old := serverOf(t, func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) })
+	if got, err = old.WhoAmI(t.Context()); err != nil || got != "a user whose name it does not say" {
+		t.Errorf("an old cluster: %q, %v", got, err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,36 +26,15 @@ func apply() Operation {
 		// version is too old to watch from.
 		Verbs:     []string{"get", "create", "patch"},
 		WaitVerbs: []string{"watch"},
-		Outcomes:  []contract.Outcome{contract.OutcomeReady, contract.OutcomeUnchanged, contract.OutcomeApplied},
-		Act:       applyRepeatedly,
-		Waits:     func(run contract.Run) bool { return !run.Apply.DryRun && run.Ready.Wait },
-		Look:      proof.Judge.Look,
-		Outcome:   applyOutcome,
-	}
-}
-
-// maxConflicts is how often an apply is repeated that conflicts with something
-// other than a field's owner.
-const maxConflicts = 5
-
-// conflictPause is the pause before the first repeat; it grows with each.
-const conflictPause = 100 * time.Millisecond
-
-// applyRepeatedly applies an object. A conflict that is not about the owner of a
-// field (a race with another writer, or a quota that was being updated) goes away
-// when the apply is repeated.
-func applyRepeatedly(ctx context.Context, a Action) (Done, error) {
-	for attempt := 1; ; attempt++ {
-		done, err := applyOnce(ctx, a)
-		passing := apierrors.IsConflict(err) && len(conflicts(err)) == 0 || apierrors.IsAlreadyExists(err)
-		if !passing || attempt == maxConflicts {
-			return done, err
-		}
-		select {
-		case <-ctx.Done():
-			return done, err
-		case <-time.After(time.Duration(attempt) * conflictPause):
-		}
+		Outcomes:  writeOutcomes,
+		Until:     untilReady,
+		Act: func(ctx context.Context, a Action) (Done, error) {
+			return repeated(ctx, a, applyOnce)
+		},
+		Waits:   waitsForReady,
+		Look:    proof.Judge.Look,
+		Decide:  proof.Judge.Decide,
+		Outcome: writeOutcome,
 	}
 }
 
@@ -64,40 +42,35 @@ func applyRepeatedly(ctx context.Context, a Action) (Done, error) {
 // nothing leaves the object as it was; so the object is read first. A change by
 // somebody else between the two calls is reported as ours.
 func applyOnce(ctx context.Context, a Action) (Done, error) {
-	live, err := a.Resource.Get(ctx, a.Ref.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		live, err = nil, nil
-	}
+	live, err := a.live(ctx)
 	if err != nil {
 		return Done{}, err
 	}
 	if err := a.refuseRemovals(ctx, live); err != nil {
 		return Done{}, err
 	}
-	before := live
-	if !a.Settings.DryRun {
-		if before, err = a.Note(ctx, live); err != nil {
-			return Done{}, err
-		}
-	}
-	after, err := a.adopt(ctx, live, a.Settings.DryRun)
+	before, err := a.note(ctx, live)
 	if err != nil {
 		return Done{}, err
 	}
-	return done(before, after, a.Settings.FieldManager)
+	after, err := a.adopt(ctx, live, a.Run.Apply.DryRun)
+	if err != nil {
+		return Done{}, err
+	}
+	return written(before, after, a.Run.Apply.FieldManager)
 }
 
 // refuseRemovals asks the cluster what the apply would remove, where the request
 // refuses removals.
 func (a Action) refuseRemovals(ctx context.Context, live *unstructured.Unstructured) error {
-	if a.Settings.Removals != contract.RemovalsRefuse || live == nil {
+	if a.Run.Apply.Removals != contract.RemovalsRefuse || live == nil {
 		return nil
 	}
 	after, err := a.adopt(ctx, live, true)
 	if err != nil {
 		return err
 	}
-	given, err := fields.GivenUp(live, after, a.Settings.FieldManager)
+	given, err := fields.GivenUp(live, after, a.Run.Apply.FieldManager)
 	if err != nil || given == "" {
 		return err
 	}
@@ -108,9 +81,9 @@ func (a Action) refuseRemovals(ctx context.Context, live *unstructured.Unstructu
 // adopt applies the object, and takes over the fields that conflict where all of
 // their owners are managers that the request adopts from.
 func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
-	after, err := a.patch(ctx, a.Object, a.Settings.Force, dryRun)
+	after, err := a.patch(ctx, a.Object, a.Run.Apply.Force, dryRun)
 	contested := conflicts(err)
-	if len(contested) == 0 || len(a.Settings.Adopt) == 0 || live == nil {
+	if len(contested) == 0 || len(a.Run.Apply.Adopt) == 0 || live == nil {
 		return after, err
 	}
 	for _, path := range contested {
@@ -119,7 +92,7 @@ func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryR
 			return nil, ownersErr
 		}
 		for _, owner := range owners {
-			if owner != a.Settings.FieldManager && !slices.Contains(a.Settings.Adopt, owner) {
+			if owner != a.Run.Apply.FieldManager && !slices.Contains(a.Run.Apply.Adopt, owner) {
 				return nil, err
 			}
 		}
@@ -135,7 +108,7 @@ func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryR
 }
 
 func (a Action) patch(ctx context.Context, object *unstructured.Unstructured, force, dryRun bool) (*unstructured.Unstructured, error) {
-	options := metav1.ApplyOptions{FieldManager: a.Settings.FieldManager, Force: force}
+	options := metav1.ApplyOptions{FieldManager: a.Run.Apply.FieldManager, Force: force}
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
@@ -156,42 +129,4 @@ func conflicts(err error) []string {
 		}
 	}
 	return paths
-}
-
-func done(before, after *unstructured.Unstructured, manager string) (Done, error) {
-	if before != nil && before.GetUID() != after.GetUID() {
-		before = nil // another object of the same name: this one was created
-	}
-	changes, err := fields.Changes(before, after, manager)
-	if err != nil {
-		return Done{}, err
-	}
-	applied := contract.Applied{
-		Change:          contract.Unchanged,
-		UID:             string(after.GetUID()),
-		ResourceVersion: after.GetResourceVersion(),
-		Generation:      after.GetGeneration(),
-		Fields:          changes,
-	}
-	owned := fields.Owned(after, manager)
-	applied.OwnedHash, applied.StatusHash = proof.OwnedHash(after, manager), proof.StatusHash(after)
-	switch {
-	case before == nil:
-		applied.Change = contract.Created
-	case changes != nil || before.GetGeneration() != after.GetGeneration():
-		applied.Change, applied.GenerationBefore = contract.Configured, before.GetGeneration()
-	default:
-		applied.GenerationBefore = before.GetGeneration()
-	}
-	return Done{Applied: applied, Object: after, Owned: owned}, nil
-}
-
-func applyOutcome(applied contract.Applied, waited bool) contract.Outcome {
-	switch {
-	case applied.Change == contract.Unchanged:
-		return contract.OutcomeUnchanged
-	case waited:
-		return contract.OutcomeReady
-	}
-	return contract.OutcomeApplied
 }

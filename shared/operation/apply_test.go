@@ -83,15 +83,25 @@ func act(t *testing.T, object *unstructured.Unstructured, settings contract.Appl
 	if err != nil {
 		t.Fatal(err)
 	}
+	return apply.Act(t.Context(), actionOn(t, object, settings))
+}
+
+var target = contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
+
+// actionOn returns what an operation works with on a Deployment.
+func actionOn(t *testing.T, object *unstructured.Unstructured, settings contract.ApplySettings) operation.Action {
+	t.Helper()
 	settings.FieldManager = manager
-	return apply.Act(t.Context(), operation.Action{
-		Target:   contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
+	return operation.Action{
+		Item:     contract.Item{TargetItem: contract.TargetItem{Target: target}, Run: contract.Run{Apply: settings}},
 		Ref:      contract.ResourceRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: object.GetNamespace(), Name: object.GetName()},
-		Resource: deployments(t), Object: object, Settings: settings,
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+		Resource: deployments(t), HasStatus: true, Object: object, Note: noted,
+	}
+}
+
+// noted is the note of a first attempt.
+func noted(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return live, nil
 }
 
 func mustAct(t *testing.T, object *unstructured.Unstructured, settings contract.ApplySettings) operation.Done {
@@ -256,13 +266,9 @@ func TestAdoptionMeetsARace(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := object(t, web, "replicas: 2", "replicas: 4")
-	done, err := apply.Act(t.Context(), operation.Action{
-		Ref: contract.ResourceRef{Name: u.GetName()}, Resource: client, Object: u,
-		Settings: contract.ApplySettings{FieldManager: manager, Adopt: []string{"old"}},
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+	action := actionOn(t, u, contract.ApplySettings{Adopt: []string{"old"}})
+	action.Resource = client
+	done, err := apply.Act(t.Context(), action)
 	if err != nil || client.races != 0 {
 		t.Fatalf("%v, %d races left", err, client.races)
 	}
@@ -286,12 +292,9 @@ func TestOtherConflictsAreRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := &conflicting{ResourceInterface: deployments(t)}
-	_, err = apply.Act(t.Context(), operation.Action{
-		Ref: contract.ResourceRef{Name: "none"}, Resource: client, Object: object(t, web), Settings: contract.ApplySettings{FieldManager: manager},
-		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return live, nil
-		},
-	})
+	action := actionOn(t, object(t, web), contract.ApplySettings{})
+	action.Resource = client
+	_, err = apply.Act(t.Context(), action)
 	if !apierrors.IsConflict(err) || client.applies != 5 {
 		t.Errorf("%d applies, then %v", client.applies, err)
 	}

@@ -41,10 +41,10 @@ type Judge struct {
 	Taken func(object *unstructured.Unstructured) (string, error)
 }
 
-// For returns the judge of a target's object. Its Taken is not set: before
+// For returns the judge of one of a target's resources. Its Taken is not set: before
 // anything can have been taken, none is needed.
-func For(item contract.Item, mapping contract.Mapping, applied contract.Applied, rule health.Rule) Judge {
-	return Judge{Target: item.Target, Resource: item.Run.Resources[0], Rule: rule, Settings: item.Run.Ready, Applied: applied,
+func For(item contract.Item, resource contract.ResourceRef, mapping contract.Mapping, applied contract.Applied, rule health.Rule) Judge {
+	return Judge{Target: item.Target, Resource: resource, Rule: rule, Settings: item.Run.Ready, Applied: applied,
 		Manager: item.Run.Apply.FieldManager, HasStatus: mapping.Status}
 }
 
@@ -69,6 +69,8 @@ func (j Judge) Look(before contract.Seen, object *unstructured.Unstructured, now
 	switch verdict.State {
 	case health.Ready:
 		seen.Proof = j.proofOf(object, verdict, now)
+		stood := Stood(object, j.Settings)
+		seen.Stood = &stood
 		if OwnedHash(object, j.Manager) != j.Applied.OwnedHash {
 			if seen.Overwritten, err = j.Taken(object); err != nil {
 				return before, err

@@ -18,7 +18,7 @@ var fieldManager = regexp.MustCompile(`^[[:print:]]{1,128}$`)
 
 const mustBeManager = "must be 1 to 128 printable characters"
 
-func parseApply(options *contract.ApplyOptions, path *field.Path) (contract.ApplySettings, field.ErrorList) {
+func (p *parser) apply(options *contract.ApplyOptions, path *field.Path) contract.ApplySettings {
 	if options == nil {
 		options = &contract.ApplyOptions{}
 	}
@@ -26,20 +26,14 @@ func parseApply(options *contract.ApplyOptions, path *field.Path) (contract.Appl
 		FieldManager: cmp.Or(options.FieldManager, defaultFieldManager),
 		Force:        options.Force,
 		Adopt:        options.Adopt,
-		Removals:     cmp.Or(options.Removals, contract.RemovalsAllow),
+		Removals:     oneOf(p, options.Removals, path.Child("removals"), contract.RemovalsAllow, contract.RemovalsRefuse),
 		DryRun:       options.DryRun,
 	}
-	problems := checkAdopt(settings, path.Child("adopt"))
+	p.add(checkAdopt(settings, path.Child("adopt"))...)
 	if !fieldManager.MatchString(settings.FieldManager) {
-		problems = append(problems, field.Invalid(path.Child("fieldManager"), shorten(settings.FieldManager), mustBeManager))
+		p.add(field.Invalid(path.Child("fieldManager"), shorten(settings.FieldManager), mustBeManager))
 	}
-	switch settings.Removals {
-	case contract.RemovalsAllow, contract.RemovalsRefuse:
-	default:
-		problems = append(problems, field.NotSupported(path.Child("removals"), contract.Removals(shorten(string(settings.Removals))),
-			[]contract.Removals{contract.RemovalsAllow, contract.RemovalsRefuse}))
-	}
-	return settings, problems
+	return settings
 }
 
 func checkAdopt(settings contract.ApplySettings, path *field.Path) field.ErrorList {

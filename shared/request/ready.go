@@ -23,24 +23,20 @@ const (
 // conditionType is the pattern of metav1.Condition's type.
 var conditionType = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$`)
 
-// parseReady reads the options of the wait. Those that have no effect, because
+// ready reads the options of the wait. Those that have no effect, because
 // nothing is waited for (wait false, or a dry run), are checked like others, and
 // are no mistake: wait and dryRun are switches, to be set in a request that has
 // them all.
-func parseReady(options *contract.ReadyOptions, path *field.Path) (contract.ReadySettings, field.ErrorList) {
+func (p *parser) ready(options *contract.ReadyOptions, path *field.Path) contract.ReadySettings {
 	if options == nil {
 		options = &contract.ReadyOptions{}
 	}
-	var problems field.ErrorList
 	seconds := func(given *int, otherwise, least, most int, name string) int {
-		if given == nil {
-			return otherwise
-		}
-		problems = append(problems, between(*given, least, most, path.Child(name))...)
-		return *given
+		return p.number(given, otherwise, least, most, path.Child(name))
 	}
 	settings := contract.ReadySettings{
 		Wait:                options.Wait == nil || *options.Wait,
+		Kind:                options.Kind,
 		Condition:           options.Condition,
 		Expressions:         options.Expressions,
 		TimeoutSeconds:      seconds(options.TimeoutSeconds, defaultTimeoutSeconds, 1, maxTimeoutSeconds, "timeoutSeconds"),
@@ -49,19 +45,28 @@ func parseReady(options *contract.ReadyOptions, path *field.Path) (contract.Read
 		RequireGeneration:   options.RequireGeneration,
 	}
 	if options.Condition != "" && !conditionType.MatchString(options.Condition) {
-		problems = append(problems, field.Invalid(path.Child("condition"), shorten(options.Condition), "must be a condition type such as Ready"))
+		p.add(field.Invalid(path.Child("condition"), shorten(options.Condition), "must be a condition type such as Ready"))
 	}
 	if options.Expressions != nil {
 		if options.Condition != "" {
-			problems = append(problems, field.Forbidden(path.Child("condition"), "ready.expressions judge already: give one of the two"))
+			p.add(field.Forbidden(path.Child("condition"), "ready.expressions judge already: give one of the two"))
 		}
-		problems = append(problems, checkExpressions(*options.Expressions, path.Child("expressions"))...)
+		p.add(checkExpressions(*options.Expressions, path.Child("expressions"))...)
 	}
-	return settings, problems
+	return settings
 }
 
-// parseRule compiles what judges an object of the resource's kind.
-func parseRule(ready contract.ReadySettings, resource contract.ResourceRef, path *field.Path) (*readiness.Rule, field.ErrorList) {
+// number reads a whole number that need not be given.
+func (p *parser) number(given *int, otherwise, least, most int, path *field.Path) int {
+	if given == nil {
+		return otherwise
+	}
+	p.add(between(*given, least, most, path)...)
+	return *given
+}
+
+// compile returns what judges an object of a resource's kind.
+func compile(ready contract.ReadySettings, resource contract.ResourceRef, path *field.Path) (*readiness.Rule, field.ErrorList) {
 	rule, err := readiness.Of(ready, resource)
 	var wrong *readiness.ExpressionError
 	switch {

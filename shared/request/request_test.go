@@ -15,6 +15,7 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/request"
+	"github.com/crossapply/crossapply/shared/waves"
 )
 
 const (
@@ -125,12 +126,9 @@ func TestRefusedFields(t *testing.T) {
 		{"more targets than a rollout takes", "targets", "[" + strings.Repeat("{},", contract.MaxTargets) + "{}]", "targets: Too many: 10001"},
 		{"a Region that is not there", "targets", strings.Replace("["+payments+"]", "eu-west-1", "eu-west-9", 1),
 			`targets[0].region: Invalid value: "eu-west-9": no such AWS Region: there is eu-west-1, eu-west-2, eu-west-3`},
-		{"accounts to select", "targets", `[{"accounts": ["111111111111"]}]`, "targets[0].accounts: Forbidden: not supported yet"},
-		{"regions to select", "targets", `[{"regions": []}]`, "targets[0].regions: Forbidden: not supported yet"},
-		{"tags to select", "targets", `[{"clusterTags": {"a": "b"}}]`, "targets[0].clusterTags: Forbidden: not supported yet"},
 
 		{"another operation", "operation", `"destroy"`, `operation: Unsupported value: "destroy": supported values: "apply"`},
-		{"overrides", "overrides", `[{"match": {}, "patch": {}}]`, "overrides: Forbidden: not supported yet"},
+		{"a rollback", "rollback", `{"execution": "x"}`, "rollback: Forbidden: only the input of an execution can be a rollback"},
 		{"a retry", "retry", `{"execution": "x"}`, "retry: Forbidden: only the input of an execution can be a retry"},
 
 		{"a field manager of 200 letters", "apply", `{"fieldManager": "` + strings.Repeat("m", 200) + `"}`, "apply.fieldManager: Invalid value"},
@@ -158,8 +156,6 @@ func TestRefusedFields(t *testing.T) {
 		{"half a failure", "rollout", `{"maxFailures": 0.5}`, "rollout.maxFailures: Invalid value"},
 		{"more than all", "rollout", `{"maxFailures": "101%"}`, "rollout.maxFailures: Invalid value"},
 		{"a budget in words", "rollout", `{"maxFailures": "some"}`, "rollout.maxFailures: Invalid value"},
-		{"waves", "rollout", `{"waves": [1]}`, "rollout.waves: Forbidden: not supported yet"},
-		{"bake time", "rollout", `{"bakeSeconds": 5}`, "rollout.bakeSeconds: Forbidden: not supported yet"},
 
 		{"an empty idempotency key", "idempotencyKey", `""`, "idempotencyKey: Required value"},
 		{"an idempotency key of 600 letters", "idempotencyKey", `"` + strings.Repeat("k", 600) + `"`, "idempotencyKey: Too long"},
@@ -205,6 +201,15 @@ func TestPath(t *testing.T) {
 	}
 }
 
+// defaults returns the settings of a rollout that says nothing else.
+func defaults(maxConcurrency int, exclusive bool) request.Rollout {
+	wave := waves.Wave{Name: "1", MaxConcurrency: maxConcurrency}
+	return request.Rollout{
+		MaxConcurrency: maxConcurrency, Tolerate: []string{}, Exclusive: exclusive, Waves: []waves.Wave{wave}, Unmatched: "refuse", Rest: wave,
+		ApprovalTimeoutSeconds: 86_400, OnFailure: "stop",
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	got, problems := request.Parse(json.RawMessage(with("targets", "["+payments+"]")), scope, nil)
 	if len(problems) > 0 {
@@ -214,9 +219,10 @@ func TestDefaults(t *testing.T) {
 		Operation: "apply",
 		Apply:     contract.ApplySettings{FieldManager: "crossapply", Removals: contract.RemovalsAllow},
 		Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 900, FailureGraceSeconds: 30, SettleSeconds: 10},
-		Rollout:   request.Rollout{MaxConcurrency: 50, Exclusive: true},
+		Rollout:   defaults(50, true),
+		Labels:    map[string]string{},
 	}
-	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
+	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the defaults are %+v\nwant %+v", got, want)
 	}
@@ -240,10 +246,12 @@ func TestOptions(t *testing.T) {
 			Removals: contract.RemovalsRefuse, DryRun: true},
 		Ready: contract.ReadySettings{TimeoutSeconds: 60, RequireGeneration: true,
 			Expressions: &contract.ReadyExpressions{Current: "status.phase == 'Running'", Failed: "status.phase == 'Error'"}},
-		Rollout:        request.Rollout{MaxConcurrency: 7, MaxFailures: 1},
+		Rollout:        defaults(7, false),
 		IdempotencyKey: "k",
+		Labels:         map[string]string{},
 	}
-	got.Resource, got.ResourceRef, got.Targets, got.Rule = nil, contract.ResourceRef{}, nil, nil
+	want.Rollout.MaxFailures = waves.Budget{Percent: 50}
+	got.Resources, got.Targets = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -262,8 +270,8 @@ func TestRule(t *testing.T) {
 		got, problems := request.Parse(json.RawMessage(text), scope, nil)
 		if len(problems) > 0 {
 			t.Error(problems)
-		} else if got.Rule.String() != test.want {
-			t.Errorf("%s is judged by %s, want %s", test.ready, got.Rule, test.want)
+		} else if got.Rules()[0] != test.want {
+			t.Errorf("%s is judged by %s, want %s", test.ready, got.Rules()[0], test.want)
 		}
 	}
 }
@@ -277,8 +285,8 @@ func TestMaxFailures(t *testing.T) {
 	for value, want := range map[string]int{`0`: 0, `3`: 3, `1000`: 25, `"0%"`: 0, `"10%"`: 2, `"100%"`: 25} {
 		text := fmt.Sprintf(`{"resource": %s, "targets": %s, "rollout": {"maxFailures": %s}}`, topic, fleet, value)
 		got, problems := request.Parse(json.RawMessage(text), scope, nil)
-		if len(problems) > 0 || got.Rollout.MaxFailures != want {
-			t.Errorf("%s of 25 is %d, want %d (%v)", value, got.Rollout.MaxFailures, want, problems)
+		if len(problems) > 0 || got.Rollout.MaxFailures.Of(25) != want {
+			t.Errorf("%s of 25 is %d, want %d (%v)", value, got.Rollout.MaxFailures.Of(25), want, problems)
 		}
 	}
 }
@@ -295,7 +303,7 @@ func TestResource(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	body, err := json.Marshal(got.Resource)
+	body, err := json.Marshal(got.Resources[0].Object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,8 +311,8 @@ func TestResource(t *testing.T) {
 	if string(body) != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}
-	if got.ResourceRef != (contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Name: "orders"}) {
-		t.Errorf("it is named %+v", got.ResourceRef)
+	if got.Resources[0].Ref != (contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Name: "orders"}) {
+		t.Errorf("it is named %+v", got.Resources[0].Ref)
 	}
 }
 
@@ -315,7 +323,7 @@ func TestAnnotations(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	annotations := got.Resource["metadata"].(map[string]any)["annotations"]
+	annotations := got.Resources[0].Object["metadata"].(map[string]any)["annotations"]
 	if want := map[string]any{"note": "x"}; !reflect.DeepEqual(annotations, want) {
 		t.Errorf("the annotations are %v", annotations)
 	}

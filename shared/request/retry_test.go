@@ -2,7 +2,6 @@ package request
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -32,6 +31,11 @@ func TestRetryRefused(t *testing.T) {
 		{"an unknown field beside", `{"retry": {"execution": "` + machine + `first"}, "redy": {}}`, "redy: Invalid value: unknown field"},
 		{"a resource", `{"retry": {"execution": "` + machine + `first"}, "resource": {}}`, "resource: Forbidden: a retry takes it from the earlier execution"},
 		{"targets", `{"retry": {"execution": "` + machine + `first"}, "targets": []}`, "targets: Forbidden"},
+		{"resources", `{"retry": {"execution": "` + machine + `first"}, "resources": []}`, "resources: Forbidden"},
+		{"a file of resources", `{"retry": {"execution": "` + machine + `first"}, "resourceFrom": {}}`, "resourceFrom: Forbidden"},
+		{"a file of targets", `{"retry": {"execution": "` + machine + `first"}, "targetsFrom": {}}`, "targetsFrom: Forbidden"},
+		{"an exclude", `{"retry": {"execution": "` + machine + `first"}, "exclude": []}`, "exclude: Forbidden"},
+		{"a rollback too", `{"retry": {"execution": "` + machine + `first"}, "rollback": {"execution": "` + machine + `first"}}`, "rollback: Forbidden"},
 		{"an operation", `{"retry": {"execution": "` + machine + `first"}, "operation": "apply"}`, "operation: Forbidden"},
 	}
 	for _, test := range tests {
@@ -52,6 +56,9 @@ func TestNoRetry(t *testing.T) {
 	for _, text := range []string{"", "{", "null", "7", "[]", "{}", `{"retry": null}`, `{"targets": 7}`} {
 		if retry, problems := RetryOf(json.RawMessage(text), itself); retry != nil || problems != nil {
 			t.Errorf("%s: %+v, %v", text, retry, problems)
+		}
+		if rollback, problems := RollbackOf(json.RawMessage(text), itself); rollback != nil || problems != nil {
+			t.Errorf("%s: %+v, %v", text, rollback, problems)
 		}
 	}
 }
@@ -95,33 +102,91 @@ func TestRetryRequest(t *testing.T) {
 	}
 }
 
-// The examples of RFC 7386, appendix A.
-func TestMergePatch(t *testing.T) {
-	for _, test := range []struct{ target, patch, want string }{
-		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
-		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
-		{`{"a":"b"}`, `{"a":null}`, `{}`},
-		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},
-		{`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
-		{`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
-		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`},
-		{`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
-		{`["a","b"]`, `["c","d"]`, `["c","d"]`},
-		{`{"a":"b"}`, `["c"]`, `["c"]`},
-		{`{"a":"foo"}`, `null`, `null`},
-		{`{"a":"foo"}`, `"bar"`, `"bar"`},
-		{`{"e":null}`, `{"a":1}`, `{"e":null,"a":1}`},
-		{`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`},
-		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+// What a retry has of the earlier execution are its targets, whichever way they were
+// named; what says what to do stays, also where it lies in a file.
+func TestRetryOfSelectors(t *testing.T) {
+	const earlier = `{"operation": "apply", "resourceFrom": {"key": "inputs/a.yaml", "sha256": "` + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" + `"},
+		"targetsFrom": {"key": "inputs/fleet.json"}, "exclude": [{"clusters": ["*-lab"]}], "labels": {"commit": "a"},
+		"overrides": [{"match": {"accounts": ["222222222222"]}, "patch": {"spec": {"n": 9007199254740991}}}],
+		"rollout": {"waves": [{"name": "canary", "count": 1}, {"match": {"regions": ["eu-west-1"]}}]}}`
+	retry, problems := RetryOf(json.RawMessage(`{"retry": {"execution": "`+machine+`first"}, "labels": {"commit": "b"}}`), itself)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	text, err := retry.Request(json.RawMessage(earlier), []contract.Target{{Account: "111111111111", Region: "eu-west-1", Cluster: "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, problems := retry.Parse(text, regions.Scope{Partition: "aws"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if len(parsed.Targets) != 1 || parsed.Targets[0].Cluster != "a" || parsed.TargetsFrom != nil || parsed.Exclude != nil ||
+		parsed.ResourceFrom.Key != "inputs/a.yaml" || parsed.Labels["commit"] != "b" || len(parsed.Overrides) != 1 {
+		t.Errorf("%+v", parsed)
+	}
+	// The override and the waves were written for more targets.
+	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "3" {
+		t.Errorf("%+v", parsed.Rollout)
+	}
+}
+
+func TestRollbackRefused(t *testing.T) {
+	const rollback = `{"rollback": {"execution": "` + machine + `first"}, `
+	for _, test := range []struct{ name, text, want string }{
+		{"a name alone", `{"rollback": {"execution": "first"}}`, "rollback.execution: Invalid value: \"first\": must be the ARN of an execution of this state machine: " + machine},
+		{"itself", `{"rollback": {"execution": "` + itself + `"}}`, "rollback.execution: Invalid value: \"" + itself + "\": is this execution itself"},
+		{"an unknown field", rollback + `"targts": []}`, "targts: Invalid value: unknown field"},
+		{"targets", rollback + `"targets": []}`, "targets: Forbidden: a rollback takes it from the earlier execution"},
+		{"a resource", rollback + `"resource": {}}`, "resource: Forbidden"},
+		{"an operation", rollback + `"operation": "apply"}`, "operation: Forbidden"},
+		{"overrides", rollback + `"overrides": []}`, "overrides: Forbidden"},
+		{"ready", rollback + `"ready": {}}`, "ready: Forbidden"},
+		{"a dry run", rollback + `"apply": {"dryRun": true}}`, "apply: Forbidden"},
+		{"a retry", rollback + `"retry": {"execution": "` + machine + `first"}}`, "retry: Forbidden"},
+		{"waves", rollback + `"rollout": {"waves": [{}]}}`, "rollout.waves: Forbidden"},
+		{"unmatched", rollback + `"rollout": {"unmatched": "last"}}`, "rollout.unmatched: Forbidden"},
+		{"bake time", rollback + `"rollout": {"bakeSeconds": 1}}`, "rollout.bakeSeconds: Forbidden"},
+		{"a rollback of itself", rollback + `"rollout": {"onFailure": "rollback"}}`, "rollout.onFailure: Forbidden: a rollback is not rolled back"},
+		{"a wrong budget", rollback + `"rollout": {"maxFailures": -1}}`, "rollout.maxFailures: Invalid value"},
 	} {
-		value := func(text string) (value any) {
-			if err := json.Unmarshal([]byte(text), &value); err != nil {
-				t.Fatal(err)
+		t.Run(test.name, func(t *testing.T) {
+			_, problems := RollbackOf(json.RawMessage(test.text), itself)
+			if len(problems) == 0 {
+				t.Fatal("accepted")
 			}
-			return value
-		}
-		if got := mergePatch(value(test.target), value(test.patch)); !reflect.DeepEqual(got, value(test.want)) {
-			t.Errorf("%s with %s is %v, want %s", test.target, test.patch, got, test.want)
-		}
+			if got := Refusal(problems).Error(); !strings.Contains(got, test.want) {
+				t.Errorf("the message lacks %q:\n%s", test.want, got)
+			}
+		})
+	}
+}
+
+func TestRollback(t *testing.T) {
+	got, problems := RollbackOf(json.RawMessage(`{"rollback": {"execution": "`+machine+`first"}, "resource": null,
+		"rollout": {"maxFailures": 3, "onFailure": "continue", "approval": true}, "labels": {"ticket": "7"}, "plan": true, "idempotencyKey": "k",
+		"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:parent"}`), itself)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	p := got.Parsed
+	if got.Name != "first" || got.Execution != machine+"first" || p.Operation != "rollback" || p.Rollout.MaxFailures.Count != 3 ||
+		p.Rollout.OnFailure != contract.OnFailureContinue || !p.Rollout.Rest.Approval || p.Labels["ticket"] != "7" || !p.Preview || p.IdempotencyKey != "k" ||
+		p.Apply.FieldManager != "crossapply" || p.Ready.TimeoutSeconds != 900 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What was read is noted, so that a later retry reads the same.
+func TestPinned(t *testing.T) {
+	raw := json.RawMessage(`{"resourceFrom": {"key": "inputs/a"}, "targetsFrom": {"key": "inputs/b"}, "n": 9007199254740993}`)
+	parsed := Parsed{ResourceFrom: &contract.InputObject{Key: "inputs/a", SHA256: "1"}, TargetsFrom: &contract.InputObject{Key: "inputs/b", SHA256: "2"}}
+	got, err := Pinned(raw, parsed)
+	const want = `{"n":9007199254740993,"resourceFrom":{"key":"inputs/a","sha256":"1"},"targetsFrom":{"key":"inputs/b","sha256":"2"}}` + "\n"
+	if err != nil || string(got) != want {
+		t.Errorf("got %s (%v), want %s", got, err, want)
+	}
+	if got, err := Pinned(raw, Parsed{}); err != nil || string(got) != string(raw) {
+		t.Errorf("got %s (%v)", got, err)
 	}
 }

@@ -62,9 +62,10 @@ func ReportKey(name string, started time.Time) string {
 func Temporary() []string { return []string{strings.TrimSuffix(All, "*"), Claims, Locks} }
 
 // LockKey returns the key of the object that names the executions which work on a
-// resource: one for the object in whatever version of its API.
-func LockKey(group, kind, namespace, name string) string {
-	sum := sha256.Sum256([]byte(group + "\n" + kind + "\n" + namespace + "\n" + name))
+// resource: one for the object in whatever version of its API. plural is the kind's
+// name in URLs.
+func LockKey(group, plural, namespace, name string) string {
+	sum := sha256.Sum256([]byte(group + "\n" + plural + "\n" + namespace + "\n" + name))
 	return Locks + hex.EncodeToString(sum[:]) + ".json"
 }
 
@@ -155,17 +156,42 @@ func (b Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (b Bucket) get(ctx context.Context, key string) (body []byte, tag string, err error) {
+	open, tag, err := b.open(ctx, key)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = open.Close() }() // read to its end below; nothing is left to fail
+	body, err = io.ReadAll(open)
+	return body, tag, err
+}
+
+// Open opens an object for those who read it piece by piece, and close it.
+func (b Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	body, _, err := b.open(ctx, key)
+	return body, err
+}
+
+func (b Bucket) open(ctx context.Context, key string) (body io.ReadCloser, tag string, err error) {
 	doing := "read " + b.URI(key)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
 	if err != nil {
 		return nil, "", fault.FromAWS(err, nil, doing)
 	}
-	defer func() { _ = out.Body.Close() }() // read to its end below; nothing is left to fail
-	body, err = io.ReadAll(out.Body)
-	if err != nil {
-		return nil, "", fault.Wrap(err, fault.AWSUnavailable, "%s: the connection broke off", doing)
+	return object{out.Body, doing}, aws.ToString(out.ETag), nil
+}
+
+// object is the body of an object, whose errors have a name.
+type object struct {
+	io.ReadCloser
+	doing string
+}
+
+func (o object) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fault.Wrap(err, fault.AWSUnavailable, "%s: the connection broke off", o.doing)
 	}
-	return body, aws.ToString(out.ETag), nil
+	return n, err
 }
 
 // GetJSON reads an object into value.

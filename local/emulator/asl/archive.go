@@ -80,16 +80,18 @@ func (e *Execution) History() ([]types.HistoryEvent, error) {
 	return events, nil
 }
 
-// storedEvents leaves out what is not set: an event has 40 kinds of details, of
-// which it uses one.
+// eventFields are the fields of an event. It has 40 kinds of details, and uses one.
+var eventFields = slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[types.HistoryEvent]()), func(f reflect.StructField) bool { return !f.IsExported() })
+
+// storedEvents leaves out what is not set.
 func storedEvents(events []types.HistoryEvent) []map[string]any {
 	stored := make([]map[string]any, len(events))
 	for i := range events {
 		stored[i] = map[string]any{}
 		value := reflect.ValueOf(&events[i]).Elem()
-		for j, field := range reflect.VisibleFields(value.Type()) {
-			if field.IsExported() && !value.Field(j).IsZero() {
-				stored[i][field.Name] = value.Field(j).Interface()
+		for _, field := range eventFields {
+			if set := value.FieldByIndex(field.Index); !set.IsZero() {
+				stored[i][field.Name] = set.Interface()
 			}
 		}
 	}

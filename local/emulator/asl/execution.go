@@ -324,13 +324,25 @@ type thread struct {
 // mapItem is Map.Item of the context object.
 // https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html#contextobject-map
 type mapItem struct {
-	Index int             `json:"Index"`
-	Key   string          `json:"Key,omitempty"`
-	Value json.RawMessage `json:"Value"`
+	Index int
+	Key   string // "": it is of an array
+	Value json.RawMessage
 	// Source is STATE_DATA, or S3://bucket/key where an ItemReader has read the
 	// item. An inline Map has none: the guide shows one in an example, but
 	// executions that read it were seen to fail.
-	Source string `json:"Source,omitempty"`
+	Source string
+}
+
+func (i *mapItem) object() jsonata.Object {
+	out := jsonata.Object{{Name: "Index", Value: i.Index}}
+	if i.Key != "" {
+		out = append(out, jsonata.Member{Name: "Key", Value: i.Key})
+	}
+	out = append(out, jsonata.Member{Name: "Value", Value: i.Value})
+	if i.Source != "" {
+		out = append(out, jsonata.Member{Name: "Source", Value: i.Source})
+	}
+	return out
 }
 
 // record adds an event that follows the thread's last one.

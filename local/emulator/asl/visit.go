@@ -36,39 +36,43 @@ type values struct {
 func (v *visit) session(see values) *jsonata.Session {
 	variables := map[string]json.RawMessage{}
 	v.thread.scope.visible(variables)
-	variables["states"] = encode(struct {
-		Input       json.RawMessage `json:"input"`
-		Result      json.RawMessage `json:"result,omitempty"`
-		ErrorOutput json.RawMessage `json:"errorOutput,omitempty"`
-		Context     json.RawMessage `json:"context"`
-	}{v.input, see.result, see.errorOutput, v.context(see.item)})
-	return v.thread.execution.machine.engine.Session(variables)
+	states := jsonata.Object{{Name: "input", Value: v.input}}
+	if see.result != nil {
+		states = append(states, jsonata.Member{Name: "result", Value: see.result})
+	}
+	if see.errorOutput != nil {
+		states = append(states, jsonata.Member{Name: "errorOutput", Value: see.errorOutput})
+	}
+	states = append(states, jsonata.Member{Name: "context", Value: v.context(see.item)})
+	return v.thread.execution.machine.engine.Session(variables, states)
 }
 
 // context builds the context object.
 // https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
-func (v *visit) context(item *mapItem) json.RawMessage {
+func (v *visit) context(item *mapItem) jsonata.Object {
 	e := v.thread.execution
-	type object = map[string]any
-	machineName := e.MachineARN[strings.LastIndex(e.MachineARN, ":")+1:]
-	out := object{
-		"Execution": object{
-			"Id": e.ARN, "Name": e.Name, "Input": e.input, "RoleArn": e.RoleARN,
-			"StartTime": contextTime(e.StartDate), "RedriveCount": 0,
-		},
-		"StateMachine": object{"Id": e.MachineARN, "Name": machineName},
-		"State":        object{"Name": v.state.name, "EnteredTime": contextTime(v.entered), "RetryCount": v.retries},
+	out := jsonata.Object{
+		{Name: "Execution", Value: jsonata.Object{
+			{Name: "Id", Value: e.ARN}, {Name: "Input", Value: e.input}, {Name: "Name", Value: e.Name}, {Name: "RedriveCount", Value: 0},
+			{Name: "RoleArn", Value: e.RoleARN}, {Name: "StartTime", Value: contextTime(e.StartDate)},
+		}},
 	}
 	if v.waiting != nil {
-		out["Task"] = object{"Token": v.waiting.token}
+		out = append(out, jsonata.Member{Name: "Task", Value: jsonata.Object{{Name: "Token", Value: v.waiting.token}}})
 	}
 	if item == nil {
 		item = v.thread.item
 	}
 	if item != nil {
-		out["Map"] = object{"Item": item}
+		out = append(out, jsonata.Member{Name: "Map", Value: jsonata.Object{{Name: "Item", Value: item.object()}}})
 	}
-	return encode(out)
+	return append(out,
+		jsonata.Member{Name: "State", Value: jsonata.Object{
+			{Name: "EnteredTime", Value: contextTime(v.entered)}, {Name: "Name", Value: v.state.name}, {Name: "RetryCount", Value: v.retries},
+		}},
+		jsonata.Member{Name: "StateMachine", Value: jsonata.Object{
+			{Name: "Id", Value: e.MachineARN}, {Name: "Name", Value: e.MachineARN[strings.LastIndex(e.MachineARN, ":")+1:]},
+		}})
 }
 
 // eval evaluates a field. What goes wrong is recorded as EvaluationFailed.

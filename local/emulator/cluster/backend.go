@@ -62,7 +62,7 @@ func (b *backend) close() {
 
 // serve answers a request to the cluster, whose path is that of an API server.
 func (v *Virtual) serve(w http.ResponseWriter, r *http.Request) {
-	t, ofObjects := parseTarget(r.URL.Path)
+	t, ofObjects := parsePath(r.URL.Path)
 	user, known := v.authenticate(r)
 	if known && ofObjects {
 		if err := v.prepare(r, t); err != nil {
@@ -103,7 +103,7 @@ func refuse(w http.ResponseWriter, err error) {
 const maxBody = 4 << 20
 
 // prepare translates a request and makes the namespaces that it may ask for.
-func (v *Virtual) prepare(r *http.Request, t target) error {
+func (v *Virtual) prepare(r *http.Request, t requestInfo) error {
 	if t.tooLong(v.names) {
 		return apierrors.NewBadRequest(fmt.Sprintf("the name of the namespace %s is too long for a virtual cluster", t.namespace))
 	}
@@ -157,6 +157,9 @@ func (v *Virtual) rewrite(out *http.Request, user authenticationv1.UserInfo, kno
 	// The API server notes it in its record of requests, see [Virtual.Requests].
 	out.Header.Set("Audit-ID", v.names.prefix+uuid.NewString())
 	if !known {
+		if strings.HasPrefix(out.Header.Get("Authorization"), "Bearer ") {
+			out.Header.Set("Authorization", "Bearer refused") // whatever the API server would say to the token
+		}
 		return
 	}
 	out.Header.Del("Authorization")
@@ -183,7 +186,7 @@ func escapeExtra(key string) string {
 }
 
 // translate makes the answer one of the virtual cluster.
-func (v *Virtual) translate(resp *http.Response, t target, ofObjects bool) error {
+func (v *Virtual) translate(resp *http.Response, t requestInfo, ofObjects bool) error {
 	for _, values := range resp.Header {
 		for i := range values {
 			values[i] = v.names.original(values[i])
@@ -250,7 +253,7 @@ func initialNamespaces() []*unstructured.Unstructured {
 
 // makeNamespaces makes those of the cluster's own namespaces that a request is
 // about. They are not made before: ten thousand clusters would take a minute.
-func (v *Virtual) makeNamespaces(ctx context.Context, t target) error {
+func (v *Virtual) makeNamespaces(ctx context.Context, t requestInfo) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.made[t.namespace] {
@@ -280,7 +283,7 @@ func (b *backend) createNamespace(ctx context.Context, namespace *unstructured.U
 	if err != nil {
 		return fmt.Errorf("create namespace %s: %w", namespace.GetName(), err)
 	}
-	t, _ := parseTarget(path)
+	t, _ := parsePath(path)
 	if body, err = t.body(body, contentType, names); err != nil {
 		return err
 	}

@@ -164,7 +164,8 @@ func (f *Fleet) listen(ca *authority) (err error) {
 	}
 	f.address = listener.Addr().String()
 	f.server.Handler = http.HandlerFunc(f.serve)
-	f.server.IdleTimeout = time.Minute
+	// A client of thousands of clusters comes to each once, and leaves a connection.
+	f.server.IdleTimeout = 5 * time.Second
 	server := f.server
 	go func() { _ = server.ServeTLS(listener, "", "") }()
 	return nil

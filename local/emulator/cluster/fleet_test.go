@@ -2,10 +2,12 @@ package cluster_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +55,7 @@ func TestFleet(t *testing.T) {
 	t.Run("apart", func(t *testing.T) { testApart(t, first, second) })
 	t.Run("access", func(t *testing.T) { testFleetAccess(t, first, second) })
 	t.Run("requests", func(t *testing.T) { testFleetRequests(t, first, second, shared) })
+	t.Run("ten thousand", func(t *testing.T) { testLargeFleet(t, shared, sts) })
 }
 
 // localSTS is one that checks signatures: a token's signature covers the cluster
@@ -388,5 +391,29 @@ func testFleetRequests(t *testing.T, first, second *cluster.Virtual, shared *clu
 	}
 	if after["GET"] < before["GET"]+2 || after.Total() < before.Total()+2 {
 		t.Errorf("the API server has served %v, before that %v", after, before)
+	}
+}
+
+// testLargeFleet expects that a cluster that nobody calls costs next to nothing.
+func testLargeFleet(t *testing.T, shared *cluster.Cluster, sts *url.URL) {
+	config := cluster.FleetConfig{Servers: []*cluster.Cluster{shared}, STS: sts}
+	kafka := exampleObjects(t)[:1]
+	for i := range 10_000 {
+		config.Clusters = append(config.Clusters, cluster.Spec{Name: fmt.Sprintf("c%05d", i), Account: "111111111111", Region: "eu-west-1", Objects: kafka})
+	}
+	before := runtime.NumGoroutine()
+	fleet, err := cluster.StartFleet(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fleet.Close() }()
+	if more := runtime.NumGoroutine() - before; more > 10 {
+		t.Errorf("the fleet has %d goroutines", more)
+	}
+	for _, i := range []int{2, 9_999} { // the first two have the namespaces of the other fleet's
+		list, err := clientFor(t, fleet.Clusters()[i].AdminConfig()).Resource(topics).Namespace("kafka").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(list.Items) != 0 {
+			t.Errorf("cluster %d: %v, %v", i, list, err)
+		}
 	}
 }

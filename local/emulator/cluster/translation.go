@@ -39,18 +39,18 @@ func (t translation) served(namespace string) string { return t.prefix + namespa
 // original is the reverse of served. It leaves the names of others as they are.
 func (t translation) original(name string) string { return strings.ReplaceAll(name, t.prefix, "") }
 
-// target is what a request path is about.
-type target struct {
+// requestInfo is what a request path is about.
+type requestInfo struct {
 	segments  []string
 	base      int    // index in segments of what follows /api/<version> or /apis/<group>/<version>
 	namespace string // empty where the path names none
 }
 
-// parseTarget reads a path. False means that it is not one of objects: discovery,
+// parsePath reads a path. False means that it is not one of objects: discovery,
 // /version, /healthz and so on.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
-func parseTarget(path string) (target, bool) {
-	t := target{segments: strings.Split(strings.Trim(path, "/"), "/")}
+func parsePath(path string) (requestInfo, bool) {
+	t := requestInfo{segments: strings.Split(strings.Trim(path, "/"), "/")}
 	switch t.segments[0] {
 	case "api":
 		t.base = 2
@@ -72,16 +72,16 @@ func parseTarget(path string) (target, bool) {
 }
 
 // ofNamespaces says whether the objects are namespaces.
-func (t target) ofNamespaces() bool {
+func (t requestInfo) ofNamespaces() bool {
 	return t.segments[t.base] == "namespaces" && t.segments[0] == "api" &&
 		(len(t.segments) <= t.base+2 || t.segments[t.base+2] == "finalize" || t.segments[t.base+2] == "status")
 }
 
 // collection says whether answers hold objects of all namespaces.
-func (t target) collection() bool { return len(t.segments) == t.base+1 }
+func (t requestInfo) collection() bool { return len(t.segments) == t.base+1 }
 
 // path is the request's path with the namespace's served name.
-func (t target) path(names translation) string {
+func (t requestInfo) path(names translation) string {
 	if t.namespace != "" {
 		t.segments[t.base+1] = names.served(t.namespace)
 	}
@@ -89,7 +89,7 @@ func (t target) path(names translation) string {
 }
 
 // query translates the namespaces that a field selector names.
-func (t target) query(query url.Values, names translation) error {
+func (t requestInfo) query(query url.Values, names translation) error {
 	text := query.Get("fieldSelector")
 	if text == "" {
 		return nil
@@ -112,7 +112,7 @@ func (t target) query(query url.Values, names translation) error {
 }
 
 // body translates the object that a request carries. A JSON patch is left as it is.
-func (t target) body(body []byte, contentType string, names translation) ([]byte, error) {
+func (t requestInfo) body(body []byte, contentType string, names translation) ([]byte, error) {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
 		return body, nil //nolint:nilerr // the API server says it better
@@ -144,8 +144,7 @@ func (t target) body(body []byte, contentType string, names translation) ([]byte
 	return must(json.Marshal(object)), nil
 }
 
-// object is one whose members are left byte for byte as they are, but for those
-// that are changed.
+// object is a JSON object of which only the members that are changed are taken apart.
 type object map[string]json.RawMessage
 
 // must is for the encoding of what was just decoded, which cannot fail.
@@ -168,11 +167,13 @@ func (o object) prefix(names translation, path ...string) {
 }
 
 // tooLong is the namespace, if any, whose served name no namespace can have.
-func (t target) tooLong(names translation) bool { return len(names.served(t.namespace)) > maxNamespace }
+func (t requestInfo) tooLong(names translation) bool {
+	return len(names.served(t.namespace)) > maxNamespace
+}
 
 // answer translates one document of an answer, the whole or an event of a watch.
 // It returns nil for an event about other clusters' objects only.
-func (t target) answer(document []byte, names translation) (_ []byte, err error) {
+func (t requestInfo) answer(document []byte, names translation) (_ []byte, err error) {
 	if t.collection() {
 		if document, err = t.own(document, names); err != nil {
 			return nil, err
@@ -183,7 +184,7 @@ func (t target) answer(document []byte, names translation) (_ []byte, err error)
 
 // own leaves out what belongs to other clusters: items of a list, rows of a table,
 // and events.
-func (t target) own(document []byte, names translation) ([]byte, error) {
+func (t requestInfo) own(document []byte, names translation) ([]byte, error) {
 	var whole object
 	if err := json.Unmarshal(document, &whole); err != nil {
 		return nil, fmt.Errorf("read the API server's answer: %w", err)
@@ -209,7 +210,7 @@ func (t target) own(document []byte, names translation) ([]byte, error) {
 }
 
 // filter keeps the cluster's own in a list and says how many they are.
-func (t target) filter(whole object, list string, names translation) int {
+func (t requestInfo) filter(whole object, list string, names translation) int {
 	var items []json.RawMessage
 	if json.Unmarshal(whole[list], &items) != nil || items == nil {
 		return 0
@@ -226,7 +227,7 @@ func (t target) filter(whole object, list string, names translation) int {
 }
 
 // owns says whether an object is the cluster's, or one that all share.
-func (t target) owns(raw json.RawMessage, names translation) bool {
+func (t requestInfo) owns(raw json.RawMessage, names translation) bool {
 	var head struct {
 		Metadata struct{ Namespace, Name string }
 	}

@@ -12,7 +12,7 @@
 //
 //	module, err := jsonata.Locate(".")
 //	engine, err := jsonata.New(module, jsonata.Options{})
-//	session := engine.Session(map[string]json.RawMessage{"states": states})
+//	session := engine.Session(variables, jsonata.Object{{"input", input}})
 //	defer session.Close()
 //	out, err := session.Eval(ctx, "$states.input.total * 2")
 //

@@ -87,12 +87,7 @@ type slot struct {
 type runtime struct {
 	vm                     *goja.Runtime
 	check, parse, evaluate goja.Callable
-	uses                   int
 }
-
-// maxUses is how often one runtime is used before a fresh one takes its place,
-// which bounds the compiled expressions that it keeps.
-const maxUses = 2000
 
 // Locate finds the jsonata module's file in the nearest node_modules folder,
 // going up from dir.
@@ -149,7 +144,7 @@ func New(file string, opts Options) (*Engine, error) {
 // Check says whether src is an expression, and which members of $states it
 // reads by name ("input", "result", ...). The error is an *EvalError.
 func (e *Engine) Check(src string) (reads []string, err error) {
-	s := e.Session(nil)
+	s := e.Session(nil, nil)
 	defer s.Close()
 	rt, err := s.acquire()
 	if err != nil {
@@ -169,16 +164,60 @@ func (e *Engine) Check(src string) (reads []string, err error) {
 	return reads, nil
 }
 
-// Session opens a session whose expressions see the variables, each a JSON
-// text. It must be closed. It must not be shared between goroutines.
-func (e *Engine) Session(variables map[string]json.RawMessage) *Session {
-	return &Session{engine: e, variables: variables}
+// Session opens a session whose expressions see the variables, each a JSON text,
+// and $states. It must be closed. It must not be shared between goroutines.
+func (e *Engine) Session(variables map[string]json.RawMessage, states Object) *Session {
+	return &Session{engine: e, variables: variables, states: states}
+}
+
+// Object is the value of $states: what an expression does not read of it, such as
+// the input of the whole execution, is not parsed.
+type Object []Member
+
+// Member is a member of an Object. Its value is a JSON text, an Object, a string or
+// an int.
+type Member struct {
+	Name  string
+	Value any
+}
+
+// in makes the object in a runtime. A JSON text is parsed when it is first read.
+func (o Object) in(rt *runtime) (*goja.Object, error) {
+	made := rt.vm.NewObject()
+	for _, m := range o {
+		var err error
+		switch value := m.Value.(type) {
+		case Object:
+			var inner *goja.Object
+			if inner, err = value.in(rt); err == nil {
+				err = made.Set(m.Name, inner)
+			}
+		case json.RawMessage:
+			var parsed goja.Value
+			read := func(goja.FunctionCall) goja.Value {
+				if parsed == nil {
+					if parsed, err = rt.parse(goja.Undefined(), rt.vm.ToValue(string(value))); err != nil {
+						panic(rt.vm.NewGoError(fmt.Errorf("member %s of $states is not JSON: %w", m.Name, err)))
+					}
+				}
+				return parsed
+			}
+			err = made.DefineAccessorProperty(m.Name, rt.vm.ToValue(read), nil, goja.FLAG_FALSE, goja.FLAG_TRUE)
+		default:
+			err = made.Set(m.Name, value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("bind $states: %w", err)
+		}
+	}
+	return made, nil
 }
 
 // Session evaluates expressions over one set of variables.
 type Session struct {
 	engine    *Engine
 	variables map[string]json.RawMessage
+	states    Object
 
 	slot     *slot
 	bindings *goja.Object
@@ -227,7 +266,7 @@ func (s *Session) acquire() (*runtime, error) {
 		s.slot = s.engine.lock()
 	}
 	rt := s.slot.runtime
-	if rt == nil || rt.uses > maxUses {
+	if rt == nil {
 		fresh, err := s.engine.newRuntime()
 		if err != nil {
 			return nil, err
@@ -267,7 +306,17 @@ func (s *Session) bind(rt *runtime, src string) error {
 		}
 		s.bound[name] = true
 	}
-	rt.uses++
+	if s.bound["states"] || !strings.Contains(src, "$states") {
+		return nil
+	}
+	states, err := s.states.in(rt)
+	if err != nil {
+		return err
+	}
+	if err := s.bindings.Set("states", states); err != nil {
+		return fmt.Errorf("bind variable $states: %w", err)
+	}
+	s.bound["states"] = true
 	return nil
 }
 

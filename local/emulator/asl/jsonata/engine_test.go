@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func TestEval(t *testing.T) {
 		{src: `9007199254740991`, want: `9007199254740991`},
 	} {
 		t.Run(tc.src, func(t *testing.T) {
-			s := e.Session(variables)
+			s := e.Session(variables, nil)
 			defer s.Close()
 			got, err := s.Eval(t.Context(), tc.src)
 			var failed *jsonata.EvalError
@@ -168,7 +169,7 @@ func TestEveryFunction(t *testing.T) {
 		{`$uppercase("à")`, `"À"`},
 		{`$zip([1, 2], ["a", "b"])`, `[[1,"a"],[2,"b"]]`},
 	} {
-		s := e.Session(nil)
+		s := e.Session(nil, nil)
 		got, err := s.Eval(t.Context(), tc.src)
 		s.Close()
 		if errors.Is(err, jsonata.ErrUndefined) {
@@ -178,7 +179,7 @@ func TestEveryFunction(t *testing.T) {
 			t.Errorf("%s: got %s, %v; want %s", tc.src, got, err, tc.want)
 		}
 	}
-	s := e.Session(nil)
+	s := e.Session(nil, nil)
 	defer s.Close()
 	var failed *jsonata.EvalError
 	if _, err := s.Eval(t.Context(), `$error("gone")`); !errors.As(err, &failed) || failed.Code != "D3137" || failed.Message != "gone" {
@@ -212,10 +213,41 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// $states, whose members are parsed late, is to expressions what plain JSON is.
+func TestStatesIsLikeJSON(t *testing.T) {
+	e := engine(t, jsonata.Options{})
+	states := jsonata.Object{
+		{Name: "input", Value: json.RawMessage(`{"a": [1, {"b": null}], "c": "x"}`)},
+		{Name: "context", Value: jsonata.Object{
+			{Name: "Execution", Value: jsonata.Object{{Name: "Id", Value: "arn"}, {Name: "Input", Value: json.RawMessage(`[[1], 2]`)}}},
+			{Name: "State", Value: jsonata.Object{{Name: "RetryCount", Value: 0}}},
+		}},
+	}
+	const text = `{"input":{"a":[1,{"b":null}],"c":"x"},"context":{"Execution":{"Id":"arn","Input":[[1],2]},"State":{"RetryCount":0}}}`
+	for _, src := range []string{
+		"$states", "$states.input", "$states.*", "$states.**.b", "$keys($states)", "$string($states)", "$spread($states.context)", "$each($states, $string)",
+		"$states.context.Execution.Input[0]", "$states.context.State.RetryCount + 1", "$merge([$states.input, $states.context])", "$count($states.input.a)",
+		"$states ~> |context|{'x': 1}, ['State']|", "$states.input = {'a': [1, {'b': null}], 'c': 'x'}", "$lookup($states, 'input')", "$exists($states.result)",
+		"$type($states.context)", "$sift($states, function($v, $k) { $k = 'input' })", "$states[input.c = 'x'].context.Execution.Id", "($s := $states; [$s.input.a, $s.input.a])",
+	} {
+		var got [2]string
+		for i, s := range []*jsonata.Session{
+			e.Session(map[string]json.RawMessage{"states": json.RawMessage(text)}, nil), e.Session(nil, states),
+		} {
+			out, err := s.Eval(t.Context(), src)
+			s.Close()
+			got[i] = fmt.Sprint(string(out), err)
+		}
+		if got[0] != got[1] {
+			t.Errorf("%s: %s, want %s", src, got[1], got[0])
+		}
+	}
+}
+
 func TestRunawayExpressionIsStopped(t *testing.T) {
 	const forever = `($f := function($n){ $f($n + 1) }; $f(0))`
 	e := engine(t, jsonata.Options{Limit: 50 * time.Millisecond, Runtimes: 1})
-	s := e.Session(nil)
+	s := e.Session(nil, nil)
 	defer s.Close()
 	var failed *jsonata.EvalError
 	if _, err := s.Eval(t.Context(), forever); !errors.As(err, &failed) || failed.Code != "TIMEOUT" {
@@ -237,7 +269,7 @@ func TestConcurrentSessions(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			s := e.Session(map[string]json.RawMessage{"x": json.RawMessage(`20`)})
+			s := e.Session(map[string]json.RawMessage{"x": json.RawMessage(`20`)}, nil)
 			defer s.Close()
 			if got, err := s.Eval(t.Context(), `$x * 2 + 2`); err != nil || string(got) != "42" {
 				t.Errorf("got %s, %v", got, err)

@@ -4,6 +4,7 @@
   'use strict';
 
   const compiled = new Map();
+  const maxCompiled = 1000; // more than a state machine has
 
   const fail = (code, message) => { throw { code: code, message: message }; };
 
@@ -57,6 +58,7 @@
         expr.registerFunction(name, extras[name][0], extras[name][1]);
       }
       expr.assign('eval', undefined);
+      if (compiled.size === maxCompiled) compiled.clear();
       compiled.set(src, expr);
     }
     return expr;

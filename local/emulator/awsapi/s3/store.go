@@ -35,7 +35,7 @@ const preconditionFailed = "At least one of the pre-conditions you specified did
 // more follow only where more match.
 // docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (s store) ListBucket(bucket string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
-	all, err := s.Backend.ListBucket(bucket, prefix, gofakes3.ListBucketPage{})
+	all, err := s.Backend.ListBucket(bucket, prefix, gofakes3.ListBucketPage{Marker: before(prefix)})
 	if err != nil {
 		return nil, err
 	}
@@ -70,4 +70,14 @@ func (s store) ListBucket(bucket string, prefix *gofakes3.Prefix, page gofakes3.
 		list.NextMarker = ""
 	}
 	return list, nil
+}
+
+// before is a key that comes before those with the prefix, and after most others:
+// the backend looks at every object from there on.
+func before(prefix *gofakes3.Prefix) string {
+	if prefix == nil || !prefix.HasPrefix || prefix.Prefix == "" || prefix.Prefix[len(prefix.Prefix)-1] == 0 {
+		return ""
+	}
+	last := len(prefix.Prefix) - 1
+	return prefix.Prefix[:last] + string([]byte{prefix.Prefix[last] - 1}) + "\xff"
 }

@@ -40,7 +40,7 @@ type world struct {
 // machineRole is the role of state machines.
 var machineRole = awsapitest.MachineRole().ARN()
 
-func newWorld(t *testing.T, change ...func(*states.Config)) *world {
+func newWorld(t testing.TB, change ...func(*states.Config)) *world {
 	t.Helper()
 	w := &world{aws: awsapitest.Start(t), role: machineRole}
 	c := states.Config{Directory: w.aws.IAM, Endpoint: w.aws.URL, Engine: asltest.Engine(t)}
@@ -86,7 +86,7 @@ func (w *world) deny(t *testing.T, action string) {
 	}
 }
 
-func (w *world) create(t *testing.T, name, definition string) string {
+func (w *world) create(t testing.TB, name, definition string) string {
 	t.Helper()
 	out, err := w.client.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
 		Name: aws.String(name), RoleArn: &w.role, Definition: aws.String(definition),
@@ -97,7 +97,7 @@ func (w *world) create(t *testing.T, name, definition string) string {
 	return *out.StateMachineArn
 }
 
-func (w *world) start(t *testing.T, machine, name, input string) string {
+func (w *world) start(t testing.TB, machine, name, input string) string {
 	t.Helper()
 	out, err := w.client.StartExecution(t.Context(), &sfn.StartExecutionInput{
 		StateMachineArn: aws.String(machine), Name: aws.String(name), Input: aws.String(input),

@@ -73,7 +73,7 @@ func TestTouched(t *testing.T) {
 		if strings.Contains(got.ChangeUnknown, test.want.ChangeUnknown) && test.want.ChangeUnknown != "" {
 			got.ChangeUnknown = test.want.ChangeUnknown
 		}
-		if got != test.want {
+		if !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: got %+v", test.name, full[0])
 		}
 	}
@@ -91,14 +91,13 @@ func TestWithoutResults(t *testing.T) {
 	b[failedMark(5)] = "Forbidden"
 	answer, got := report(t, b, nil)
 	fields := did("").Fields
-	noted := "the target failed; what it said was not noted"
 	want := []contract.Result{
 		{Target: targetOf(0), Outcome: "NotStarted", Message: neverSeen},
 		{Target: targetOf(1), Outcome: "Stopped", Change: "unknown", ChangeUnknown: got[1].ChangeUnknown, GenerationBefore: 3, Message: unfinished},
 		{Target: targetOf(2), Outcome: "Stopped", Change: "created", GenerationBefore: 3, Generation: 4, Fields: fields, Message: unfinished},
-		{Target: targetOf(3), Outcome: "Failed", Change: "none", Error: "CrossApply.Forbidden", Message: noted},
+		{Target: targetOf(3), Outcome: "Failed", Change: "none", Error: "CrossApply.Forbidden", Message: notNoted},
 		{Target: targetOf(4), Outcome: "TimedOut", Change: "configured", GenerationBefore: 3, Generation: 4, Fields: fields,
-			Error: "CrossApply.ReadyTimeout", Message: noted},
+			Error: "CrossApply.ReadyTimeout", Message: notNoted},
 		{Target: targetOf(5), Outcome: "Failed", Change: "none", Message: got[5].Message},
 	}
 	if !reflect.DeepEqual(got, want) || got[1].ChangeUnknown == "" || !strings.Contains(got[5].Message, "why cannot be read") {
@@ -114,7 +113,8 @@ func TestWithoutResults(t *testing.T) {
 func TestLostResults(t *testing.T) {
 	b := planned(2, nil)
 	b.put(failedMark(1), map[string]string{"error": "CrossApply.Forbidden"})
-	_, got := report(t, b, &contract.StateError{Error: "States.ResultWriterFailed"})
+	b.reviewed(wave(1, 1), &contract.StateError{Error: "States.ResultWriterFailed"})
+	_, got := report(t, b, nil)
 	if got[0].Outcome != contract.OutcomeStopped || got[0].Change != contract.ChangeNone || got[1].Error != "CrossApply.Forbidden" {
 		t.Errorf("got %+v", got)
 	}
