@@ -72,7 +72,7 @@ func fleet() []world.Cluster {
 	add(dev, ireland, tags("brief", "shop"), "brief-1", "brief-2") // deleted while a rollout runs
 	old := add(acquired, ireland, tags("prod", "acquired"), "acquired-1")
 	old.OtherExternalID, old.Absent = true, true
-	add(vault, ireland, tags("prod", "vault"), "vault-1")              // may not be listed
+	add(vault, ireland, tags("prod", "vault"), "vault-1")                // may not be listed
 	add(suspended, ireland, tags("prod", "shop"), "old-1").Absent = true // nobody looks there
 	return all
 }
