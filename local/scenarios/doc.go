@@ -38,9 +38,9 @@
 //
 //	approve yes|no [<message>]    waits until the execution asks, and answers as an approver
 //	phase <wave> [<kind>]         waits until the event says that a phase has ended
-//	stop, abort                   the stop mark, StopExecution
-//	kill <function> before|after <service:operation> [on <cluster>] [always]
-//	                              the next execution's function dies at that call
+//	stopmark, abort               writes the stop mark; StopExecution
+//	dies <function> before|after <service:operation> [on <cluster>] [always]
+//	                              the function is killed at that call of the next execution
 //	deaf                          EventBridge takes no event of the next execution
 //	gone <cluster>                EKS no longer has the cluster
 //	upload <file>                 puts it to inputs/$TOPIC/<file>, and its digest into $SHA256

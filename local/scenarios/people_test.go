@@ -23,14 +23,14 @@ import (
 )
 
 var peopleCommands = map[string]command{
-	"approve": {"yes|no [<message>]", 1, 2, false, approve},
-	"phase":   {"<wave> [<kind>]", 1, 2, false, awaitPhase},
-	"stop":    {"", 0, 0, false, stop},
-	"abort":   {"", 0, 0, false, abort},
-	"kill":    {"<function> before|after <service:operation> [on <cluster>] [always]", 3, 6, false, killFunction},
-	"deaf":    {"", 0, 0, false, func(_ context.Context, s *script, _ bool, _ []string) error { return faults.deafen(s.next()) }},
-	"gone":    {"<cluster>", 1, 1, false, gone},
-	"upload":  {"<file>", 1, 1, false, upload},
+	"approve":  {"yes|no [<message>]", 1, 2, false, approve},
+	"phase":    {"<wave> [<kind>]", 1, 2, false, awaitPhase},
+	"stopmark": {"", 0, 0, false, writeStopMark},
+	"abort":    {"", 0, 0, false, abort},
+	"dies":     {"<function> before|after <service:operation> [on <cluster>] [always]", 3, 6, false, killFunction},
+	"deaf":     {"", 0, 0, false, func(_ context.Context, s *script, _ bool, _ []string) error { return faults.deafen(s.next()) }},
+	"gone":     {"<cluster>", 1, 1, false, gone},
+	"upload":   {"<file>", 1, 1, false, upload},
 }
 
 func approve(ctx context.Context, s *script, _ bool, args []string) error {
@@ -75,7 +75,7 @@ func put(ctx context.Context, key, body string) error {
 	return err
 }
 
-func stop(ctx context.Context, s *script, _ bool, _ []string) error {
+func writeStopMark(ctx context.Context, s *script, _ bool, _ []string) error {
 	_, name, err := contract.ParseExecution(s.arn)
 	if err != nil {
 		return err
