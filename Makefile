@@ -178,8 +178,8 @@ report: named ## report on EXECUTION=<ARN>, for one that was stopped before it c
 	    --payload fileb:///dev/stdin --query FunctionError --output text $$answer) && cat $$answer && echo && test "$$failed" = None
 
 .PHONY: cost
-cost: ## what a rollout costs: TARGETS=1000 WAIT=20 (seconds until Ready; 0: nothing changes) [KEY=1] [WINDOW=60]
-	@go run ./docs/estimate $(if $(TARGETS),-targets $(TARGETS)) $(if $(WAIT),-wait $(WAIT)) $(if $(WINDOW),-window $(WINDOW)) $(if $(KEY),-key)
+cost: ## what a rollout costs: TARGETS=1000 WAIT=20 (seconds until Ready; 0: nothing changes) [WAVES=1] [KEY=1] [WINDOW=60]
+	@go run ./docs/estimate $(if $(TARGETS),-targets $(TARGETS)) $(if $(WAVES),-waves $(WAVES)) $(if $(WAIT),-wait $(WAIT)) $(if $(WINDOW),-window $(WINDOW)) $(if $(KEY),-key)
 
 CFN_LINT := 1.58.0
 

@@ -59,6 +59,7 @@ var commands = map[string]string{
 	"aws eks list-access-policies":                       needsAWS,
 	"aws eks update-cluster-config":                      needsAWS,
 	"aws organizations register-delegated-administrator": needsAWS,
+	"aws stepfunctions send-task-success":                needsAWS,
 	"aws stepfunctions start-execution":                  needsAWS,
 	"aws stepfunctions stop-execution":                   needsAWS,
 	"aws stepfunctions list-state-machine-versions":      needsAWS,

@@ -2,6 +2,7 @@ package statemachine_test
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,18 +45,10 @@ func TestPhases(t *testing.T) {
 		t.Errorf("report was asked %+v", reports)
 	}
 	for _, prefix := range []string{"results/1/", "results/2/"} {
-		if !slices.ContainsFunc(keys(out.Objects), func(key string) bool { return strings.HasPrefix(key, "runs/"+prefix) }) {
-			t.Errorf("no results below %s among %q", prefix, keys(out.Objects))
+		if !slices.ContainsFunc(slices.Sorted(maps.Keys(out.Objects)), func(key string) bool { return strings.HasPrefix(key, "runs/"+prefix) }) {
+			t.Errorf("no results below %s among %q", prefix, slices.Sorted(maps.Keys(out.Objects)))
 		}
 	}
-}
-
-func keys(objects asltest.Objects) []string {
-	var all []string
-	for key := range objects {
-		all = append(all, key)
-	}
-	return all
 }
 
 // A check and a rollback go the way of a wave, with another operation: what lies in
@@ -165,8 +158,7 @@ type event struct {
 	Detail                           map[string]any
 }
 
-func sent(t *testing.T, calls []struct{ Entries []event }) []event {
-	t.Helper()
+func sent(calls []struct{ Entries []event }) []event {
 	var all []event
 	for _, call := range calls {
 		all = append(all, call.Entries...)
@@ -194,7 +186,7 @@ func TestEvents(t *testing.T) {
 		}
 		return detail
 	}
-	asking := sent(t, asks)
+	asking := sent(asks)
 	if token, _ := asking[0].Detail["taskToken"].(string); token == "" {
 		t.Error("the request for approval has no token")
 	}
@@ -205,7 +197,7 @@ func TestEvents(t *testing.T) {
 		{"EventBusName", "crossapply", "crossapply Execution Ended", about(`, "counts": {"Ready": 1}, "status": "Succeeded", "message": "all is well", "report": "s3://runs/report.json"`)},
 		{"EventBusName", "crossapply", "crossapply Approval Requested", about(`, "wave": "rest", "targets": 7, "counts": {"Ready": 1}, "timeoutSeconds": 600`)},
 	}
-	for i, got := range append(sent(t, calls), asking...) {
+	for i, got := range append(sent(calls), asking...) {
 		if !reflect.DeepEqual(got, want[i]) {
 			t.Errorf("got  %+v\nwant %+v", got, want[i])
 		}

@@ -58,6 +58,11 @@ func manyAccounts(count int) string {
 	return text.String()
 }
 
+// selecting is the field request of a schedule that looks for clusters in accounts.
+func selecting(accounts string) string {
+	return `request: {resource: {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: b}}, targets: [{accounts: [` + accounts + `]}]}`
+}
+
 // manySchedules are schedules with requests of that many bytes.
 func manySchedules(count, size int) string {
 	var text strings.Builder
@@ -210,14 +215,16 @@ func TestMistakes(t *testing.T) {
 		{"resource without a name", schedule("request: {resource: {apiVersion: v1, kind: ConfigMap}}"), "schedules[0].request.resource.metadata.name: Required"},
 		{"target without a cluster", schedule(`request: {targets: [{}]}`), "schedules[0].request.targets[0].account: Required"},
 		{"wrong type in a target", schedule(`request: {targets: [{account: "222222222222"}, {account: 222222222222}]}`), "schedules[0].request.targets[1].account"},
-		{"selected targets", schedule(`request: {targets: [{accounts: ["222222222222"]}]}`), "schedules[0].request.targets[0].accounts: Forbidden"},
+		{"selected targets of an account that may not be searched", schedule(selecting(`"222222222222"`)), "schedules[0].request.targets[0].accounts[0]: Invalid value: \"222222222222\": may not be searched"},
+		{"selected targets of an account that is not there", schedule(selecting(`"*", "333333333333"`)), "schedules[0].request.targets[0].accounts[1]: Invalid value: \"333333333333\": is not among the accounts"},
+		{"selected targets of no account", schedule(selecting("")), "schedules[0].request.targets[0].accounts: Required value"},
 		{"operation", schedule("request: {operation: destroy}"), "schedules[0].request.operation: Unsupported value"},
 		{"secret", schedule(strings.Replace("request: "+request, "ConfigMap", "Secret", 1)), "schedules[0].request.resource.kind: Forbidden"},
 		{"number that JSONata rounds", schedule(strings.Replace("request: "+request, "metadata:", "data: {count: 9007199254740992}, metadata:", 1)),
 			"schedules[0].request.resource.data.count: Invalid value"},
 		{"option out of range", schedule(strings.Replace("request: "+request, "{resource", "{ready: {timeoutSeconds: 0}, resource", 1)),
 			"schedules[0].request.ready.timeoutSeconds: Invalid value"},
-		{"waves", schedule("request: {rollout: {waves: []}}"), "schedules[0].request.rollout.waves: Forbidden"},
+		{"waves", schedule("request: {rollout: {waves: [{}, {}]}}"), "schedules[0].request.rollout.waves[0]: Required value"},
 		{"requests larger than a template", minimal + "schedules:\n" + manySchedules(4, 200_000), "schedules: Invalid value"},
 		{"number as second account", minimal + "- {id: 333333333333, discovery: true}\n", "accounts[1].id: Invalid value"},
 		{"text as second cluster", replace("[{name: payments, region: eu-west-1}]", "[{name: payments, region: eu-west-1}, billing]"), "accounts[0].clusters[1]: Invalid value"},
@@ -244,6 +251,16 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("want an error that names %q, got: %v", tt.names, err)
 			}
 		})
+	}
+}
+
+// A schedule looks for clusters where the configuration lets it.
+func TestScheduleSelects(t *testing.T) {
+	searched := strings.Replace(minimal, `id: "222222222222"`, "id: \"222222222222\"\n  discovery: true", 1)
+	for _, accounts := range []string{`"222222222222"`, `"*"`} {
+		if _, err := parse(t, searched+"schedules: [{name: a, expression: rate(1 day), "+selecting(accounts)+"}]\n"); err != nil {
+			t.Errorf("%s: %v", accounts, err)
+		}
 	}
 }
 

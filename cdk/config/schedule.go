@@ -12,8 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/request"
+	"github.com/crossapply/crossapply/shared/selector"
 )
 
 var scheduleName = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
@@ -55,7 +55,8 @@ func (p *problems) schedules(c *Config) {
 }
 
 // request checks the input of an execution as the plan function does when the
-// execution starts, and that access is given to every target.
+// execution starts, and that access is given to every target, and to the accounts in
+// which clusters are looked for. What lies in the run bucket is not known here.
 func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	parsed, mistakes := request.Parse(raw, c.regions(), path)
 	p.ErrorList = append(p.ErrorList, mistakes...)
@@ -65,15 +66,35 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 	if parsed.IdempotencyKey != "" {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
-	if why := allowlist.List(c.Allow).Refuse(parsed.ResourceRef); why != "" && len(mistakes) == 0 {
-		p.add(field.Forbidden(path.Child("resource"), why))
+	p.ErrorList = append(p.ErrorList, parsed.Refuse(c.Allow)...)
+	for i, s := range parsed.Targets {
+		at := path.Child("targets").Index(i)
+		if !selector.Explicit(s) {
+			p.searched(c, s.Accounts, at.Child("accounts"))
+		} else if t := selector.Target(s); !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
+			p.add(field.Invalid(at, t.String(), "is not among the clusters of accounts"))
+		}
 	}
 	if len(c.Operations) > 0 && len(mistakes) == 0 && !slices.Contains(c.Operations, parsed.Operation) {
 		p.add(field.NotSupported(path.Child("operation"), parsed.Operation, c.Operations))
 	}
-	for i, t := range parsed.Targets {
-		if !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
-			p.add(field.Invalid(path.Child("targets").Index(i), t.String(), "is not among the clusters of accounts"))
+}
+
+// searched checks that clusters can be looked for in accounts. Those that * stands for
+// follow the configuration, and the accounts of organizational units are not known
+// here.
+func (p *problems) searched(c *Config, accounts []string, path *field.Path) {
+	if c.everyAccount() {
+		return
+	}
+	for i, id := range accounts {
+		found := slices.IndexFunc(c.Accounts, func(a Account) bool { return a.ID == id })
+		switch {
+		case id == selector.AnyAccount:
+		case found < 0:
+			p.add(field.Invalid(path.Index(i), id, "is not among the accounts"))
+		case !c.Accounts[found].Discovery:
+			p.add(field.Invalid(path.Index(i), id, "may not be searched for clusters: discovery is off in it"))
 		}
 	}
 }

@@ -22,14 +22,32 @@ type Calls map[string]int
 // once for all targets of an execution in one account, so these calls are as many
 // as are made for a target at most.
 var (
-	// Execution is what every execution does, however many targets it has. plan
-	// writes lock, request, resource, targets and plan; the Map reads the targets and
-	// writes its manifest and one file of results; report lists what there is, reads
-	// plan, targets, manifest and results, and writes the report.
+	// Execution is what every execution does that has one phase, however many targets it
+	// has. plan writes lock, request, resources, layout, items and plan. The Map reads the
+	// items and writes its manifest and one file of results. review reads plan, layout,
+	// items, manifest and results, lists the phases, the results, the marks and the stop
+	// mark, and writes how the phase ended. report lists what there is, reads plan, layout,
+	// phase, manifest and results, and writes the report. The events are the start, the
+	// phase's end and the end.
 	Execution = Part{
-		States:      6,
-		Invocations: Calls{"plan": 1, "report": 1},
-		AWS:         Calls{"s3:GetObject": 5, "s3:PutObject": 8, "s3:ListObjects": 1},
+		States:      13,
+		Invocations: Calls{"plan": 1, "review": 1, "report": 1},
+		AWS:         Calls{"s3:GetObject": 11, "s3:PutObject": 10, "s3:ListObjects": 5, "events:PutEvents": 3},
+	}
+	// Phase is each further phase: a wave, the check after a bake time, or a rollback.
+	// plan or review writes its items, and what is not counted here is that review reads
+	// how each phase before it ended.
+	Phase = Part{
+		States:      5,
+		Invocations: Calls{"review": 1},
+		AWS:         Calls{"s3:GetObject": 9, "s3:PutObject": 4, "s3:ListObjects": 4, "events:PutEvents": 1},
+	}
+	// Pause is each wait, for a bake time or for a window, and each approval, which is an
+	// event more: review reads plan and layout, and lists the phases and the stop mark.
+	Pause = Part{
+		States:      3,
+		Invocations: Calls{"review": 1},
+		AWS:         Calls{"s3:GetObject": 2, "s3:ListObjects": 2},
 	}
 	// Again is what an execution does besides where an earlier one has worked on the
 	// resource: plan finds the lock, reads it, and writes it anew.

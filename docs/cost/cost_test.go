@@ -28,18 +28,19 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// Two targets in two windows, reckoned by hand.
+// Two targets in two windows and three waves, reckoned by hand.
 func TestEstimate(t *testing.T) {
-	e := Rollout{Targets: 2, Wait: 90 * time.Second, Key: true}.Estimate()
+	e := Rollout{Targets: 2, Waves: 3, Wait: 90 * time.Second, Key: true}.Estimate()
 	want := []float64{
-		6 + 2*(6+1+3),                        // transitions
-		2*(1+0.5+88.5)*0.25 + 1*0.25 + 10*.5, // GB-seconds
-		2 + 2*4,                              // invocations
-		8 + 1 + 1 + 2*(2+1),                  // PUT and LIST, with the lock of an earlier execution
-		5 + 1 + 2*1,                          // GET
-		10 * 2_000 / 1e9,                     // GB of logs
-		10,                                   // traces
-		8 + 13 + 10,                          // KMS: objects read, objects written, sandboxes
+		13 + 2*5 + 2*(6+1+3),                 // transitions
+		2*(1+0.5+88.5)*0.25 + (1+3*5+10)*0.5, // GB-seconds
+		3 + 2 + 2*4,                          // invocations
+		10 + 5 + 1 + 2*(4+4) + 2*(2+1),       // PUT and LIST, with the lock of an earlier execution
+		11 + 1 + 2*9 + 2*1,                   // GET
+		3 + 2*1,                              // events
+		13 * 2_000 / 1e9,                     // GB of logs
+		13,                                   // traces
+		(11 + 1 + 2*9 + 2*1) + (10 + 1 + 2*4 + 2*2) + 13, // KMS: objects read, objects written, sandboxes
 	}
 	if len(e.Lines) != len(want) {
 		t.Fatalf("%d lines, want %d", len(e.Lines), len(want))
@@ -61,13 +62,14 @@ func TestListsOfManyTargets(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for want, got := range map[string]string{
-		"0.025 per 1,000 state transitions":            Transition.String(),
-		"0.0000133334 per GB-second":                   GBSecond.String(),
-		"0.20 per 1,000,000 requests":                  Invocation.String(),
-		"7,006 × 0.025 / 1,000 = 0.175":                Line{Units: 7006, Price: Transition}.Sum(),
-		"0.006 × 0.57 = 0.003":                         Line{Units: 0.006004, Price: LogGB}.Sum(),
-		"1,006 × 0.0004 / 1,000 = 0.0004":              Line{Units: 1006, Price: Get}.Sum(),
-		"1,000 targets that have the resource already": Rollout{Targets: 1_000}.Estimate().String(),
+		"0.025 per 1,000 state transitions":                Transition.String(),
+		"0.0000133334 per GB-second":                       GBSecond.String(),
+		"0.20 per 1,000,000 requests":                      Invocation.String(),
+		"7,006 × 0.025 / 1,000 = 0.175":                    Line{Units: 7006, Price: Transition}.Sum(),
+		"0.006 × 0.57 = 0.003":                             Line{Units: 0.006004, Price: LogGB}.Sum(),
+		"1,006 × 0.0004 / 1,000 = 0.0004":                  Line{Units: 1006, Price: Get}.Sum(),
+		"1,000 targets that have the resource already":     Rollout{Targets: 1_000}.Estimate().String(),
+		"9 targets in 3 waves, each Ready after 1 seconds": Rollout{Targets: 9, Waves: 3, Wait: time.Second}.Estimate().String(),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -14,6 +14,8 @@ import (
 // Rollout is an execution whose costs are to be estimated. Every target succeeds.
 type Rollout struct {
 	Targets int
+	// Waves is how many waves they are in; 0 means one.
+	Waves int
 	// Wait is how long after the apply the resource becomes Ready; 0 means that it
 	// was unchanged.
 	Wait time.Duration
@@ -29,6 +31,7 @@ const (
 	planSeconds    = 1.0
 	resolveSeconds = 1.0
 	applySeconds   = 0.5
+	reviewSeconds  = 5.0
 	reportSeconds  = 10.0
 	logBytes       = 2_000
 )
@@ -75,10 +78,14 @@ func (l Line) Sum() string {
 
 // String says in words what is estimated.
 func (e Estimate) String() string {
-	if e.Wait == 0 {
-		return number(e.Targets) + " targets that have the resource already"
+	targets := number(e.Targets) + " targets"
+	if e.Waves > 1 {
+		targets += fmt.Sprintf(" in %d waves", e.Waves)
 	}
-	return fmt.Sprintf("%s targets, each Ready after %v seconds", number(e.Targets), e.Wait.Seconds())
+	if e.Wait == 0 {
+		return targets + " that have the resource already"
+	}
+	return fmt.Sprintf("%s, each Ready after %v seconds", targets, e.Wait.Seconds())
 }
 
 // USD is what the rollout costs.
@@ -92,24 +99,26 @@ func (e Estimate) USD() float64 {
 
 // Estimate returns what the rollout costs.
 func (r Rollout) Estimate() Estimate {
-	r.Window = cmp.Or(r.Window, awsenv.DefaultPollWindow)
+	r.Window, r.Waves = cmp.Or(r.Window, awsenv.DefaultPollWindow), max(r.Waves, 1)
 	target, watched, e := Unchanged, time.Duration(0), Estimate{Rollout: r}
 	if r.Wait > 0 {
 		e.Windows, watched = r.windows()
 		target = Changed.add(Window, e.Windows-1)
 	}
-	all := Sum(Execution, Again).add(target, r.Targets)
+	execution := Execution.add(Phase, r.Waves-1)
+	all := Sum(execution, Again).add(target, r.Targets)
 	invocations := all.Invocations.Total()
 	reads, writes := all.AWS["s3:GetObject"], all.AWS["s3:PutObject"]
 	lists := all.AWS["s3:ListObjects"] + r.Targets/listed
 	e.Lines = []Line{
-		{fmt.Sprintf("state transitions: %d a target, %d an execution", target.Transitions(), Execution.Transitions()),
+		{fmt.Sprintf("state transitions: %d a target, %d an execution", target.Transitions(), execution.Transitions()),
 			float64(all.Transitions()), Transition},
 		{"Lambda time, in GB-seconds: " + secondsOf(watched), r.gigabyteSeconds(watched), GBSecond},
-		{fmt.Sprintf("Lambda requests: %d a target, %d an execution", target.Invocations.Total(), Execution.Invocations.Total()),
+		{fmt.Sprintf("Lambda requests: %d a target, %d an execution", target.Invocations.Total(), execution.Invocations.Total()),
 			float64(invocations), Invocation},
 		{fmt.Sprintf("S3 PUT and LIST: %d a target, %d an execution", target.AWS.writes(), writes+lists-r.Targets*target.AWS.writes()), float64(writes + lists), Write},
 		{fmt.Sprintf("S3 GET: up to %d a target, %d an execution", target.AWS["s3:GetObject"], reads-r.Targets*target.AWS["s3:GetObject"]), float64(reads), Get},
+		{fmt.Sprintf("events: %d an execution", execution.AWS["events:PutEvents"]), float64(all.AWS["events:PutEvents"]), Event},
 		{fmt.Sprintf("logs: about %d KB an invocation", logBytes/1_000), float64(invocations) * logBytes / 1e9, LogGB},
 		{"traces, if every invocation were sampled", float64(invocations), Trace},
 	}
@@ -139,8 +148,8 @@ func secondsOf(watched time.Duration) string {
 	if watched > 0 {
 		poll = fmt.Sprintf(", %v s in poll", watched.Seconds())
 	}
-	return fmt.Sprintf("a target %v s in resolve, %v s in apply%s; an execution %v s in plan, %v s in report",
-		resolveSeconds, applySeconds, poll, planSeconds, reportSeconds)
+	return fmt.Sprintf("a target %v s in resolve, %v s in apply%s; an execution %v s in plan, %v s in review for each wave, %v s in report",
+		resolveSeconds, applySeconds, poll, planSeconds, reviewSeconds, reportSeconds)
 }
 
 // gigabyteSeconds is how long the functions run, times the memory that they have
@@ -149,7 +158,7 @@ func (r Rollout) gigabyteSeconds(watched time.Duration) float64 {
 	targets := float64(r.Targets)
 	seconds := map[string]float64{
 		"plan": planSeconds, "resolve": targets * resolveSeconds, "apply": targets * applySeconds,
-		"poll": targets * watched.Seconds(), "report": reportSeconds,
+		"poll": targets * watched.Seconds(), "review": float64(r.Waves) * reviewSeconds, "report": reportSeconds,
 	}
 	sum := 0.0
 	for _, f := range deployment.Functions() {

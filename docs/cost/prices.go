@@ -34,6 +34,7 @@ var (
 	Invocation  = Price{"Lambda", "https://aws.amazon.com/lambda/pricing/", 0.20, 1_000_000, "requests"}
 	Write       = Price{"S3 Standard", "https://aws.amazon.com/s3/pricing/", 0.005, 1_000, "PUT or LIST"}
 	Get         = Price{"S3 Standard", "https://aws.amazon.com/s3/pricing/", 0.0004, 1_000, "GET"}
+	Event       = Price{"EventBridge, custom events", "https://aws.amazon.com/eventbridge/pricing/", 1, 1_000_000, "events"}
 	LogGB       = Price{"CloudWatch", "https://aws.amazon.com/cloudwatch/pricing/", 0.57, 1, "GB of logs"}
 	Dashboard   = Price{"CloudWatch", "https://aws.amazon.com/cloudwatch/pricing/", 3, 1, "dashboard and month"}
 	AlarmMetric = Price{"CloudWatch", "https://aws.amazon.com/cloudwatch/pricing/", 0.10, 1, "alarm metric and month"}
@@ -45,7 +46,7 @@ var (
 
 // Prices returns all of them.
 func Prices() []Price {
-	return []Price{Transition, GBSecond, Invocation, Write, Get, LogGB, Dashboard, AlarmMetric, Metric, Trace, KMSRequest, Key}
+	return []Price{Transition, GBSecond, Invocation, Write, Get, Event, LogGB, Dashboard, AlarmMetric, Metric, Trace, KMSRequest, Key}
 }
 
 // String is the price in words, such as "0.025 per 1,000 state transitions".

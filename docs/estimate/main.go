@@ -27,6 +27,7 @@ func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("estimate", flag.ContinueOnError)
 	var r cost.Rollout
 	flags.IntVar(&r.Targets, "targets", 1_000, "how many targets")
+	flags.IntVar(&r.Waves, "waves", 1, "in how many waves")
 	wait := flags.Float64("wait", 0, "after how many seconds each is Ready; 0: they are unchanged")
 	window := flags.Float64("window", awsenv.DefaultPollWindow.Seconds(), "pollWindowSeconds of the configuration")
 	flags.BoolVar(&r.Key, "key", false, "with customerManagedKey")
@@ -34,8 +35,8 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	r.Wait, r.Window = seconds(*wait), seconds(*window)
-	if r.Targets < 1 || r.Wait < 0 || r.Window <= 0 || flags.NArg() > 0 {
-		return errors.New("targets and window must be more than 0, and wait not less: see -h")
+	if r.Targets < 1 || r.Waves < 1 || r.Wait < 0 || r.Window <= 0 || flags.NArg() > 0 {
+		return errors.New("targets, waves and window must be more than 0, and wait not less: see -h")
 	}
 	return write(out, r.Estimate())
 }

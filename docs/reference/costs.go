@@ -31,7 +31,9 @@ func newCosts() costs {
 	return costs{
 		Region: cost.Region, Read: cost.Read, Prices: cost.Prices(),
 		Parts: []part{
-			{"an execution", cost.Execution},
+			{"an execution in one wave", cost.Execution},
+			{"each further wave, check and rollback", cost.Phase},
+			{"each wait and approval", cost.Pause},
 			{"a target that is changed, and Ready within one window", cost.Changed},
 			{"each further window", cost.Window},
 			{"a target that is unchanged", cost.Unchanged},

@@ -70,9 +70,11 @@ func (p *page) entries(s source, of *types.Named, prefix string) []entry {
 	var entries []entry
 	for i := range fields.NumFields() {
 		field := fields.Field(i)
-		key, _, _ := strings.Cut(reflect.StructTag(fields.Tag(i)).Get("json"), ",")
+		tag := reflect.StructTag(fields.Tag(i))
+		key, _, _ := strings.Cut(tag.Get("json"), ",")
 		switch {
 		case key == "-" || !field.Exported():
+		case tag.Get("docs") == "-": // people do not see it
 		case key == "" && field.Embedded():
 			entries = append(entries, p.entries(s, field.Type().(*types.Named), prefix)...)
 		default:

@@ -157,6 +157,8 @@ func (s source) describe(t types.Type) (jsonType, error) {
 			return jsonType{words: valuesOf(t).link(), values: t}, nil
 		}
 		return s.describe(t.Underlying())
+	case *types.Interface:
+		return jsonType{words: "JSON"}, nil
 	case *types.Basic:
 		switch info := t.Info(); {
 		case info&types.IsString != 0:
@@ -175,6 +177,9 @@ func (s source) describe(t types.Type) (jsonType, error) {
 func plural(words string) string {
 	if first, rest, compound := strings.Cut(words, " of "); compound {
 		return plural(first) + " of " + rest
+	}
+	if words == "JSON" {
+		return words
 	}
 	return words + "s"
 }

@@ -153,8 +153,11 @@ func (w *work) act(ctx context.Context) (operation.Done, error) {
 	if err != nil {
 		return operation.Done{}, err
 	}
-	if !served {
+	switch {
+	case w.ref == contract.ResourceRef{}:
 		return w.op.Act(ctx, action)
+	case !served:
+		return w.op.Later(action), nil
 	}
 	var done operation.Done
 	err = client.Do(ctx, string(w.op.Name), w.ref, w.mapping, w.op.VerbsOf(in.Run), func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
@@ -162,7 +165,10 @@ func (w *work) act(ctx context.Context) (operation.Done, error) {
 		done, err = w.op.Act(ctx, action)
 		return err
 	})
-	if err != nil {
+	switch {
+	case w.op.Tries(in.Run) && action.NamespaceComes(err):
+		return w.op.Later(action), nil
+	case err != nil:
 		return operation.Done{}, attempt.refused(ctx, err)
 	}
 	return done, attempt.end(ctx, done)
@@ -173,8 +179,8 @@ func (w *work) act(ctx context.Context) (operation.Done, error) {
 const maxLooks = 10
 
 // find finds where the cluster serves the resource's kind: resolve has said so, but
-// for a kind that was not served then. It says whether the kind is served, which a
-// check need not insist on.
+// for a kind that was not served then. It says whether the kind is served, which what
+// only tries need not insist on.
 func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err error) {
 	if w.ref == (contract.ResourceRef{}) {
 		return false, nil
@@ -190,7 +196,7 @@ func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err 
 			return true, client.Review(ctx, w.ref, w.mapping, w.op.VerbsOf(w.in.Run))
 		case fault.NameOf(err) != fault.KindNotServed:
 			return false, err
-		case w.op.Name == operation.Check:
+		case w.op.Tries(w.in.Run):
 			return false, nil
 		case look == maxLooks:
 			return false, err

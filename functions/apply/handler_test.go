@@ -25,6 +25,7 @@ import (
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -77,6 +78,11 @@ func (s *store) GetJSON(ctx context.Context, key string, value any) error {
 	return json.Unmarshal(body, value)
 }
 
+func (s *store) Exists(_ context.Context, key string) (bool, error) {
+	_, ok := s.objects[key]
+	return ok, nil
+}
+
 func (s *store) PutJSON(_ context.Context, key string, value any) error {
 	if s.refuse != nil {
 		if err := s.refuse(key); err != nil {
@@ -121,34 +127,44 @@ func newTarget(t *testing.T) *target {
 	auth := &bearer{value: servers.Token(t, "crossapply", "system:masters")}
 	return &target{
 		t: t, store: s, auth: auth,
-		applier: &Applier{auth: auth, clusters: new(kube.Clusters), now: func() time.Time { return noon }, store: func(string) Store { return s }},
+		applier: &Applier{auth: auth, clusters: new(kube.Clusters), now: func() time.Time { return noon }, servedPause: 200 * time.Millisecond,
+			store: func(string) Store { return s }},
 		in: contract.ApplyInput{
 			Item: contract.Item{
-				Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
+				TargetItem: contract.TargetItem{Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}},
 				Run: contract.Run{
-					Execution: "arn:" + name, Name: name, Bucket: "runs", Prefix: runs.Prefix(name), Operation: "apply",
-					Resource: contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: name},
-					Apply:    contract.ApplySettings{FieldManager: "crossapply"},
-					Ready:    contract.ReadySettings{Wait: true, TimeoutSeconds: 60, SettleSeconds: 10},
+					Execution: "arn:" + name, Name: name, Bucket: "runs", Prefix: runs.Prefix(name), Journal: runs.Prefix(name), ReportKey: "reports/day/" + name + ".json",
+					Operation: operation.Apply,
+					Resources: []contract.ResourceRef{{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: name}},
+					Apply:     contract.ApplySettings{FieldManager: "crossapply"},
+					Ready:     contract.ReadySettings{Wait: true, TimeoutSeconds: 60, SettleSeconds: 10},
 				},
 			},
 			ResolveOutput: contract.ResolveOutput{
-				Cluster: contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(c.CAData)},
-				Mapping: contract.Mapping{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true, Status: true},
+				Cluster:  contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(c.CAData)},
+				Mappings: []*contract.Mapping{{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true, Status: true}},
 			},
 		},
 		topics: admin.Resource(schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}).Namespace("kafka"),
 	}
 }
 
+// topic is a Topic with so many partitions.
+func topic(name string, partitions int) string {
+	return fmt.Sprintf(`{"apiVersion": "messaging.example.com/v1", "kind": "Topic", "metadata": {"name": %q, "namespace": "kafka"}, "spec": {"partitions": %d}}`, name, partitions)
+}
+
+// resources writes the resources of the execution.
+func (x *target) resources(objects ...string) {
+	x.store.objects[x.in.Run.Prefix+runs.Resources] = fmt.Appendf(nil, `{"resources": [%s]}`, strings.Join(objects, ", "))
+	x.applier.last.key = "" // the test changes what an execution never does
+}
+
 // apply applies the Topic with so many partitions.
 func (x *target) apply(partitions int) (contract.ApplyOutput, error) {
 	x.t.Helper()
-	ref := x.in.Run.Resource
-	x.store.objects[x.in.Run.Prefix+runs.Resource] = fmt.Appendf(nil,
-		`{"apiVersion": %q, "kind": %q, "metadata": {"name": %q, "namespace": %q}, "spec": {"partitions": %d}}`,
-		ref.APIVersion, ref.Kind, ref.Name, ref.Namespace, partitions)
-	x.applier.last.key = "" // the test changes what an execution never does
+	x.resources(topic(x.in.Run.Resources[0].Name, partitions))
+	x.in.Phase = contract.Phase{Number: 1, Kind: contract.PhaseWave, Operation: operation.Apply}
 	return x.applier.Handle(x.t.Context(), x.in)
 }
 
@@ -163,16 +179,26 @@ func (x *target) mustApply(partitions int) contract.ApplyOutput {
 
 // next makes what follows another execution's.
 func (x *target) next() {
+	earlier := x.in.Run.Prefix
 	x.in.Run.Name += "x"
 	x.in.Run.Execution, x.in.Run.Prefix = "arn:"+x.in.Run.Name, runs.Prefix(x.in.Run.Name)
+	x.store.objects[x.in.Run.Prefix+runs.Resources] = x.store.objects[earlier+runs.Resources]
+}
+
+// do is another operation on the Topic, as the next step of the execution.
+func (x *target) do(kind contract.PhaseKind, name contract.Operation) (contract.ApplyOutput, error) {
+	x.t.Helper()
+	x.in.Phase = contract.Phase{Number: x.in.Phase.Number + 1, Kind: kind, Operation: name}
+	return x.applier.Handle(x.t.Context(), x.in)
 }
 
 func (x *target) journal() (entry journal.Entry, found bool) {
 	x.t.Helper()
-	if _, found = x.store.objects[journal.Key(x.in.Run, x.in.Target)]; !found {
+	key := journal.Key(x.in.Run, x.in.Phase, x.in.Target, 0)
+	if _, found = x.store.objects[key]; !found {
 		return entry, false
 	}
-	entry, err := journal.Read(x.t.Context(), x.store, x.in.Run, x.in.Target)
+	entry, err := journal.Read(x.t.Context(), x.store, key)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -182,7 +208,7 @@ func (x *target) journal() (entry journal.Entry, found bool) {
 // operator writes the status, as the Topic's operator does.
 func (x *target) operator(ready string, observed int64) {
 	x.t.Helper()
-	live, err := x.topics.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	live, err := x.topics.Get(x.t.Context(), x.in.Run.Resources[0].Name, metav1.GetOptions{})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -231,7 +257,7 @@ func TestNothingToWaitFor(t *testing.T) {
 	x := newTarget(t)
 	x.in.Run.Apply.DryRun = true
 	out := x.mustApply(3)
-	if out.Result == nil || out.Result.Outcome != contract.OutcomeApplied || out.Result.Change != contract.Created ||
+	if out.Result == nil || out.Result.Outcome != contract.OutcomeWouldCreate || out.Result.Change != contract.Created ||
 		!strings.Contains(out.Result.Message, "Ready would be judged by condition Ready") {
 		t.Errorf("a dry run: %+v", out.Result)
 	}
@@ -252,7 +278,7 @@ func TestNothingIsChangedWithoutTheJournal(t *testing.T) {
 	if _, err := x.apply(3); fault.NameOf(err) != fault.AWSUnavailable || !strings.HasPrefix(err.Error(), x.in.Target.String()) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := x.topics.Get(t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{}); err == nil {
+	if _, err := x.topics.Get(t.Context(), x.in.Run.Resources[0].Name, metav1.GetOptions{}); err == nil {
 		t.Error("the object was created")
 	}
 }
@@ -325,7 +351,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("of removals", func(t *testing.T) {
 		x := newTarget(t)
 		other := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "messaging.example.com/v1", "kind": "Topic",
-			"metadata": map[string]any{"name": x.in.Run.Resource.Name, "namespace": "kafka", "labels": map[string]any{"team": "a"}}, "spec": map[string]any{"partitions": int64(3)}}}
+			"metadata": map[string]any{"name": x.in.Run.Resources[0].Name, "namespace": "kafka", "labels": map[string]any{"team": "a"}}, "spec": map[string]any{"partitions": int64(3)}}}
 		if _, err := x.topics.Apply(t.Context(), other.GetName(), other, metav1.ApplyOptions{FieldManager: "crossapply"}); err != nil {
 			t.Fatal(err)
 		}
@@ -337,36 +363,42 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// A sandbox reads the resource once per execution, and never uses that of
-// another; what one target does to it must not reach the next.
-func TestResourceIsReadOncePerExecution(t *testing.T) {
+// A sandbox reads the resources once per execution, and never uses those of
+// another; what one target does to them must not reach the next.
+func TestResourcesAreReadOncePerExecution(t *testing.T) {
 	s := &store{objects: map[string][]byte{
-		"runs/a/resource.json": []byte(`{"apiVersion": "v1", "kind": "Topic", "metadata": {"name": "a"}, "spec": {"big": 9007199254740993}}`),
-		"runs/b/resource.json": []byte(`{"apiVersion": "v1", "kind": "Topic", "metadata": {"name": "b"}}`),
+		"runs/a/resources.json": []byte(`{"resources": [{"kind": "Topic", "metadata": {"name": "a"}, "spec": {"big": 9007199254740993}}],
+			"overrides": [{"resource": 0, "patch": {"spec": {"tier": 1}}}]}`),
+		"runs/b/resources.json": []byte(`{"resources": [{"kind": "Topic", "metadata": {"name": "b"}}]}`),
 	}}
-	a := &Applier{store: func(string) Store { return s }}
-	read := func(execution string) string {
+	a := &Applier{}
+	read := func(execution string, overrides ...int) *unstructured.Unstructured {
 		t.Helper()
-		object, err := a.resource(t.Context(), contract.Run{Name: execution, Prefix: "runs/" + execution + "/"})
+		in := contract.ApplyInput{Item: contract.Item{Run: contract.Run{Name: execution, Prefix: "runs/" + execution + "/"}, TargetItem: contract.TargetItem{Overrides: overrides}}}
+		object, err := a.resource(t.Context(), s, in, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if spec, ok := object.Object["spec"].(map[string]any); ok && spec["big"] != int64(9007199254740993) {
 			t.Errorf("a large integer became %v", spec["big"])
 		}
-		name := object.GetName()
-		object.SetName("changed")
-		return name
+		return object
 	}
 	for _, execution := range []string{"a", "a", "b", "b", "a"} {
-		if got := read(execution); got != execution {
+		object := read(execution)
+		if got := object.GetName(); got != execution {
 			t.Errorf("execution %s got the resource %s", execution, got)
 		}
+		object.SetName("changed")
+	}
+	if tier, _, _ := unstructured.NestedInt64(read("a", 0).Object, "spec", "tier"); tier != 1 {
+		t.Error("the override is missing")
 	}
 	if s.reads != 3 {
 		t.Errorf("%d reads, want 3", s.reads)
 	}
-	if _, err := a.resource(t.Context(), contract.Run{Name: "c", Prefix: "runs/c/"}); fault.NameOf(err) != fault.AWSError {
+	missing := contract.ApplyInput{Item: contract.Item{Run: contract.Run{Name: "c", Prefix: "runs/c/"}}}
+	if _, err := a.resource(t.Context(), s, missing, 0); fault.NameOf(err) != fault.AWSError {
 		t.Errorf("got %v", err)
 	}
 }

@@ -135,11 +135,12 @@ func newTarget(t *testing.T, c *cluster.Cluster, k kind, ready contract.ReadySet
 	}
 	x.in.Target = contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}
 	x.in.Run = contract.Run{
-		Execution: "arn:" + t.Name(), Name: "run", Prefix: runs.Prefix("run"), Operation: "apply",
-		Resource: contract.ResourceRef{APIVersion: k.group + "/" + k.version, Kind: k.name, Namespace: "default", Name: name},
-		Apply:    contract.ApplySettings{FieldManager: "crossapply"},
-		Ready:    ready,
+		Execution: "arn:" + t.Name(), Name: "run", Prefix: runs.Prefix("run"), Operation: operation.Apply,
+		Resources: []contract.ResourceRef{{APIVersion: k.group + "/" + k.version, Kind: k.name, Namespace: "default", Name: name}},
+		Apply:     contract.ApplySettings{FieldManager: "crossapply"},
+		Ready:     ready,
 	}
+	x.in.Phase = contract.Phase{Kind: contract.PhaseWave, Operation: operation.Apply}
 	x.in.Cluster = contract.Cluster{Endpoint: c.Endpoint(), CA: base64.StdEncoding.EncodeToString(c.CAData)}
 	x.in.Mapping = contract.Mapping{Group: k.group, Version: k.version, Plural: k.plural, Namespaced: true, Status: !k.noStatus}
 	x.poller = &Poller{auth: x.auth, clusters: new(kube.Clusters), window: window,
@@ -151,7 +152,7 @@ func newTarget(t *testing.T, c *cluster.Cluster, k kind, ready contract.ReadySet
 // apply function does.
 func (x *target) apply(content string) {
 	x.t.Helper()
-	ref := x.in.Run.Resource
+	ref := x.in.Run.Resources[0]
 	object := map[string]any{}
 	if err := yaml.Unmarshal([]byte(content), &object); err != nil {
 		x.t.Fatal(err)
@@ -161,12 +162,20 @@ func (x *target) apply(content string) {
 	u.SetKind(ref.Kind)
 	u.SetName(ref.Name)
 	u.SetNamespace(ref.Namespace)
-	op, err := operation.Of(operation.Apply)
+	x.act(operation.Apply, u)
+}
+
+// act does an operation, and takes the first look.
+func (x *target) act(name contract.Operation, u *unstructured.Unstructured) {
+	x.t.Helper()
+	ref := x.in.Run.Resources[0]
+	x.in.Phase.Operation = name
+	op, err := operation.Of(name)
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	done, err := op.Act(x.t.Context(), operation.Action{
-		Target: x.in.Target, Ref: ref, Resource: x.api, Object: u, Settings: x.in.Run.Apply,
+		Item: x.in.Item, Ref: ref, Resource: x.api, Object: u,
 		Note: func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 			return live, nil
 		},
@@ -174,13 +183,13 @@ func (x *target) apply(content string) {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	rule, err := readiness.Of(x.in.Run.Ready, x.in.Run.Resource)
+	rule, err := readiness.Of(x.in.Run.Ready, ref)
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	x.in.Applied = done.Applied
 	now := x.poller.now()
-	if x.in.Seen, err = op.Look(proof.For(x.in.Item, x.in.Mapping, done.Applied, rule), contract.Seen{}, done.Object, now); err != nil {
+	if x.in.Seen, err = op.Look(proof.For(x.in.Item, ref, x.in.Mapping, done.Applied, rule), contract.Seen{}, done.Object, now); err != nil {
 		x.t.Fatal(err)
 	}
 	x.in.Deadline = now.Add(time.Duration(x.in.Run.Ready.TimeoutSeconds) * time.Second)
@@ -225,7 +234,7 @@ func nothing(*target) {}
 
 func (x *target) change(change func(u *unstructured.Unstructured) error, sub ...string) {
 	x.t.Helper()
-	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resources[0].Name, metav1.GetOptions{})
 	if err == nil {
 		err = change(live)
 	}
@@ -270,7 +279,7 @@ func stalled(observed int) step {
 // flap is an operator whose Ready goes and comes back, with the status that was.
 func flap(x *target) {
 	x.t.Helper()
-	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resources[0].Name, metav1.GetOptions{})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -288,14 +297,14 @@ func flap(x *target) {
 func deleted(x *target) {
 	x.t.Helper()
 	x.change(func(u *unstructured.Unstructured) error { u.SetFinalizers([]string{"example.com/wait"}); return nil })
-	if err := x.api.Delete(x.t.Context(), x.in.Run.Resource.Name, metav1.DeleteOptions{}); err != nil {
+	if err := x.api.Delete(x.t.Context(), x.in.Run.Resources[0].Name, metav1.DeleteOptions{}); err != nil {
 		x.t.Fatal(err)
 	}
 }
 
 func recreated(x *target) {
 	x.t.Helper()
-	live, err := x.api.Get(x.t.Context(), x.in.Run.Resource.Name, metav1.GetOptions{})
+	live, err := x.api.Get(x.t.Context(), x.in.Run.Resources[0].Name, metav1.GetOptions{})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -536,6 +545,69 @@ func TestWaits(t *testing.T) {
 				t.Errorf("got %s by %s: %q, want Ready by %s with %q", result.Outcome, result.Proof, result.Message, test.proof, test.says)
 			}
 		})
+	}
+}
+
+// A deletion is waited for until the object is gone, whatever takes its name then.
+func TestDeletion(t *testing.T) {
+	released := func(x *target) {
+		x.change(func(u *unstructured.Unstructured) error { u.SetFinalizers(nil); return nil })
+	}
+	tests := []struct {
+		name string
+		then []step
+		err  fault.Name
+		says string
+	}{
+		{"gone", []step{nothing, released}, "", "is gone"},
+		{"gone, and another is there", []step{both(released, func(x *target) {
+			x.t.Helper()
+			u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "example.com/v1", "kind": "Thing"}}
+			u.SetName(x.in.Run.Resources[0].Name)
+			if _, err := x.api.Create(x.t.Context(), u, metav1.CreateOptions{}); err != nil {
+				x.t.Fatal(err)
+			}
+		})}, "", "is gone"},
+		{"held up", nil, fault.ReadyTimeout, "was not gone within 100 seconds: Thing default/NAME is being deleted, which waits for the finalizers example.com/wait"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			x := newTarget(t, servers.Clusters(t)[0], thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 100, SettleSeconds: 30})
+			x.apply(small + "\nmetadata: {finalizers: [example.com/wait]}")
+			x.act(operation.Delete, nil)
+			result, err := x.wait(test.then)
+			says := strings.ReplaceAll(test.says, "NAME", x.in.Run.Resources[0].Name)
+			if test.err != "" {
+				if fault.NameOf(err) != test.err || !strings.Contains(err.Error(), says) {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil || result.Outcome != contract.OutcomeDeleted || result.Proof != "" || !strings.Contains(result.Message, says) {
+				t.Errorf("got %+v, %v", result, err)
+			}
+		})
+	}
+}
+
+// Of several resources, the one of the step is waited for, and added to the others.
+func TestOneOfSeveral(t *testing.T) {
+	x := newTarget(t, servers.Clusters(t)[0], thing, contract.ReadySettings{Wait: true, TimeoutSeconds: 100, SettleSeconds: 30})
+	x.apply(small)
+	ready("True", 1)(x)
+	x.in.Run.Resources = []contract.ResourceRef{{APIVersion: "v1", Kind: "Namespace", Name: "default"}, x.in.Run.Resources[0], {APIVersion: "v1", Kind: "ConfigMap", Name: "y"}}
+	x.in.Step = 1
+	x.in.Result = &contract.Result{Target: x.in.Target, Outcome: contract.OutcomeUnchanged, Change: contract.Unchanged, Proof: contract.ProofUnchanged,
+		Stood: []contract.Stood{{UID: "namespace"}}, Resources: []contract.ResourceResult{{Resource: x.in.Run.Resources[0], Outcome: contract.OutcomeUnchanged}}}
+	out, err := x.poller.Handle(t.Context(), x.in)
+	if err != nil || out.Result == nil || !out.More {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	r := out.Result
+	if r.Outcome != contract.OutcomeReady || r.Change != contract.Created || r.Proof != contract.ProofUnchanged || len(r.Resources) != 2 ||
+		r.Resources[1].Proof != contract.ProofGeneration || len(r.Stood) != 2 || r.Stood[1].UID != x.in.Applied.UID {
+		t.Errorf("%+v", *r)
 	}
 }
 

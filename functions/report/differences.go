@@ -10,7 +10,7 @@ import (
 
 // differences groups the targets of a dry run by what would change there, the
 // largest group first.
-func differences(good []contract.Result, size int) (shown []contract.Differences, omitted int) {
+func differences(good []*contract.Result, size int) (shown []contract.Differences, omitted int) {
 	type difference struct {
 		Change contract.Change
 		Fields *contract.FieldChanges
@@ -40,7 +40,7 @@ func differences(good []contract.Result, size int) (shown []contract.Differences
 
 // allFields returns the fields that would change on a target; of several resources each
 // path with its resource before it, and a resource that would be created as a whole.
-func allFields(result contract.Result) *contract.FieldChanges {
+func allFields(result *contract.Result) *contract.FieldChanges {
 	if len(result.Resources) == 0 {
 		return result.Fields
 	}

@@ -319,6 +319,23 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// Of several resources each path says which it is of.
+func TestDifferencesOfSeveral(t *testing.T) {
+	user := contract.ResourceRef{APIVersion: "v1", Kind: "User", Name: "app"}
+	b := planned(1, func(run *contract.Run) { run.Apply.DryRun, run.Resources = true, []contract.ResourceRef{topic, user} })
+	b.mapRun(map[string][]any{"SUCCEEDED": {returned(contract.Result{Target: targetOf(0), Outcome: contract.OutcomeWouldChange, Change: contract.Configured,
+		Resources: []contract.ResourceResult{
+			{Resource: topic, Outcome: contract.OutcomeWouldChange, Change: contract.Configured, Fields: &contract.FieldChanges{Changed: []string{".spec.a"}, Omitted: 1}},
+			{Resource: user, Outcome: contract.OutcomeWouldCreate, Change: contract.Created},
+		}}, 0)}})
+	got, _ := report(t, b, nil)
+	want := []contract.Differences{{Change: contract.Configured, Total: 1, Targets: []string{targetOf(0).String()},
+		Fields: &contract.FieldChanges{Added: []string{"User app"}, Changed: []string{"Topic kafka/orders .spec.a"}, Omitted: 1}}}
+	if !reflect.DeepEqual(got.Differences, want) || got.Message != "dry run of Topic kafka/orders and 1 more: 1 of 1 targets succeeded (1 WouldChange)" {
+		t.Errorf("got %+v, %s", got.Differences, got.Message)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	b := planned(1, nil).mapRun(map[string][]any{"SUCCEEDED": {succeeded(0, contract.OutcomeReady), succeeded(7, contract.OutcomeReady)}})
 	var plan contract.PlanOutput

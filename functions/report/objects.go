@@ -32,15 +32,18 @@ func (r rollout) inline(ctx context.Context, results []contract.Result, room int
 	}
 }
 
+// foundIn returns the objects of results, by their keys; of several resources those of
+// each.
 func foundIn(results []contract.Result) []found {
 	var all []found
 	for i := range results {
-		if result := &results[i]; result.ObjectKey != "" {
+		result := &results[i]
+		if result.ObjectKey != "" && len(result.Resources) == 0 {
 			all = append(all, found{result.ObjectKey, &result.Object})
 		}
-		for j := range results[i].Resources {
-			if resource := &results[i].Resources[j]; resource.ObjectKey != "" {
-				all = append(all, found{resource.ObjectKey, &resource.Object})
+		for j := range result.Resources {
+			if one := &result.Resources[j]; one.ObjectKey != "" {
+				all = append(all, found{one.ObjectKey, &one.Object})
 			}
 		}
 	}

@@ -40,7 +40,9 @@ func TestLaterPhases(t *testing.T) {
 	checked := func(files map[string][]any) bucket {
 		return changed(budget(1)).wrote(2, files).reviewed(check(2, 1), nil)
 	}
-	back := func(files map[string][]any) bucket { return changed(rollsBack).wrote(2, files).reviewed(rollback(2, 1), nil) }
+	back := func(files map[string][]any) bucket {
+		return changed(rollsBack).wrote(2, files).reviewed(rollback(2, 1), nil)
+	}
 	regressed := failed(0, fault.Regressed, "it is no longer Ready")
 	tests := []struct {
 		name string
@@ -212,10 +214,10 @@ func TestObjects(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 
-	several := []contract.Result{full[0], {Resources: []contract.ResourceResult{{ObjectKey: full[0].ObjectKey}, {ObjectKey: full[2].ObjectKey}}}}
+	several := []contract.Result{full[0], {ObjectKey: full[0].ObjectKey, Resources: []contract.ResourceResult{{ObjectKey: full[0].ObjectKey}, {ObjectKey: full[2].ObjectKey}}}}
 	several[0].Object = nil
 	rollout{store: b}.inline(context.Background(), several, 2*len(full[0].Object))
-	if several[0].Object == nil || several[1].Resources[0].Object == nil || several[1].Resources[1].Object != nil {
+	if several[0].Object == nil || several[1].Resources[0].Object == nil || several[1].Resources[1].Object != nil || several[1].Object != nil {
 		t.Errorf("with room for two: %+v", several)
 	}
 }

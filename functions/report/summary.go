@@ -26,9 +26,9 @@ func (r rollout) answer(results []contract.Result) contract.Answer {
 		Waves:     r.waveAnswers(results),
 		Notes:     r.notes(),
 	}
-	var good, bad []contract.Result
-	for _, result := range results {
-		if isSuccess(result) {
+	var good, bad []*contract.Result
+	for i := range results {
+		if result := &results[i]; isSuccess(result) {
 			good = append(good, result)
 		} else {
 			bad = append(bad, result)
@@ -53,7 +53,7 @@ func (r rollout) answer(results []contract.Result) contract.Answer {
 
 // isSuccess says whether a target came to a good end: one that was rolled back, because
 // others or itself had failed, did not.
-func isSuccess(result contract.Result) bool {
+func isSuccess(result *contract.Result) bool {
 	return result.Outcome.Succeeded() && result.RolledBackFrom == ""
 }
 
@@ -254,7 +254,7 @@ func (r rollout) repeat(answer *contract.Answer) {
 }
 
 // proofs counts what proves Ready.
-func proofs(good []contract.Result) map[contract.Proof]int {
+func proofs(good []*contract.Result) map[contract.Proof]int {
 	counts := map[contract.Proof]int{}
 	for _, result := range good {
 		if result.Proof != "" {
@@ -266,16 +266,16 @@ func proofs(good []contract.Result) map[contract.Proof]int {
 
 // mostSevere returns the first of the targets that did not succeed, those with an error
 // of their own first: they are the reason for the others.
-func mostSevere(bad []contract.Result, size int) (shown []contract.Result, omitted int) {
-	bySeverity := func(a, b contract.Result) int { return cmp.Compare(severity(a), severity(b)) }
+func mostSevere(bad []*contract.Result, size int) (shown []contract.Result, omitted int) {
+	bySeverity := func(a, b *contract.Result) int { return cmp.Compare(severity(a), severity(b)) }
 	for _, result := range first(slices.SortedStableFunc(slices.Values(bad), bySeverity), maxFailed) {
-		shown = append(shown, brief(result))
+		shown = append(shown, brief(*result))
 	}
 	shown = fitting(shown, size)
 	return shown, len(bad) - len(shown)
 }
 
-func severity(result contract.Result) int {
+func severity(result *contract.Result) int {
 	switch {
 	case result.Outcome.Failed():
 		return 0
@@ -292,16 +292,16 @@ func severity(result contract.Result) int {
 }
 
 // slowest returns the targets that took longest, without the words.
-func slowest(good []contract.Result, size int) []contract.Result {
-	bySeconds := func(a, b contract.Result) int { return cmp.Compare(b.Seconds, a.Seconds) }
+func slowest(good []*contract.Result, size int) []contract.Result {
+	bySeconds := func(a, b *contract.Result) int { return cmp.Compare(b.Seconds, a.Seconds) }
 	var shown []contract.Result
 	for _, result := range first(slices.SortedStableFunc(slices.Values(good), bySeconds), maxSlowest) {
 		if result.Outcome == contract.OutcomePlanned {
 			break // nothing took any time
 		}
-		result = brief(result)
-		result.Message, result.Fields, result.Resources = "", nil, nil
-		shown = append(shown, result)
+		short := brief(*result)
+		short.Message, short.Fields, short.Resources = "", nil, nil
+		shown = append(shown, short)
 	}
 	return fitting(shown, size)
 }

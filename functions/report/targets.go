@@ -43,6 +43,9 @@ func (r rollout) results(ctx context.Context) []contract.Result {
 		})
 	}
 	_ = reads.Wait() // what cannot be read is in the results
+	for i := range r.phases {
+		r.phases[i].children = nil // they take as much memory again
+	}
 	for _, account := range r.layout.Accounts {
 		account.Change = cmp.Or(account.Change, contract.ChangeNone)
 		results = append(results, account)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/operation"
 )
 
 // A cluster that the role may act on is described, and called with one session for
@@ -33,12 +35,12 @@ func TestResolve(t *testing.T) {
 			Version:  c.Version(),
 			Role:     "arn:aws:iam::111111111111:role/crossapply-access",
 		},
-		Mapping: contract.Mapping{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true, Status: true},
+		Mappings: []*contract.Mapping{{Group: "messaging.example.com", Version: "v1", Plural: "topics", Namespaced: true, Status: true}},
 	}
 	before := local.CallsTo("sts", "AssumeRole")
 	for range 2 {
 		out, err := resolver.Handle(t.Context(), in)
-		if err != nil || out != want {
+		if err != nil || !reflect.DeepEqual(out, want) {
 			t.Errorf("got  %+v (%v)\nwant %+v", out, err, want)
 		}
 	}
@@ -78,12 +80,12 @@ func TestResolveRefuses(t *testing.T) {
 		},
 		{
 			name: "a kind without a CRD", account: deployers,
-			change: func(in *contract.Item) { in.Run.Resource.Kind = "Queue" },
+			change: func(in *contract.Item) { in.Run.Resources[0].Kind = "Queue" },
 			want:   fault.KindNotServed, says: "does not serve messaging.example.com/v1 Queue",
 		},
 		{
 			name: "a resource without its namespace", account: deployers,
-			change: func(in *contract.Item) { in.Run.Resource.Namespace = "" },
+			change: func(in *contract.Item) { in.Run.Resources[0].Namespace = "" },
 			want:   fault.Invalid, says: "Topic is namespaced",
 		},
 	}
@@ -96,7 +98,7 @@ func TestResolveRefuses(t *testing.T) {
 			}
 			out, err := resolver.Handle(t.Context(), in)
 			expectFault(t, in, err, test.want, test.says)
-			if out != (contract.ResolveOutput{}) {
+			if out.Cluster != (contract.Cluster{}) || out.Mappings != nil {
 				t.Errorf("it hands on %+v", out)
 			}
 		})
@@ -112,6 +114,105 @@ func TestResolveAsksForTheVerbsOfTheRun(t *testing.T) {
 	in.Run.Apply.DryRun = true
 	if _, err := resolver.Handle(t.Context(), in); err != nil {
 		t.Errorf("a dry run: %v", err)
+	}
+}
+
+// What a rollback takes is asked for before anything is changed.
+func TestResolveAsksForTheVerbsOfTheRollback(t *testing.T) {
+	resolver, _ := newResolver(t)
+	in := inputFor(t, writers)
+	in.Run.Ready.Wait, in.Run.OnFailure = false, contract.OnFailureRollback
+	_, err := resolver.Handle(t.Context(), in)
+	expectFault(t, in, err, fault.Forbidden, "to update, delete, watch topics.messaging.example.com")
+}
+
+// A kind that another resource may bring need not be there yet; but nothing brings the
+// first one's, nor that of an object which is only looked for.
+func TestResolveSeveralResources(t *testing.T) {
+	topic := contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"}
+	queue := contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Queue", Namespace: "kafka", Name: "orders"}
+	byPlural := contract.ResourceRef{APIVersion: "messaging.example.com/v1", Plural: "topics", Namespace: "kafka", Name: "orders"}
+	tests := []struct {
+		operation contract.Operation
+		resources []contract.ResourceRef
+		served    string // as many letters as resources; empty: it fails
+	}{
+		{operation.Apply, []contract.ResourceRef{topic, byPlural}, "yy"},
+		{operation.Apply, []contract.ResourceRef{topic, queue}, "yn"},
+		{operation.Apply, []contract.ResourceRef{queue, topic}, ""},
+		{operation.Check, []contract.ResourceRef{topic, queue}, "yn"},
+		{operation.Delete, []contract.ResourceRef{topic, queue}, ""},
+		{operation.Get, []contract.ResourceRef{topic, queue}, ""},
+		{operation.Rollback, []contract.ResourceRef{queue, queue}, "nn"},
+		{operation.Check, nil, ""},
+	}
+	resolver, _ := newResolver(t)
+	for _, test := range tests {
+		in := inputFor(t, deployers)
+		in.Phase.Operation, in.Run.Resources = test.operation, test.resources
+		out, err := resolver.Handle(t.Context(), in)
+		if test.served == "" && len(test.resources) > 0 {
+			expectFault(t, in, err, fault.KindNotServed, "")
+			continue
+		}
+		served := ""
+		for _, mapping := range out.Mappings {
+			if mapping == nil {
+				served += "n"
+			} else {
+				served += "y"
+			}
+		}
+		if err != nil || served != test.served || out.Mappings == nil {
+			t.Errorf("%s of %v: %s, %v, want %s", test.operation, test.resources, served, err, test.served)
+		}
+	}
+}
+
+// A check of clusters alone proves that they know us.
+func TestResolveWithoutAResource(t *testing.T) {
+	resolver, _ := newResolver(t)
+	in := inputFor(t, unmapped)
+	in.Phase.Operation, in.Run.Resources = operation.Check, nil
+	_, err := resolver.Handle(t.Context(), in)
+	expectFault(t, in, err, fault.Unauthenticated, "as whom it knows the access role")
+}
+
+// modes is an EKS whose clusters have another authentication mode.
+type modes struct {
+	EKS
+	mode ekstypes.AuthenticationMode
+}
+
+func (m modes) DescribeCluster(ctx context.Context, in *eks.DescribeClusterInput, options ...func(*eks.Options)) (*eks.DescribeClusterOutput, error) {
+	out, err := m.EKS.DescribeCluster(ctx, in, options...)
+	if err == nil {
+		out.Cluster.AccessConfig = &ekstypes.AccessConfigResponse{AuthenticationMode: m.mode}
+	}
+	return out, err
+}
+
+// A cluster that knows no access entries says so where it does not know us, and only
+// there: its ConfigMap may map the role.
+func TestAuthenticationMode(t *testing.T) {
+	resolver, _ := newResolver(t)
+	for _, name := range []contract.Operation{operation.Check, operation.Apply} {
+		for mode, want := range map[ekstypes.AuthenticationMode]fault.Name{
+			ekstypes.AuthenticationModeConfigMap: fault.AuthenticationMode, ekstypes.AuthenticationModeApi: fault.Unauthenticated,
+			ekstypes.AuthenticationModeApiAndConfigMap: fault.Unauthenticated,
+		} {
+			resolver := resolver
+			resolver.eks = modes{EKS: resolver.eks, mode: mode}
+			in := inputFor(t, unmapped)
+			in.Phase.Operation = name
+			_, err := resolver.Handle(t.Context(), in)
+			expectFault(t, in, err, want, "")
+			in = inputFor(t, deployers)
+			in.Phase.Operation = name
+			if _, err := resolver.Handle(t.Context(), in); err != nil {
+				t.Errorf("%s of a cluster that knows us, in mode %s: %v", name, mode, err)
+			}
+		}
 	}
 }
 
@@ -179,8 +280,8 @@ func (fakeSTS) AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*sts.Op
 }
 
 var item = contract.Item{
-	Run:    contract.Run{Execution: "arn", Name: "nightly", Resource: contract.ResourceRef{APIVersion: "v1", Kind: "ConfigMap", Name: "x"}},
-	Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"},
+	Run:        contract.Run{Execution: "arn", Name: "nightly"},
+	TargetItem: contract.TargetItem{Target: contract.Target{Account: "111111111111", Region: "eu-west-1", Cluster: "payments"}},
 }
 
 func TestDescribe(t *testing.T) {
@@ -223,7 +324,7 @@ func TestDescribe(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			resolver := Resolver{auth: eksauth.New(role, fakeSTS{}, time.Now), eks: fakeEKS{cluster: test.cluster, err: test.err}}
-			got, err := resolver.describe(t.Context(), item)
+			got, _, err := resolver.describe(t.Context(), item)
 			if test.want == "" {
 				want := contract.Cluster{Endpoint: "https://c", CA: "Y2E=", Version: "1.33", Role: "arn:aws:iam::111111111111:role/crossapply-access"}
 				if err != nil || got != want {

@@ -28,6 +28,7 @@ import (
 	"github.com/crossapply/crossapply/shared/eksauth"
 	"github.com/crossapply/crossapply/shared/fault"
 	"github.com/crossapply/crossapply/shared/kube"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -180,12 +181,13 @@ func inputFor(t *testing.T, account string) contract.Item {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name(), "/", "-")
 	return contract.Item{
-		Target: contract.Target{Account: account, Region: region, Cluster: servers.Clusters(t)[0].Name},
+		TargetItem: contract.TargetItem{Target: contract.Target{Account: account, Region: region, Cluster: servers.Clusters(t)[0].Name}},
+		Phase:      contract.Phase{Number: 1, Kind: contract.PhaseWave, Name: "canary", Operation: operation.Apply, MaxFailures: 2_000},
 		Run: contract.Run{
 			Execution: "arn:aws:states:" + region + ":" + hub + ":execution:crossapply:" + name, Name: name,
-			Bucket: bucket, Prefix: runs.Prefix(name), Operation: "apply",
-			Resource: contract.ResourceRef{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"},
-			Ready:    contract.ReadySettings{Wait: true},
+			Bucket: bucket, Prefix: runs.Prefix(name), Operation: operation.Apply,
+			Resources: []contract.ResourceRef{{APIVersion: "messaging.example.com/v1", Kind: "Topic", Namespace: "kafka", Name: "orders"}},
+			Ready:     contract.ReadySettings{Wait: true},
 		},
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
@@ -139,9 +140,11 @@ func (b *bucket) results(phase int, children ...map[string]any) {
 	b.put(below+"manifest.json", map[string]any{"DestinationBucket": "bucket", "ResultFiles": named})
 }
 
-func (b *bucket) journaled(keys ...string) {
-	for _, key := range keys {
-		b.put(prefix+runs.Journal+key, map[string]any{"before": nil})
+// journaled writes the entries in the journal of a target's first resources, made in a
+// phase of that kind.
+func (b *bucket) journaled(kind contract.PhaseKind, i, resources int) {
+	for resource := range resources {
+		b.put(journal.Key(contract.Run{Prefix: prefix}, contract.Phase{Kind: kind}, targetOf(i), resource), journal.Entry{})
 	}
 }
 
@@ -166,17 +169,13 @@ func failed(i int, name fault.Name) map[string]any {
 	return child(i, "FAILED", map[string]any{"Error": string(name), "Cause": `{"errorMessage": "no", "errorType": "X"}`})
 }
 
-// after is the input of review after the work on a phase.
-func after(number int, kind contract.PhaseKind, wave int, itemsKey string) contract.ReviewInput {
+// afterWave is the input of review after the work on a wave.
+func afterWave(number, wave int) contract.ReviewInput {
 	return contract.ReviewInput{Execution: execution, Name: "nightly", Last: contract.Next{
 		Action:   contract.ActionWork,
-		Phase:    &contract.Phase{Number: number, Kind: kind, Wave: wave, Name: fmt.Sprintf("w%d", wave), Operation: operation.Apply},
-		ItemsKey: prefix + itemsKey, ResultsPrefix: prefix + runs.PhaseResults(number),
+		Phase:    &contract.Phase{Number: number, Kind: contract.PhaseWave, Wave: wave, Name: fmt.Sprintf("w%d", wave), Operation: operation.Apply},
+		ItemsKey: prefix + runs.WaveItems(wave), ResultsPrefix: prefix + runs.PhaseResults(number),
 	}}
-}
-
-func afterWave(number, wave int) contract.ReviewInput {
-	return after(number, contract.PhaseWave, wave, runs.WaveItems(wave))
 }
 
 func review(t *testing.T, b Store, in contract.ReviewInput, at time.Time) contract.Next {

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -75,11 +76,12 @@ func find(ctx context.Context, store Store, prefix string) (*rollout, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.ended = make([]contract.EndedPhase, len(keys))
-	for i := range r.ended {
-		if err := store.GetJSON(ctx, prefix+runs.EndedPhase(i+1), &r.ended[i]); err != nil {
+	for number := 1; slices.Contains(keys, prefix+runs.EndedPhase(number)); number++ {
+		var ended contract.EndedPhase
+		if err := store.GetJSON(ctx, prefix+runs.EndedPhase(number), &ended); err != nil {
 			return nil, err
 		}
+		r.ended = append(r.ended, ended)
 	}
 	return &r, nil
 }

@@ -127,8 +127,11 @@ func TestRollback(t *testing.T) {
 		t.Fatalf("next is %+v", next)
 	}
 	b.results(2, failed(2, fault.ResourceFailed), failed(3, fault.AssumeRoleDenied))
-	// Target 1 had nothing to be changed, and 3 was not touched.
-	b.journaled("111111111111/eu-west-1/c0/0.json", "111111111111/eu-west-1/c0/1.json", "111111111111/eu-west-1/c2/0.json", "rollback/111111111111/eu-west-1/c3/0.json")
+	// Target 1 had nothing to be changed, and 3 was not touched: what a rollback writes
+	// down does not count.
+	b.journaled(contract.PhaseWave, 0, 2)
+	b.journaled(contract.PhaseWave, 2, 1)
+	b.journaled(contract.PhaseRollback, 3, 1)
 	second := review(t, b, afterWave(2, 2), now)
 	if second.Action != contract.ActionWork || second.Phase.Kind != contract.PhaseRollback || second.Phase.Wave != 2 || second.Total != 1 {
 		t.Fatalf("after the failure %+v", second)
@@ -174,7 +177,8 @@ func TestCalledAgain(t *testing.T) {
 	prepared := func() *bucket {
 		b := planned([]int{2, 1}, func(run *contract.Run, _ *contract.Layout) { run.OnFailure = contract.OnFailureRollback })
 		b.results(1, returned(0, contract.OutcomeReady), failed(1, fault.ResourceFailed))
-		b.journaled("111111111111/eu-west-1/c0/0.json", "111111111111/eu-west-1/c1/0.json")
+		b.journaled(contract.PhaseWave, 0, 1)
+		b.journaled(contract.PhaseWave, 1, 1)
 		return b
 	}
 	undisturbed := prepared()

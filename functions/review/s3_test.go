@@ -27,7 +27,7 @@ func TestReviewFromS3(t *testing.T) {
 	memory := planned([]int{targets, 1}, func(run *contract.Run, _ *contract.Layout) { run.OnFailure = contract.OnFailureRollback })
 	var children []map[string]any
 	for i := range targets {
-		memory.journaled(targetOf(i).String() + "/0.json")
+		memory.journaled(contract.PhaseWave, i, 1)
 		if i == 7 {
 			children = append(children, failed(i, fault.ResourceFailed))
 			continue

@@ -3,6 +3,7 @@ package world_test
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func count(t *testing.T, r topic) cost.Part {
 	got := steps(t, arn)
 	got.AWS, got.Kubernetes = cost.Calls{}, cost.Calls{}
 	for call, n := range shared.AWS.Calls() {
-		if call.Service == "sts" || call.Service == "eks" || call.Service == "s3" {
+		if slices.Contains([]string{"sts", "eks", "s3", "events"}, call.Service) {
 			got.AWS[call.Service+":"+call.Operation] += n - before[awsapi.Call{Account: call.Account, Service: call.Service, Operation: call.Operation}]
 		}
 	}

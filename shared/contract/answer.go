@@ -22,13 +22,15 @@ const (
 	OutcomeUnchanged Outcome = "Unchanged"
 	// OutcomeDeleted: the resource is gone.
 	OutcomeDeleted Outcome = "Deleted"
-	// OutcomeFound and OutcomeNotFound: get found the resource, or there is none.
-	OutcomeFound    Outcome = "Found"
+	// OutcomeFound: get found the resource.
+	OutcomeFound Outcome = "Found"
+	// OutcomeNotFound: get found that there is none.
 	OutcomeNotFound Outcome = "NotFound"
 	// OutcomePassed: the check found nothing in the way.
 	OutcomePassed Outcome = "Passed"
-	// OutcomeWouldCreate and OutcomeWouldChange: what a dry run found that it would do.
+	// OutcomeWouldCreate: a dry run found that the resource would be created.
 	OutcomeWouldCreate Outcome = "WouldCreate"
+	// OutcomeWouldChange: a dry run found that the resource would be changed.
 	OutcomeWouldChange Outcome = "WouldChange"
 	// OutcomePlanned: the request was for the plan alone.
 	OutcomePlanned Outcome = "Planned"
@@ -92,14 +94,14 @@ func Proofs() []Proof {
 // Result is how one target ended, and the output of its child execution.
 type Result struct {
 	Target
-	// Wave is the name of the target's wave, where there are several, and Overrides are
-	// the indexes of the request's overrides that it had. Only the answer and the report
-	// have them.
-	Wave      string `json:"wave,omitempty"`
-	Overrides []int  `json:"overrides,omitempty"`
-	// Outcome is how the target ended. After a rollback RolledBackFrom is how it had
-	// ended before; error and message then still say why.
-	Outcome        Outcome `json:"outcome"`
+	// Wave is the name of the target's wave, where there are several.
+	Wave string `json:"wave,omitempty"`
+	// Overrides are the indexes, from 0, of the request's overrides that it had.
+	Overrides []int `json:"overrides,omitempty"`
+	// Outcome is how the target ended.
+	Outcome Outcome `json:"outcome"`
+	// RolledBackFrom is how the target had ended before it was RolledBack because the
+	// rollout failed. Error and message then still say why.
 	RolledBackFrom Outcome `json:"rolledBackFrom,omitempty"`
 	// Change says whether the target was touched: created, configured or unchanged;
 	// none, where nothing was sent; or unknown, for the reason in changeUnknown. It
@@ -118,20 +120,21 @@ type Result struct {
 	// Proof is why a Ready is believed.
 	Proof Proof `json:"proof,omitempty"`
 	// Resources are what became of each of several resources, in the order in which they
-	// were worked on. Where there are several, what stands above is that of all together:
-	// the change is the first that is not unchanged.
+	// were worked on. What stands above is then that of all together: the change is the
+	// first that is not unchanged. The answer shows few of them, without the words.
 	Resources []ResourceResult `json:"resources,omitempty"`
 	// Values are the fields that get.fields names, each a list of what its JSONPath
 	// found. Only the report has them.
 	Values map[string][]any `json:"values,omitempty"`
-	// ObjectKey is the key in the run bucket of the object that get found, and Object the
-	// object itself, for as many targets as [MaxObjects] bytes hold: of the others there
-	// is the key alone. Only the report has them.
-	ObjectKey string          `json:"objectKey,omitempty"`
-	Object    json.RawMessage `json:"object,omitempty"`
+	// ObjectKey is the key in the run bucket of the object that get found. Only the
+	// report has it.
+	ObjectKey string `json:"objectKey,omitempty"`
+	// Object is the object that get found, for as many targets as [MaxObjects] bytes
+	// hold: of the others there is the key alone. Only the report has it.
+	Object json.RawMessage `json:"object,omitempty"`
 	// Stood is how each resource was when it was found Ready, for the check after a bake
-	// time.
-	Stood []Stood `json:"stood,omitempty"`
+	// time. Neither the answer nor the report has it.
+	Stood []Stood `json:"stood,omitempty" docs:"-"`
 	// Error is the error's name (see errors.md) of a target that Failed, TimedOut or was
 	// Skipped.
 	Error string `json:"error,omitempty"`
@@ -147,26 +150,38 @@ const MaxObjects = 50 << 20
 
 // ResourceResult is what became of one of a target's several resources.
 type ResourceResult struct {
+	// Resource names it.
 	Resource ResourceRef `json:"resource"`
-	Outcome  Outcome     `json:"outcome"`
-	// The rest is as in [Result].
-	Change           Change        `json:"change,omitempty"`
-	ChangeUnknown    string        `json:"changeUnknown,omitempty"`
-	GenerationBefore int64         `json:"generationBefore,omitempty"`
-	Generation       int64         `json:"generation,omitempty"`
-	Fields           *FieldChanges `json:"fields,omitempty"`
-	Proof            Proof         `json:"proof,omitempty"`
-	Message          string        `json:"message,omitempty"`
-	// ObjectKey and Object are as in [Result], where there are several resources.
-	ObjectKey string          `json:"objectKey,omitempty"`
-	Object    json.RawMessage `json:"object,omitempty"`
+	// Outcome is how it ended: NotStarted where the target ended at one before it.
+	Outcome Outcome `json:"outcome"`
+	// Change is as for the target, as are the following.
+	Change Change `json:"change,omitempty"`
+	// ChangeUnknown is why the change is unknown.
+	ChangeUnknown string `json:"changeUnknown,omitempty"`
+	// GenerationBefore is the object's generation before.
+	GenerationBefore int64 `json:"generationBefore,omitempty"`
+	// Generation is the object's generation.
+	Generation int64 `json:"generation,omitempty"`
+	// Fields are the fields that were changed.
+	Fields *FieldChanges `json:"fields,omitempty"`
+	// Proof is why a Ready is believed.
+	Proof Proof `json:"proof,omitempty"`
+	// Message says in words how it ended.
+	Message string `json:"message,omitempty"`
+	// ObjectKey is the key of the object that get found.
+	ObjectKey string `json:"objectKey,omitempty"`
+	// Object is that object.
+	Object json.RawMessage `json:"object,omitempty"`
 }
 
 // WaveAnswer is how a wave ended.
 type WaveAnswer struct {
+	// Name is its name.
 	Name string `json:"name"`
-	// Total is the number of its targets, and Counts how many ended in each outcome.
-	Total  int             `json:"total"`
+	// Total is the number of its targets.
+	Total int `json:"total"`
+	// Counts is how many of them ended in each outcome that occurred, after the check
+	// and the rollback, if there were any.
 	Counts map[Outcome]int `json:"counts"`
 }
 
@@ -174,7 +189,8 @@ type WaveAnswer struct {
 type Differences struct {
 	// Change is what would become of the object.
 	Change Change `json:"change"`
-	// Fields are the fields that would change.
+	// Fields are the fields that would change; of several resources each with its
+	// resource before it.
 	Fields *FieldChanges `json:"fields,omitempty"`
 	// Total is the number of these targets.
 	Total int `json:"total"`
@@ -188,7 +204,7 @@ type Status string
 // The statuses.
 const (
 	// StatusSucceeded: every target came to an end of its own, and no more of them
-	// failed than rollout.maxFailures allows.
+	// failed than rollout.maxFailures and those of the waves allow.
 	StatusSucceeded Status = "Succeeded"
 	// StatusFailed: more did, targets were not started or stopped, or the rollout
 	// itself broke.
@@ -203,14 +219,14 @@ type Answer struct {
 	Execution string `json:"execution"`
 	// Operation is what was done with the resources.
 	Operation Operation `json:"operation"`
-	// Resources name the objects.
+	// Resources are the objects.
 	Resources []ResourceRef `json:"resources"`
-	// Rules say by what each of them is judged.
+	// Rules are those by which each of them is judged.
 	Rules []string `json:"rules,omitempty"`
 	// Inputs are the objects of the run bucket that the request names, with the digests
 	// that they had.
 	Inputs []InputObject `json:"inputs,omitempty"`
-	// Labels are the request's.
+	// Labels are those of the request.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Plan repeats the request's plan: nothing was worked on.
 	Plan bool `json:"plan,omitempty"`
@@ -220,11 +236,12 @@ type Answer struct {
 	Status Status `json:"status"`
 	// Message sums the rollout up in a sentence.
 	Message string `json:"message"`
-	// Total is the number of targets.
+	// Total is the number of targets. An account whose clusters could not be listed
+	// counts as one: its result has no region and no cluster.
 	Total int `json:"total"`
 	// Counts is how many of them ended in each outcome that occurred.
 	Counts map[Outcome]int `json:"counts"`
-	// Waves are the waves, where there are several, with the targets of each.
+	// Waves are the waves, where there are several.
 	Waves []WaveAnswer `json:"waves,omitempty"`
 	// Proofs is how many targets that are Ready have each proof.
 	Proofs map[Proof]int `json:"proofs,omitempty"`

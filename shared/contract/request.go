@@ -18,8 +18,9 @@ type Request struct {
 	// own; at most [MaxResourceBytes] bytes of JSON. One of resource, resources and
 	// resourceFrom is required, but for the operation check.
 	//
-	// The operations get, delete and check may name the object instead: group,
-	// version, kind or plural, namespace and name.
+	// The operations get, delete and check may name the object instead: version, kind or
+	// plural, name, and where it has them group and namespace. What has neither
+	// apiVersion nor metadata is such a name.
 	//
 	// What belongs to one cluster is left out (the status, managedFields, uid,
 	// resourceVersion, kubectl's last-applied annotation), so an object can be given
@@ -35,14 +36,15 @@ type Request struct {
 	// next; delete goes through them backwards. Their namespace can be one of them.
 	Resources []json.RawMessage `json:"resources,omitempty"`
 	// ResourceFrom names an object of the run bucket that holds the resources, as
-	// JSON or YAML of one or several documents.
+	// JSON or YAML of one or several documents, in at most 1 MiB. Empty documents are
+	// passed over, and the items of a List are resources.
 	ResourceFrom *InputObject `json:"resourceFrom,omitempty"`
 
 	// Targets names clusters, and selects clusters: what any of them matches is a
 	// target, once. At most [MaxTargets] in all. Targets or targetsFrom is required.
 	Targets []TargetSelector `json:"targets,omitempty"`
 	// TargetsFrom names an object of the run bucket that holds a JSON array such as
-	// targets: more of them than an execution's input can hold.
+	// targets, in at most 4 MiB: more of them than an execution's input can hold.
 	TargetsFrom *InputObject `json:"targetsFrom,omitempty"`
 	// Exclude takes out of the targets what any of these matches.
 	Exclude []Match `json:"exclude,omitempty"`
@@ -68,7 +70,8 @@ type Request struct {
 	// Retry runs the request of an earlier execution again, on the targets that
 	// did not succeed. Resource, targets and operation are that execution's, and
 	// may not be given beside it; other fields that are given replace its own, as an
-	// RFC 7386 merge patch does.
+	// RFC 7386 merge patch does. Waves take their targets from those that are left, and
+	// what no wave takes goes last.
 	Retry *EarlierExecution `json:"retry,omitempty"`
 	// Rollback brings back what an earlier execution changed, from its journal, on
 	// every target that it touched, the last wave first. Beside it only rollout,
@@ -199,8 +202,9 @@ func (t *TagValues) UnmarshalJSON(text []byte) error {
 // Override changes the resource for the targets that it matches. Each override must
 // match something, and may not change what names the object.
 type Override struct {
-	// Match says which targets; Waves narrows it to the waves of these names.
-	Match Match    `json:"match"`
+	// Match says which targets.
+	Match Match `json:"match"`
+	// Waves narrows it to the waves of these names.
 	Waves []string `json:"waves,omitempty"`
 	// Resource says which of several resources is changed, by its kind and name.
 	// Required where there are several.
@@ -211,7 +215,9 @@ type Override struct {
 
 // ResourceName names one of a request's resources.
 type ResourceName struct {
+	// Kind is its kind.
 	Kind string `json:"kind"`
+	// Name is its metadata.name.
 	Name string `json:"name"`
 }
 
@@ -332,8 +338,10 @@ type Absent string
 
 // What the absence of an object to delete can mean.
 const (
+	// AbsentSucceed: the target ends as Unchanged.
 	AbsentSucceed Absent = "succeed"
-	AbsentFail    Absent = "fail"
+	// AbsentFail: the target fails with CrossApply.NotFound.
+	AbsentFail Absent = "fail"
 )
 
 // CheckOptions tunes the operation check, which finds out whether another operation
@@ -373,7 +381,8 @@ type RolloutOptions struct {
 	// By default all targets are one wave.
 	Waves []Wave `json:"waves,omitempty"`
 	// Unmatched says what becomes of targets that no wave takes: "refuse" (the default)
-	// refuses the request and names them; "last" makes a last wave of them.
+	// refuses the request and names them; "last" makes a last wave of them, which is
+	// named "unmatched".
 	Unmatched Unmatched `json:"unmatched,omitempty"`
 	// BakeSeconds is how long to wait after each wave, 0 to 604,800 seconds, by default
 	// 0. Then each of its targets is looked at once: one that is no longer Ready, whose
@@ -398,7 +407,9 @@ type ConcurrencyMode string
 
 // The concurrency modes.
 const (
-	ConcurrencySoft   ConcurrencyMode = "soft"
+	// ConcurrencySoft: targets that are under way go on when the budget is spent.
+	ConcurrencySoft ConcurrencyMode = "soft"
+	// ConcurrencyStrict: no more targets are under way than may still fail, and one.
 	ConcurrencyStrict ConcurrencyMode = "strict"
 )
 
@@ -407,8 +418,10 @@ type Unmatched string
 
 // What can become of targets that no wave takes.
 const (
+	// UnmatchedRefuse: the request is refused, and they are named.
 	UnmatchedRefuse Unmatched = "refuse"
-	UnmatchedLast   Unmatched = "last"
+	// UnmatchedLast: they are a last wave.
+	UnmatchedLast Unmatched = "last"
 )
 
 // OnFailure says what to do when too many targets have failed.
@@ -416,45 +429,58 @@ type OnFailure string
 
 // What to do when too many targets have failed.
 const (
-	OnFailureStop     OnFailure = "stop"
+	// OnFailureStop: no later wave is started.
+	OnFailureStop OnFailure = "stop"
+	// OnFailureContinue: the next wave is started, unless the budget of the whole is
+	// spent.
 	OnFailureContinue OnFailure = "continue"
+	// OnFailureRollback: what was there is brought back on every target that was touched.
 	OnFailureRollback OnFailure = "rollback"
 )
 
 // Wave is a group of targets. It takes those that match fits, or count of them in
 // the order of the plan, or percent of all targets, rounded up; with none of these,
-// all that are left. The last wave, unless it has a match, takes all that are left.
+// all that are left. The last wave, unless it has a match, takes all that are left. So
+// 10 targets in waves of count 1, percent 10, percent 25 and a last one are 1, 1, 3
+// and 5; and 3 targets are 1, 1, 1 and none.
 type Wave struct {
 	// Name names the wave in the answer, by default by its number.
 	Name string `json:"name,omitempty"`
-	// Match, Count and Percent say which targets are in it: at most one of the three.
-	// Percent is from 1 to 100, of all targets.
-	Match   *Match `json:"match,omitempty"`
-	Count   *int   `json:"count,omitempty"`
-	Percent *int   `json:"percent,omitempty"`
+	// Match says which targets are in it. At most one of match, count and percent may be
+	// given.
+	Match *Match `json:"match,omitempty"`
+	// Count is how many targets are in it.
+	Count *int `json:"count,omitempty"`
+	// Percent is how many of all targets are in it, from 1 to 100.
+	Percent *int `json:"percent,omitempty"`
 	// MaxFailures is how many targets of the wave may fail: a count, or a share of the
 	// wave such as "5%", rounded down. Where there are several waves, the default of the
 	// first is 0. The others have none of their own by default: only
 	// rollout.maxFailures bounds them.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
-	// MaxConcurrency, BakeSeconds, Approval and Window are the wave's own in place of
-	// rollout's.
-	MaxConcurrency *int    `json:"maxConcurrency,omitempty"`
-	BakeSeconds    *int    `json:"bakeSeconds,omitempty"`
-	Approval       *bool   `json:"approval,omitempty"`
-	Window         *Window `json:"window,omitempty"`
+	// MaxConcurrency is the wave's own in place of rollout's, as are the following.
+	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
+	// BakeSeconds is how long to wait after the wave.
+	BakeSeconds *int `json:"bakeSeconds,omitempty"`
+	// Approval says whether somebody has to approve the wave.
+	Approval *bool `json:"approval,omitempty"`
+	// Window is when the wave may start.
+	Window *Window `json:"window,omitempty"`
 }
 
 // Window is when a wave may start. One that has started goes on to its end. With no
-// field it is always open.
+// field it is always open. Where clocks are changed, a time that does not exist is the
+// moment at which they are set forward, and one that exists twice is the first.
 type Window struct {
 	// Days are days of the week on which it opens: Mon, Tue, Wed, Thu, Fri, Sat, Sun.
 	// By default all.
 	Days []string `json:"days,omitempty"`
-	// From and To are times of day such as "22:00": it opens at from, and closes at to,
-	// on the next day where to is not later. By default it is open all day.
+	// From is the time of day, such as "22:00", at which it opens. By default it is open
+	// all day.
 	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	// To is the time of day at which it closes: on the next day where it is not later
+	// than from.
+	To string `json:"to,omitempty"`
 	// TimeZone is the IANA time zone that days and times are in, such as
 	// "Europe/Berlin". The default is "UTC".
 	TimeZone string `json:"timeZone,omitempty"`

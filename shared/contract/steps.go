@@ -48,9 +48,10 @@ type Run struct {
 type ResourceRef struct {
 	// APIVersion is its API group and version, such as "kafka.strimzi.io/v1beta2".
 	APIVersion string `json:"apiVersion"`
-	// Kind is its kind, such as "KafkaTopic", and Plural the kind's name in URLs, such
-	// as "kafkatopics". One of the two may be empty: the cluster knows the other.
-	Kind   string `json:"kind,omitempty"`
+	// Kind is its kind, such as "KafkaTopic"; empty where the request gives the plural.
+	Kind string `json:"kind,omitempty"`
+	// Plural is the kind's name in URLs, such as "kafkatopics", where the request gives
+	// that.
 	Plural string `json:"plural,omitempty"`
 	// Namespace is empty for a cluster-scoped kind.
 	Namespace string `json:"namespace,omitempty"`
@@ -325,7 +326,8 @@ type Next struct {
 	Reason string `json:"reason"`
 	// Ended is the phase that has just ended, if one has.
 	Ended *EndedPhase `json:"ended,omitempty"`
-	// Counts is how many targets have ended in each outcome so far.
+	// Counts is how many targets have ended in each outcome so far, before any rollback.
+	// It is never null.
 	Counts map[Outcome]int `json:"counts"`
 }
 

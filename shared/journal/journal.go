@@ -5,6 +5,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -65,9 +66,10 @@ func Key(run contract.Run, phase contract.Phase, target contract.Target, resourc
 	return entryKey(prefix, target, resource)
 }
 
-// EarlierKey returns where the entry lies that a rollback reads.
+// EarlierKey returns where the entry lies that a rollback reads: in the journal of the
+// execution that the run names, by default its own.
 func EarlierKey(run contract.Run, target contract.Target, resource int) string {
-	return entryKey(run.Journal+runs.Journal, target, resource)
+	return entryKey(cmp.Or(run.Journal, run.Prefix)+runs.Journal, target, resource)
 }
 
 func entryKey(prefix string, target contract.Target, resource int) string {

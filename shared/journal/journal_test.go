@@ -71,6 +71,7 @@ func TestKeys(t *testing.T) {
 		"runs/nightly/journal/111111111111/eu-west-1/payments/0.json":          journal.Key(run, contract.Phase{Kind: contract.PhaseWave}, target, 0),
 		"runs/nightly/journal/rollback/111111111111/eu-west-1/payments/2.json": journal.Key(run, contract.Phase{Kind: contract.PhaseRollback}, target, 2),
 		"runs/evening/journal/111111111111/eu-west-1/payments/2.json":          journal.EarlierKey(run, target, 2),
+		"runs/nightly/journal/111111111111/eu-west-1/payments/1.json":          journal.EarlierKey(contract.Run{Prefix: run.Prefix}, target, 1),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -33,7 +33,8 @@ func Parse(text string) (Path, error) {
 }
 
 // Find returns what the path leads to in an object: nothing where a field on the way
-// is missing. It shares the values with the object.
+// is missing. An index beyond the end of a list is an error, as kubectl has it. The
+// values are the object's own.
 func (p Path) Find(object map[string]any) ([]any, error) {
 	results, err := p.parsed.FindResults(object)
 	if err != nil {

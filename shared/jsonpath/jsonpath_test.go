@@ -26,8 +26,11 @@ func TestFind(t *testing.T) {
 		`{.metadata.annotations.a\.b/c}`:                  `["x"]`,
 		`{.metadata.annotations['a\.b/c']}`:               `["x"]`,
 		`{.status.phase}`:                                 `[]`,
+		`{.spec.none}`:                                    `[null]`,
+		`{.spec.none.more}`:                               `[]`,
+		`{.status.list[-1:]}`:                             `[2]`,
 		`{.status.conditions[?(@.type=='Never')].status}`: `[]`,
-		`{..status}`: `[{"conditions":[{"status":"False","type":"Synced"},{"status":"True","type":"Ready"}],"list":[1,2]},"False","True"]`,
+		`{..status}`:                                      `[{"conditions":[{"status":"False","type":"Synced"},{"status":"True","type":"Ready"}],"list":[1,2]},"False","True"]`,
 	} {
 		parsed, err := jsonpath.Parse(path)
 		if err != nil {
@@ -50,9 +53,30 @@ func TestNoPath(t *testing.T) {
 		"{range .a[*]}{.b}{end}": "must be one path",
 		"{.a[}":                  "unterminated array",
 		"{.a[?(@.b==]}":          "unterminated filter",
+		"{.a[?(@.b=='}')]}":      "must be one path",
 	} {
 		if _, err := jsonpath.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("{.a[?(@.b=='x')].c}", `{"a": [{"b": "x", "c": null}]}`)
+	f.Add("..*", `{"a": [{"b": 1}], "n": null}`)
+	f.Fuzz(func(t *testing.T, text, of string) {
+		var object map[string]any
+		if json.Unmarshal([]byte(of), &object) != nil {
+			return
+		}
+		path, err := jsonpath.Parse(text)
+		if err != nil {
+			return
+		}
+		if found, err := path.Find(object); err == nil {
+			if _, err := json.Marshal(found); err != nil {
+				t.Errorf("what was found cannot be written: %v", err)
+			}
+		}
+	})
 }

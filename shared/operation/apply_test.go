@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossapply/crossapply/local/binaries"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/emulator/cluster/clustertest"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -26,9 +27,24 @@ import (
 	"github.com/crossapply/crossapply/shared/proof"
 )
 
-var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find})
+var servers = clustertest.New(clustertest.Config{Binaries: binaries.Find, Objects: objects})
 
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+
+// objects is a kind without a status subresource, whose schema takes everything.
+func objects() ([]*unstructured.Unstructured, error) {
+	return cluster.Decode(strings.NewReader(`
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: plains.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: plains, kind: Plain}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`))
+}
 
 const manager = "crossapply"
 
@@ -36,11 +52,16 @@ const manager = "crossapply"
 // defaults, and with a scale subresource.
 func deployments(t *testing.T) dynamic.ResourceInterface {
 	t.Helper()
+	return clientOf(t, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"})
+}
+
+func clientOf(t *testing.T, kind schema.GroupVersionResource) dynamic.ResourceInterface {
+	t.Helper()
 	client, err := dynamic.NewForConfig(servers.Clusters(t)[0].AdminConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client.Resource(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}).Namespace("default")
+	return client.Resource(kind).Namespace("default")
 }
 
 const web = `

@@ -52,9 +52,6 @@ func tryOut(ctx context.Context, a Action) (Done, error) {
 		return Done{}, err
 	case a.Ref == contract.ResourceRef{}:
 		return done, nil
-	case a.Resource == nil:
-		done.Message += fmt.Sprintf("; the kind of %s is not served yet: another of the resources may bring it", a.Ref)
-		return done, nil
 	case a.Object == nil || checked.ByName:
 		done.Message += fmt.Sprintf("; it may %s %s", checked.Name, a.Ref)
 		return done, nil

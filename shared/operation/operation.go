@@ -163,7 +163,6 @@ const (
 	Rollback contract.Operation = "rollback"
 )
 
-
 // Default is what a request does that names no operation.
 const Default = Apply
 

@@ -39,7 +39,9 @@ func TestTable(t *testing.T) {
 }
 
 func TestVerbsOf(t *testing.T) {
-	check := func(name contract.Operation) contract.Run { return contract.Run{Check: &contract.CheckOptions{Operation: name}} }
+	check := func(name contract.Operation) contract.Run {
+		return contract.Run{Check: &contract.CheckOptions{Operation: name}}
+	}
 	wait := contract.ReadySettings{Wait: true}
 	tests := []struct {
 		operation contract.Operation

@@ -359,13 +359,19 @@ func TestStrictConcurrency(t *testing.T) {
 	}
 }
 
-// Step Functions takes no part of a second of a timestamp: a wait until one would end
-// too early.
-func TestWaitsForFullSeconds(t *testing.T) {
+// The bake time is waited for to its end, also where it is asked too early. A wait is one
+// of full seconds: Step Functions takes no part of a second of a timestamp.
+func TestBakesToItsEnd(t *testing.T) {
 	s := rollout{waves: []contract.PlannedWave{of("1", 1, bakes(time.Minute))}}.begin()
 	s.Ended = []contract.EndedPhase{{Phase: contract.Phase{Number: 1, Kind: contract.PhaseWave, Wave: 1}, Counts: map[contract.Outcome]int{"Ready": 1}, At: start.Add(time.Millisecond)}}
-	if next := phases.Decide(s); next.Action != contract.ActionWait || !next.Until.Equal(start.Add(time.Minute+time.Second)) {
-		t.Errorf("got %+v", next)
+	for _, s.Now = range []time.Time{start, start.Add(time.Minute)} {
+		if next := phases.Decide(s); next.Action != contract.ActionWait || !next.Until.Equal(start.Add(time.Minute+time.Second)) {
+			t.Errorf("at %s: %+v", s.Now, next)
+		}
+	}
+	s.Now = start.Add(time.Minute + time.Millisecond)
+	if next := phases.Decide(s); next.Action != contract.ActionWork || next.Phase.Kind != contract.PhaseCheck {
+		t.Errorf("at the end: %+v", next)
 	}
 }
 

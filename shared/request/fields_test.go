@@ -165,6 +165,7 @@ func TestRefused(t *testing.T) {
 		{"a wave of a wrong match", `{"rollout": {"waves": [{"match": {"regions": ["x"]}}, {}]}}`, "rollout.waves[0].match.regions[0]: Invalid value"},
 		{"two waves of one name", `{"rollout": {"waves": [{"name": "a", "count": 1}, {"name": "a"}]}}`, `rollout.waves[1].name: Invalid value: "a": is the name of rollout.waves[0]`},
 		{"a wave with another's number", `{"rollout": {"waves": [{"name": "2", "count": 1}, {}]}}`, `rollout.waves[1].name: Invalid value: "2": is the name of rollout.waves[0]`},
+		{"a wave with the name of the unmatched", `{"rollout": {"waves": [{"name": "unmatched", "count": 1}, {}]}}`, `rollout.waves[0].name: Invalid value: "unmatched": is the name of rollout.unmatched`},
 		{"a wave with a wrong name", `{"rollout": {"waves": [{"name": "a/b", "count": 1}, {}]}}`, "rollout.waves[0].name: Invalid value"},
 		{"a wave with a wrong budget", `{"rollout": {"waves": [{"count": 1, "maxFailures": "x"}, {}]}}`, "rollout.waves[0].maxFailures: Invalid value: must be a count such as 3, or a share of the wave"},
 		{"a wave without concurrency", `{"rollout": {"waves": [{"count": 1, "maxConcurrency": 0}, {}]}}`, "rollout.waves[0].maxConcurrency: Invalid value"},
@@ -317,7 +318,7 @@ func TestWaves(t *testing.T) {
 			{Name: "2", Percent: number(25), MaxConcurrency: 5, BakeSeconds: 60, Approval: true, Window: night},
 			{Name: "3", Match: prod, MaxFailures: &waves.Budget{Percent: 5}, MaxConcurrency: 20, BakeSeconds: 60, Approval: true, Window: sunday},
 		},
-		Unmatched: contract.UnmatchedLast, Rest: waves.Wave{Name: "4", MaxConcurrency: 20, BakeSeconds: 60, Approval: true, Window: sunday},
+		Unmatched: contract.UnmatchedLast, Rest: waves.Wave{Name: "unmatched", MaxConcurrency: 20, BakeSeconds: 60, Approval: true, Window: sunday},
 		ApprovalTimeoutSeconds: 60, OnFailure: contract.OnFailureRollback,
 	}
 	if !reflect.DeepEqual(got, want) {

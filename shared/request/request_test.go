@@ -203,9 +203,9 @@ func TestPath(t *testing.T) {
 
 // defaults returns the settings of a rollout that says nothing else.
 func defaults(maxConcurrency int, exclusive bool) request.Rollout {
-	wave := waves.Wave{Name: "1", MaxConcurrency: maxConcurrency}
+	wave, rest := waves.Wave{Name: "1", MaxConcurrency: maxConcurrency}, waves.Wave{Name: "unmatched", MaxConcurrency: maxConcurrency}
 	return request.Rollout{
-		MaxConcurrency: maxConcurrency, Tolerate: []string{}, Exclusive: exclusive, Waves: []waves.Wave{wave}, Unmatched: "refuse", Rest: wave,
+		MaxConcurrency: maxConcurrency, Tolerate: []string{}, Exclusive: exclusive, Waves: []waves.Wave{wave}, Unmatched: "refuse", Rest: rest,
 		ApprovalTimeoutSeconds: 86_400, OnFailure: "stop",
 	}
 }

@@ -126,7 +126,7 @@ func TestRetryOfSelectors(t *testing.T) {
 		t.Errorf("%+v", parsed)
 	}
 	// The override and the waves were written for more targets.
-	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "3" {
+	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "unmatched" {
 		t.Errorf("%+v", parsed.Rollout)
 	}
 }

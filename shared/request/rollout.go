@@ -80,18 +80,18 @@ func (p *parser) rollout(options *contract.RolloutOptions, path *field.Path) Rol
 // waves reads the waves, and fills in what they do not say with what the rollout does.
 func (p *parser) waves(rollout *Rollout, options contract.RolloutOptions, path *field.Path) {
 	given, at := options.Waves, path.Child("waves")
-	rollout.Rest = rest(*rollout, options, len(given)+1)
+	rollout.Rest = plain(*rollout, options, "unmatched")
 	if len(given) > contract.MaxWaves {
 		p.add(field.TooMany(at, len(given), contract.MaxWaves))
 		return
 	}
 	if len(given) == 0 {
-		rollout.Waves = []waves.Wave{rollout.Rest}
+		rollout.Waves = []waves.Wave{plain(*rollout, options, "1")}
 		return
 	}
-	names := map[string]*field.Path{}
+	names := map[string]*field.Path{rollout.Rest.Name: path.Child("unmatched")}
 	for i, wave := range given {
-		parsed := p.wave(rest(*rollout, options, i+1), wave, at.Index(i))
+		parsed := p.wave(plain(*rollout, options, strconv.Itoa(i+1)), wave, at.Index(i))
 		if first, twice := names[parsed.Name]; twice {
 			p.add(field.Invalid(at.Index(i).Child("name"), shorten(parsed.Name), fmt.Sprintf("is the name of %s", first)))
 		}
@@ -106,10 +106,10 @@ func (p *parser) waves(rollout *Rollout, options contract.RolloutOptions, path *
 	}
 }
 
-// rest returns a wave that says nothing of itself.
-func rest(rollout Rollout, options contract.RolloutOptions, number int) waves.Wave {
+// plain returns a wave that says nothing but its name.
+func plain(rollout Rollout, options contract.RolloutOptions, name string) waves.Wave {
 	return waves.Wave{
-		Name:           strconv.Itoa(number),
+		Name:           name,
 		MaxConcurrency: rollout.MaxConcurrency,
 		BakeSeconds:    options.BakeSeconds,
 		Approval:       options.Approval,

@@ -168,7 +168,7 @@ func (p *parser) match(m contract.Match, required bool, path *field.Path) {
 	default:
 		p.tags(m.Tags, path.Child("tags"))
 	}
-	if required && m.Accounts == nil && m.OrganizationalUnits == nil && m.Regions == nil && m.Clusters == nil && m.Tags == nil {
+	if required && selector.Empty(m) {
 		p.add(field.Required(path, "say which clusters: without a field it would fit all"))
 	}
 }

@@ -26,10 +26,11 @@ const AnyAccount = "*"
 
 // Explicit says whether a selector names one cluster, rather than selects some.
 func Explicit(s contract.TargetSelector) bool {
-	return s.Account != "" || s.Region != "" || s.Cluster != "" || empty(s.Match) && !s.Optional
+	return s.Account != "" || s.Region != "" || s.Cluster != "" || Empty(s.Match) && !s.Optional
 }
 
-func empty(m contract.Match) bool {
+// Empty says whether a match has no field, and so fits every cluster.
+func Empty(m contract.Match) bool {
 	return m.Accounts == nil && m.OrganizationalUnits == nil && m.Regions == nil && m.Clusters == nil && m.Tags == nil
 }
 
