@@ -37,6 +37,7 @@
 // # What people and others do meanwhile
 //
 //	approve yes|no [<message>]    waits until the execution asks, and answers as an approver
+//	began                         waits until the event says that the execution has begun
 //	phase <wave> [<kind>]         waits until the event says that a phase has ended
 //	stopmark, abort               writes the stop mark; StopExecution
 //	dies <function> before|after <service:operation> [on <cluster>] [always]

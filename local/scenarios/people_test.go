@@ -24,6 +24,7 @@ import (
 
 var peopleCommands = map[string]command{
 	"approve":  {"yes|no [<message>]", 1, 2, false, approve},
+	"began":    {"", 0, 0, false, awaitStart},
 	"phase":    {"<wave> [<kind>]", 1, 2, false, awaitPhase},
 	"stopmark": {"", 0, 0, false, writeStopMark},
 	"abort":    {"", 0, 0, false, abort},
@@ -54,6 +55,13 @@ func approve(ctx context.Context, s *script, _ bool, args []string) error {
 		return err
 	}
 	_, err = approver.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
+	return err
+}
+
+func awaitStart(ctx context.Context, s *script, _ bool, _ []string) error {
+	_, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
+		return kindOf(event) == "Execution Started" && detail(event).Execution == s.arn
+	})
 	return err
 }
 
