@@ -187,7 +187,7 @@ func read(execution string, asked time.Time, parameters string) (*question, erro
 // String tells people what is asked.
 func (q question) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s\n  asks for leave to start wave %s, of %d of its %d targets: %s", q.execution, q.Wave, q.Targets, q.Total, q.Operation)
+	fmt.Fprintf(&text, "%s\n  asks for approval of wave %s, %d of its %d targets: %s", q.execution, q.Wave, q.Targets, q.Total, q.Operation)
 	for _, resource := range q.Resources {
 		text.WriteString(" " + resource.String())
 	}

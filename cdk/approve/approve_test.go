@@ -86,7 +86,7 @@ const detail = `{"execution": "` + ours + `rollout", "operation": "apply", "labe
   "wave": "25%", "targets": 75, "total": 300, "counts": {"Ready": 24, "Failed": 1}, "timeoutSeconds": 86400, "taskToken": "` + token + `"}`
 
 const asked = ours + `rollout
-  asks for leave to start wave 25%, of 75 of its 300 targets: apply KafkaTopic kafka/orders
+  asks for approval of wave 25%, 75 of its 300 targets: apply KafkaTopic kafka/orders
   since 2026-11-25T20:00:00Z, until 2026-11-26T20:00:00Z
   so far: Failed 1, Ready 24
   labels: commit a1b2c3, ticket OPS-1

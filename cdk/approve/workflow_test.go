@@ -71,7 +71,7 @@ func TestWorkflow(t *testing.T) {
 				t.Errorf("a caller answers: %v", err)
 			}
 			said.Reset()
-			if err := approver.list(t.Context(), *created.StateMachineArn+":live"); err != nil || !strings.Contains(said.String(), execution+"\n  asks for leave to start wave canary, of 3 of its 30 targets: apply Topic kafka/audit") {
+			if err := approver.list(t.Context(), *created.StateMachineArn+":live"); err != nil || !strings.Contains(said.String(), execution+"\n  asks for approval of wave canary, 3 of its 30 targets: apply Topic kafka/audit") {
 				t.Errorf("%v: %s", err, said)
 			}
 			if err := approver.answer(t.Context(), execution, tt.approve, "checked"); err != nil {

@@ -140,6 +140,8 @@ func TestMistakes(t *testing.T) {
 		{"operation twice", minimal + "operations: [apply, rollback, apply]\n", "operations[2]: Invalid value: \"apply\": repeats operations[0]"},
 		{"no operation", minimal + "operations: []\n", "operations: Required"},
 		{"operation that is not allowed", schedule("") + "operations: [rollback]\n", "schedules[0].request.operation: Unsupported value: \"apply\""},
+		{"rollback that is not allowed", schedule(strings.Replace("request: "+request, "{resource", "{rollout: {onFailure: rollback}, resource", 1)) + "operations: [apply]\n",
+			"schedules[0].request.rollout.onFailure: Forbidden"},
 		{"group", minimal + "allow: [{group: Example.com, kind: Topic, plural: topics}]\n", "allow[0].group"},
 		{"kind", minimal + "allow: [{group: example.com, kind: topics, plural: topics}]\n", "allow[0].kind"},
 		{"no plural", minimal + "allow: [{group: example.com, kind: Topic}]\n", "allow[0].plural: Required"},

@@ -67,6 +67,7 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 		p.add(field.Forbidden(path.Child("idempotencyKey"), "the schedule gives one of its own to each start"))
 	}
 	p.ErrorList = append(p.ErrorList, parsed.Refuse(c.Allow)...)
+	p.ErrorList = append(p.ErrorList, parsed.RefuseOperations(c.Operations, path)...)
 	for i, s := range parsed.Targets {
 		at := path.Child("targets").Index(i)
 		if !selector.Explicit(s) {
@@ -74,9 +75,6 @@ func (p *problems) request(c *Config, raw json.RawMessage, path *field.Path) {
 		} else if t := selector.Target(s); !c.reaches(t.Account, Cluster{Name: t.Cluster, Region: t.Region}) {
 			p.add(field.Invalid(at, t.String(), "is not among the clusters of accounts"))
 		}
-	}
-	if len(c.Operations) > 0 && len(mistakes) == 0 && !slices.Contains(c.Operations, parsed.Operation) {
-		p.add(field.NotSupported(path.Child("operation"), parsed.Operation, c.Operations))
 	}
 }
 

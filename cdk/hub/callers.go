@@ -81,8 +81,8 @@ func (h *hubStack) reading(w workflow) []awsiam.PolicyStatement {
 }
 
 // approving allows to find the executions that ask for an approval, and to answer them:
-// nothing that starts or stops one. AWS documents no resource for the answers, and
-// asks for leave on the state machine.
+// nothing that starts or stops one. AWS documents no resource for the answers, but
+// checks them on the state machine.
 // https://github.com/aws/aws-cdk/pull/8486
 func (h *hubStack) approving() []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{

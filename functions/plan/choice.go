@@ -14,12 +14,12 @@ import (
 
 // newChoice returns what the targets of a request are chosen by, before anything was
 // found.
-func (p Planner) newChoice(ctx context.Context, configured contract.ConfiguredTargets, parsed request.Parsed) (choice, field.ErrorList, error) {
-	accounts, units := strings.Fields(configured.Accounts), parsed.Units()
+func (p Planner) newChoice(ctx context.Context, configured contract.ConfiguredTargets, g given) (choice, error) {
+	accounts, units := strings.Fields(configured.Accounts), g.parsed.Units()
 	ofConfiguration := strings.Fields(configured.OrganizationalUnits)
-	all := matchesOf(parsed)
-	if problems := p.refuseUnits(all, len(ofConfiguration) > 0); len(problems) > 0 {
-		return choice{}, problems, nil
+	all := matchesOf(g.parsed)
+	if err := g.refuse(p.refuseUnits(all, len(ofConfiguration) > 0)); err != nil {
+		return choice{}, err
 	}
 	if slices.ContainsFunc(all, anyAccount) {
 		units = slices.Compact(slices.Sorted(slices.Values(append(units, ofConfiguration...))))
@@ -28,17 +28,17 @@ func (p Planner) newChoice(ctx context.Context, configured contract.ConfiguredTa
 	if len(units) > 0 {
 		var err error
 		if read, err = unitsOf(ctx, p.organization, units); err != nil {
-			return choice{}, nil, err
+			return choice{}, err
 		}
 		for _, unit := range ofConfiguration {
 			accounts = append(accounts, read[unit]...)
 		}
 	}
 	return choice{
-		Search:  parsed.Search(strings.Fields(configured.Regions), read, accounts),
-		path:    targetsPath(parsed),
-		lenient: parsed.Lenient,
-	}, nil, nil
+		Search:  g.parsed.Search(strings.Fields(configured.Regions), read, accounts),
+		path:    targetsPath(g.parsed),
+		lenient: g.parsed.Lenient,
+	}, nil
 }
 
 // targetsPath returns the path that the selectors of a request stand at.

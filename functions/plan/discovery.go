@@ -70,16 +70,13 @@ func (p Planner) discover(ctx context.Context, run contract.Run, where []contrac
 		discovery := contract.Discovery{ItemsKey: run.Prefix + runs.Accounts, ResultsPrefix: run.Prefix + runs.Listing, MaxConcurrency: accountsAtOnce}
 		return &discovery, found{}, p.store.PutJSON(ctx, discovery.ItemsKey, where)
 	}
-	known, err := p.found(ctx, run, failed)
+	known, err := p.found(ctx, run, where, failed)
 	return nil, known, err
 }
 
-// found reads what was found in the accounts that were looked into.
-func (p Planner) found(ctx context.Context, run contract.Run, failed map[string]contract.Result) (found, error) {
-	var accounts []contract.Account
-	if err := p.store.GetJSON(ctx, run.Prefix+runs.Accounts, &accounts); err != nil {
-		return found{}, fmt.Errorf("find out where clusters were looked for: %w", err)
-	}
+// found reads what was found in accounts. One of which nothing was failed; also one
+// that was not looked into, because it came to the request after the first call.
+func (p Planner) found(ctx context.Context, run contract.Run, accounts []contract.Account, failed map[string]contract.Result) (found, error) {
 	there, err := p.store.List(ctx, run.Prefix+runs.Discovered)
 	if err != nil {
 		return found{}, err
@@ -138,13 +135,16 @@ func (f found) failures() []contract.Result {
 	return failures
 }
 
-// notes say in which Regions nobody looked.
+// notes say in which Regions there can be no clusters.
 func (f found) notes() []string {
-	var notes []string
-	for _, region := range slices.Sorted(maps.Keys(f.notEnabled)) {
-		notes = append(notes, fmt.Sprintf("Region %s is not enabled in %s: it has no clusters there.", region, some(f.notEnabled[region], maxNoted)))
+	if len(f.notEnabled) == 0 {
+		return nil
 	}
-	return notes
+	var regions []string
+	for _, region := range slices.Sorted(maps.Keys(f.notEnabled)) {
+		regions = append(regions, fmt.Sprintf("%s in %s", region, some(f.notEnabled[region], maxNoted)))
+	}
+	return []string{fmt.Sprintf("Regions that are not enabled have no clusters: %s.", some(regions, maxNoted))}
 }
 
 // some names the first of some values, and says how many more there are.

@@ -140,7 +140,7 @@ func TestAccountsThatFail(t *testing.T) {
 	if jsonOf(t, layout.Accounts) != jsonOf(t, want) {
 		t.Errorf("the accounts: %+v", layout.Accounts)
 	}
-	if notes := []string{"Region us-east-1 is not enabled in 111111111111: it has no clusters there."}; !slices.Equal(out.Notes, notes) {
+	if notes := []string{"Regions that are not enabled have no clusters: us-east-1 in 111111111111."}; !slices.Equal(out.Notes, notes) {
 		t.Errorf("the notes: %q", out.Notes)
 	}
 	objects := w.objects(t)
@@ -194,15 +194,21 @@ func TestTagsOfNamedClusters(t *testing.T) {
 	}
 }
 
-// An account of which the Map says nothing counts as one that failed.
+// An account of which the Map says nothing counts as one that failed; so does one that
+// the request has only since the Map began.
 func TestAccountLost(t *testing.T) {
 	w := newWorld(t)
-	request := selecting(`[{"accounts": ["111111111111"], "optional": true}]`)
+	request := selecting(`[{"accounts": ["*"], "optional": true}]`)
+	w.configured.Accounts = "111111111111"
 	w.mustStart(t, "nightly", request)
+	w.configured.Accounts = "111111111111 222222222222"
 	w.list(t, "nightly", nil, nil)
 	w.mustStart(t, "nightly", request)
-	if accounts := w.layout(t, "nightly").Accounts; len(accounts) != 1 || accounts[0].Error != string(fault.ResultUnreadable) || accounts[0].Outcome != "Failed" {
-		t.Errorf("the accounts: %+v", accounts)
+	accounts := w.layout(t, "nightly").Accounts
+	for i, want := range strings.Fields(w.configured.Accounts) {
+		if len(accounts) != 2 || accounts[i].Account != want || accounts[i].Error != string(fault.ResultUnreadable) || accounts[i].Outcome != "Failed" {
+			t.Errorf("the accounts: %+v", accounts)
+		}
 	}
 }
 

@@ -12,20 +12,10 @@ import (
 
 // planTargets plans the operation of a request on its targets.
 func (p Planner) planTargets(ctx context.Context, in contract.PlanInput, g given) (plan, error) {
-	problems, err := p.readInputs(ctx, &g.parsed)
-	if err == nil && len(problems) == 0 {
-		problems = g.parsed.Refuse(p.allowed)
-	}
-	if err == nil {
-		err = g.refuse(problems)
-	}
-	if err != nil {
+	if err := p.readInputs(ctx, &g); err != nil {
 		return plan{}, err
 	}
-	c, problems, err := p.newChoice(ctx, in.Configured, g.parsed)
-	if err == nil {
-		err = g.refuse(problems)
-	}
+	c, err := p.newChoice(ctx, in.Configured, g)
 	if err != nil {
 		return plan{}, err
 	}
@@ -37,7 +27,7 @@ func (p Planner) planTargets(ctx context.Context, in contract.PlanInput, g given
 	if made.request, err = request.Pinned(g.raw, g.parsed); err != nil {
 		return plan{}, err
 	}
-	return made, g.refuse(p.layOut(&made, g.parsed, c))
+	return made, g.refuse(p.settle(&made, g.parsed, c))
 }
 
 // fill takes over what a request says, whichever targets it has.
@@ -50,9 +40,9 @@ func fill(made *plan, parsed request.Parsed) {
 	made.bundle, made.exclusive = parsed.Bundle(), parsed.Rollout.Exclusive
 }
 
-// layOut lays the targets that a request means out, once the clusters that it means are
-// known.
-func (p Planner) layOut(made *plan, parsed request.Parsed, c choice) field.ErrorList {
+// settle completes a plan with the targets that the request means, once it is known
+// which clusters there are.
+func (p Planner) settle(made *plan, parsed request.Parsed, c choice) field.ErrorList {
 	targets, notes, problems := c.targets()
 	if len(problems) > 0 {
 		return problems

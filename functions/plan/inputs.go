@@ -10,9 +10,9 @@ import (
 	"github.com/crossapply/crossapply/shared/request"
 )
 
-// readInputs reads what a request names in the run bucket into it.
-func (p Planner) readInputs(ctx context.Context, parsed *request.Parsed) (field.ErrorList, error) {
-	var problems field.ErrorList
+// readInputs reads into a request what it names in the run bucket.
+func (p Planner) readInputs(ctx context.Context, g *given) error {
+	parsed, problems := &g.parsed, field.ErrorList(nil)
 	for _, input := range []struct {
 		from *contract.InputObject
 		name string
@@ -26,7 +26,7 @@ func (p Planner) readInputs(ctx context.Context, parsed *request.Parsed) (field.
 		}
 		there, err := p.store.Exists(ctx, input.from.Key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !there {
 			problems = append(problems, field.NotFound(field.NewPath(input.name, "key"), input.from.Key))
@@ -34,11 +34,14 @@ func (p Planner) readInputs(ctx context.Context, parsed *request.Parsed) (field.
 		}
 		body, err := p.input(ctx, input.from.Key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		problems = append(problems, input.read(body)...)
 	}
-	return problems, nil
+	if len(problems) == 0 {
+		problems = parsed.Refuse(p.allowed)
+	}
+	return g.refuse(problems)
 }
 
 // input reads an object: no more of it than is too much.

@@ -39,7 +39,7 @@ func TestWaves(t *testing.T) {
 			"1 a fails=0 bakes=9 at=2; 2 b at=3", 0},
 		{"by a match, in the order of waves", "a1 b1 a2 b2", `{"waves": [{"match": {"clusters": ["b*"]}}, {"match": {"clusters": ["*"]}}]}`, "1 b1,b2 fails=0; 2 a1,a2", 0},
 		{"a wave without targets", "a b", `{"waves": [{"match": {"clusters": ["z"]}}, {}]}`, "1  fails=0; 2 a,b", 0},
-		{"those of no wave go last", "a b c", `{"waves": [{"match": {"clusters": ["b"]}}], "unmatched": "last"}`, "1 b fails=0; 2 a,c", 0},
+		{"those of no wave go last", "a b c", `{"waves": [{"match": {"clusters": ["b"]}}], "unmatched": "last"}`, "1 b fails=0; unmatched a,c", 0},
 		{"which takes none where there are none", "a", `{"waves": [{"match": {"clusters": ["a"]}}], "unmatched": "last"}`, "1 a fails=0", 0},
 	}
 	for _, test := range tests {

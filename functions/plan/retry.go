@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,18 +27,18 @@ func (p Planner) retried(ctx context.Context, in contract.PlanInput, retry *requ
 	case before.plan.Run.Operation == operation.Rollback:
 		return nil, refuseRetry(retry, "it was a rollback: start that again, which leaves alone what was brought back already")
 	}
-	var given json.RawMessage
-	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &given); err != nil {
+	var raw json.RawMessage
+	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &raw); err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
-	left, err := p.left(ctx, in, before, given)
+	left, err := p.left(ctx, in, before, raw)
 	if err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
 	if len(left) == 0 {
 		return nil, refuseRetry(retry, "all its targets succeeded: there is nothing to retry")
 	}
-	return retry.Request(given, left)
+	return retry.Request(raw, left)
 }
 
 func refuseRetry(retry *request.Retry, why string) error {
@@ -48,7 +47,7 @@ func refuseRetry(retry *request.Retry, why string) error {
 
 // left returns what did not succeed of an earlier execution: targets, and what selected
 // clusters in the accounts that could not be looked into.
-func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlier, given json.RawMessage) ([]contract.TargetSelector, error) {
+func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlier, raw json.RawMessage) ([]contract.TargetSelector, error) {
 	targets, err := p.targetsLeft(ctx, before)
 	if err != nil {
 		return nil, err
@@ -60,21 +59,20 @@ func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlie
 	if len(before.layout.Accounts) == 0 {
 		return left, nil
 	}
-	parsed, problems := request.Parse(given, p.scope, nil)
-	if len(problems) == 0 {
-		problems, err = p.readInputs(ctx, &parsed)
+	g := given{refusal: request.Refusal}
+	var problems field.ErrorList
+	g.parsed, problems = request.Parse(raw, p.scope, nil)
+	if err := g.refuse(problems); err != nil {
+		return nil, err
 	}
-	if err != nil || len(problems) > 0 {
-		return nil, cmp.Or(err, request.Refusal(problems))
+	if err := p.readInputs(ctx, &g); err != nil {
+		return nil, err
 	}
-	c, problems, err := p.newChoice(ctx, in.Configured, parsed)
-	if err != nil || len(problems) > 0 {
-		return nil, cmp.Or(err, request.Refusal(problems))
+	c, err := p.newChoice(ctx, in.Configured, g)
+	if err != nil {
+		return nil, err
 	}
-	for _, account := range before.layout.Accounts {
-		left = append(left, c.of(account.Account)...)
-	}
-	return left, nil
+	return append(left, c.narrowed(before.layout.Accounts)...), nil
 }
 
 // targetsLeft returns the targets of an earlier execution that did not succeed:
@@ -84,7 +82,10 @@ func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.T
 	if err != nil {
 		return nil, err
 	}
-	var results []contract.Result
+	var results []struct { // as much of a [contract.Result] as matters: objects that get found are large
+		contract.Target
+		Outcome contract.Outcome `json:"outcome"`
+	}
 	if reported {
 		if err := p.store.GetJSON(ctx, before.plan.ReportKey, &results); err != nil {
 			return nil, err

@@ -119,19 +119,24 @@ func (c choice) looksIn(s contract.TargetSelector, account string) bool {
 	return c.fits(where, selector.Cluster{Target: contract.Target{Account: account}})
 }
 
-// of returns what the selectors mean in an account that could not be looked into.
-func (c choice) of(account string) []contract.TargetSelector {
-	var in []contract.TargetSelector
+// narrowed returns what the selectors mean in accounts that could not be looked into.
+func (c choice) narrowed(accounts []contract.Result) []contract.TargetSelector {
+	var narrowed []contract.TargetSelector
 	for _, s := range c.Selectors {
-		switch {
-		case selector.Explicit(s):
-			if s.Account == account && c.Tags {
-				in = append(in, s) // it was left out
+		named := selector.Explicit(s)
+		var in []string
+		for _, account := range accounts {
+			if named && c.Tags && s.Account == account.Account || !named && c.looksIn(s, account.Account) {
+				in = append(in, account.Account)
 			}
-		case c.looksIn(s, account):
-			s.Accounts, s.OrganizationalUnits = []string{account}, nil
-			in = append(in, s)
 		}
+		if in == nil {
+			continue
+		}
+		if !named {
+			s.Accounts, s.OrganizationalUnits = in, nil
+		}
+		narrowed = append(narrowed, s)
 	}
-	return in
+	return narrowed
 }

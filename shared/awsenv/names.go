@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crossapply/crossapply/shared/contract"
 )
 
 // Names of the functions' environment variables, beside those that Lambda sets.
@@ -43,7 +45,13 @@ func AdditionalRegionsFrom() []string { return strings.Fields(os.Getenv(Addition
 
 // OperationsFrom returns the operations that the environment allows, and none where it
 // allows all.
-func OperationsFrom() []string { return strings.Fields(os.Getenv(Operations)) }
+func OperationsFrom() []contract.Operation {
+	var allowed []contract.Operation
+	for _, name := range strings.Fields(os.Getenv(Operations)) {
+		allowed = append(allowed, contract.Operation(name))
+	}
+	return allowed
+}
 
 // MaxConcurrencyFrom returns the limit that the environment sets, and 0 where it
 // sets none.

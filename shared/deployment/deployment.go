@@ -98,7 +98,7 @@ var functions = []Function{
 			{Keys: runs.Pattern(runs.Plan), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Layout), Read: true, Write: true},
 			{Keys: runs.Pattern(runs.Resources), Read: true, Write: true},
-			{Keys: runs.Pattern(runs.Accounts), Read: true, Write: true},
+			{Keys: runs.Pattern(runs.Accounts), Write: true},
 			{Keys: runs.Pattern(runs.Discovered + "*"), Read: true},
 			{Keys: runs.Pattern(runs.Listing + "/*"), Read: true},
 			{Keys: runs.Pattern(runs.Items + "*"), Write: true},

@@ -76,7 +76,7 @@ func TestRetryRequest(t *testing.T) {
 	const want = `{"apply":{"adopt":["argocd"],"removals":"refuse"},"idempotencyKey":"k2","ready":{"timeoutSeconds":600},` +
 		`"resource":{"apiVersion":"v1","data":{"f":1.10,"html":"<b>&</b>","n":9007199254740991},"kind":"ConfigMap","metadata":{"name":"a"}},` +
 		`"targets":[{"account":"111111111111","region":"eu-west-1","cluster":"b"}]}` + "\n"
-	left := []contract.Target{{Account: "111111111111", Region: "eu-west-1", Cluster: "b"}}
+	left := []contract.TargetSelector{{Account: "111111111111", Region: "eu-west-1", Cluster: "b"}}
 	retry, problems := RetryOf(json.RawMessage(given), itself)
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -113,7 +113,7 @@ func TestRetryOfSelectors(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	text, err := retry.Request(json.RawMessage(earlier), []contract.Target{{Account: "111111111111", Region: "eu-west-1", Cluster: "a"}})
+	text, err := retry.Request(json.RawMessage(earlier), []contract.TargetSelector{{Account: "111111111111", Region: "eu-west-1", Cluster: "a"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +124,14 @@ func TestRetryOfSelectors(t *testing.T) {
 	if len(parsed.Targets) != 1 || parsed.Targets[0].Cluster != "a" || parsed.TargetsFrom != nil || parsed.Exclude != nil ||
 		parsed.ResourceFrom.Key != "inputs/a.yaml" || parsed.Labels["commit"] != "b" || len(parsed.Overrides) != 1 {
 		t.Errorf("%+v", parsed)
+	}
+	// What is left to be looked for may find again what was excluded.
+	text, err = retry.Request(json.RawMessage(earlier), []contract.TargetSelector{{Match: contract.Match{Accounts: []string{"111111111111"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if looking, problems := retry.Parse(text, regions.Scope{Partition: "aws"}); len(problems) > 0 || len(looking.Exclude) != 1 {
+		t.Errorf("%+v, %v", looking, problems)
 	}
 	// The override and the waves were written for more targets.
 	if !parsed.Lenient || parsed.Rollout.Unmatched != contract.UnmatchedLast || len(parsed.Rollout.Waves) != 2 || parsed.Rollout.Rest.Name != "unmatched" {
