@@ -32,14 +32,12 @@ func testNetworks(t *testing.T, s synthesis) {
 	body, err := json.Marshal(targets)
 	must(t, err)
 	replies := map[string]string{
-		"Plan": `{"run": {"execution": "e", "bucket": "runs", "prefix": "runs/run/", "operation": "apply", "resources": [], "apply": {"dryRun": false}, "ready": {}, "tolerate": []},
-		  "next": {"action": "work", "phase": {"number": 1}, "itemsKey": "items.json", "resultsPrefix": "results/1", "maxConcurrency": 9, "counts": {}},
-		  "total": 5, "labels": {}, "preview": false}`,
+		"Plan":            planned(`{"action": "work", "phase": {"number": 1}, "itemsKey": "items.json", "resultsPrefix": "results/1", "maxConcurrency": 9, "counts": {}}`),
 		"Resolve cluster": `{"cluster": {}, "mappings": []}`,
 		"Apply resource":  `{"mapping": {}, "applied": {}, "seen": {}, "deadline": "2099-01-01T00:00:00Z"}`,
 		"Poll resource":   `{"status": "Ready", "more": false, "seen": {}, "window": 1, "pauseSeconds": 0, "result": {"outcome": "Ready"}}`,
 		"Review":          `{"action": "report", "reason": "", "counts": {}}`,
-		"Report":          `{"execution": "e", "operation": "apply", "resources": [], "dryRun": false, "total": 5, "counts": {}, "status": "Succeeded", "message": "", "report": ""}`,
+		"Report":          reported,
 	}
 	out := asltest.Run(t, asltest.Case{Definition: definition, Objects: asltest.Objects{"runs/items.json": string(body)},
 		Functions: asltest.Functions{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crossapply/crossapply/local/emulator/asl/asltest"
 	"github.com/crossapply/crossapply/shared/allowlist"
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/contract"
@@ -348,31 +350,53 @@ func testMessage(t *testing.T, rule resource, detail []string) {
 	}
 }
 
-// events are the events that the definition sends: the fields of each, by its type.
+// events are the events that an execution of the definition sends: the fields of each,
+// by its type.
 func events(t *testing.T) map[string][]string {
 	t.Helper()
-	var definition struct {
-		States map[string]struct {
-			Arguments struct {
-				Entries []struct {
-					Source, DetailType string
-					Detail             map[string]any
-				}
-			}
-		}
+	values := map[string]string{}
+	for _, name := range statemachine.Placeholders() {
+		values[name] = name
 	}
-	must(t, json.Unmarshal([]byte(statemachine.Definition), &definition))
+	values[deployment.PartitionPlaceholder] = "aws"
+	definition, err := statemachine.Substitute(values)
+	must(t, err)
 	sent := map[string][]string{}
-	for name, state := range definition.States {
-		for _, entry := range state.Arguments.Entries {
-			sent[entry.DetailType] = slices.Sorted(maps.Keys(entry.Detail))
-			if entry.Source != deployment.EventSource || entry.Detail["execution"] == nil {
-				t.Errorf("%s sends an event of %s that no rule finds", name, entry.Source)
+	send := func(_ context.Context, call asltest.Call) asltest.Reply {
+		var given struct {
+			Entries []struct {
+				Source, DetailType string
+				Detail             map[string]any
 			}
 		}
+		must(t, json.Unmarshal(call.Payload, &given))
+		for _, entry := range given.Entries {
+			sent[entry.DetailType] = slices.Sorted(maps.Keys(entry.Detail))
+			if entry.Source != deployment.EventSource || entry.Detail["execution"] != "e" {
+				t.Errorf("%s sends an event of %s that no rule finds", call.State, entry.Source)
+			}
+		}
+		return asltest.Output("{}")
 	}
-	if sent[deployment.EventExecutionStarted] == nil {
-		t.Errorf("the definition sends %q", slices.Sorted(maps.Keys(sent)))
+	reply := func(payload string) asltest.Function { return asltest.Replies(asltest.Output(payload)) }
+	out := asltest.Run(t, asltest.Case{Definition: definition, Functions: asltest.Functions{
+		"PlanFunctionArn":                   reply(planned(`{"action": "approve", "phase": {"name": "canary"}, "total": 5, "timeoutSeconds": 60, "counts": {}}`)),
+		"ReviewFunctionArn":                 reply(`{"action": "report", "ended": {"number": 1}, "reason": "", "counts": {}}`),
+		"ReportFunctionArn":                 reply(reported),
+		"events:putEvents":                  send,
+		"events:putEvents.waitForTaskToken": send,
+	}})
+	if len(sent) != 4 {
+		t.Errorf("%s, %s: the definition sends %q", out.Error, out.Cause, slices.Sorted(maps.Keys(sent)))
 	}
 	return sent
 }
+
+// planned and reported are what plan, before some action, and report return of an
+// execution.
+func planned(next string) string {
+	return `{"run": {"execution": "e", "bucket": "runs", "prefix": "runs/run/", "operation": "apply", "resources": [], "apply": {"dryRun": false}, "ready": {}, "tolerate": []},
+		"next": ` + next + `, "total": 5, "labels": {}, "preview": false}`
+}
+
+const reported = `{"execution": "e", "operation": "apply", "resources": [], "dryRun": false, "total": 5, "counts": {}, "status": "Succeeded", "message": "", "report": ""}`

@@ -152,6 +152,7 @@ type question struct {
 	Operation contract.Operation
 	Resources []contract.ResourceRef
 	Labels    map[string]string
+	DryRun    bool
 	// Wave is the wave's name, and Targets its number of targets, of Total.
 	Wave           string
 	Targets, Total int
@@ -190,6 +191,9 @@ func (q question) String() string {
 	fmt.Fprintf(&text, "%s\n  asks for approval of wave %s, %d of its %d targets: %s", q.execution, q.Wave, q.Targets, q.Total, q.Operation)
 	for _, resource := range q.Resources {
 		text.WriteString(" " + resource.String())
+	}
+	if q.DryRun {
+		text.WriteString(", as a dry run")
 	}
 	until := q.asked.Add(time.Duration(q.TimeoutSeconds) * time.Second)
 	fmt.Fprintf(&text, "\n  since %s, until %s", q.asked.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))

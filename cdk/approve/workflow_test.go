@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/iam"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/states"
+	deployed "github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/statemachine"
 )
 
@@ -32,8 +34,8 @@ type deployment struct {
 	Policies      map[string]json.RawMessage
 }
 
-// The state of the definition that asks, under the deployed policies: an approver's
-// answers are what it reads, and a caller can give none.
+// The definition under the deployed policies: what an approver answers is what it reads,
+// and a caller can give no answer.
 func TestWorkflow(t *testing.T) {
 	d, server, service := startAWS(t)
 	admin := sfn.NewFromConfig(server.UserConfig(d.user("admin"), d.Region))
@@ -96,31 +98,44 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// asks is the definition's state that asks for an approval, with what the states before
-// it know, and what it tells the next one as output.
+// asks is the definition with fixed answers of plan and review in the place of theirs: a
+// wave has to be approved, and the execution's output is the approval.
 func asks(t *testing.T, d deployment) string {
 	t.Helper()
 	text, err := statemachine.Substitute(d.Substitutions)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var definition struct{ States map[string]json.RawMessage }
-	if err := json.Unmarshal([]byte(text), &definition); err != nil {
+	var definition map[string]json.RawMessage
+	var states map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal([]byte(text), &definition), json.Unmarshal([]byte(text), &struct{ States any }{&states})); err != nil {
 		t.Fatal(err)
 	}
-	return `{"QueryLanguage": "JSONata", "StartAt": "Planned", "States": {
-		"Planned": {"Type": "Pass", "Assign": {
-			"plan": {"run": {"execution": "{% $states.context.Execution.Id %}", "operation": "apply", "resources": [{"kind": "Topic", "namespace": "kafka", "name": "audit"}]}, "labels": {}, "total": 30},
-			"next": {"phase": {"name": "canary"}, "total": 3, "counts": {}, "timeoutSeconds": 600}
-		}, "Next": "Ask for approval"},
-		"Ask for approval": ` + string(definition.States["Ask for approval"]) + `,
-		"Review": {"Type": "Succeed", "Output": "{% $approval %}"}
-	}}`
+	states["Plan"] = json.RawMessage(`{"Type": "Pass", "Assign": {
+		"plan": {
+			"run": {"execution": "{% $states.context.Execution.Id %}", "operation": "apply", "apply": {"dryRun": false},
+				"resources": [{"kind": "Topic", "namespace": "kafka", "name": "audit"}]},
+			"next": {}, "labels": {}, "preview": false, "total": 30
+		},
+		"next": {"action": "approve", "phase": {"name": "canary"}, "total": 3, "counts": {}, "timeoutSeconds": 600},
+		"approval": null
+	}, "Output": {}, "Next": "Planned?"}`)
+	states["Review"] = json.RawMessage(`{"Type": "Succeed", "Output": "{% $approval %}"}`)
+	if definition["States"], err = json.Marshal(states); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := json.Marshal(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(changed)
 }
 
-// asksFor finds the event of an execution.
+// asksFor finds the event by which an execution asks.
 func asksFor(execution string) func(events.Event) bool {
-	return func(e events.Event) bool { return strings.Contains(string(e.Detail), `"`+execution+`"`) }
+	return func(e events.Event) bool {
+		return e.DetailType == deployed.EventApprovalRequested && strings.Contains(string(e.Detail), `"`+execution+`"`)
+	}
 }
 
 // user is somebody of the hub account: the admin, or one with the managed policy of that

@@ -68,7 +68,7 @@ func (h *hubStack) newRule(id, part string, topic awssns.Topic, as *awsevents.Cf
 
 // approvalDetail are the fields of a request for approval that may be sent to people:
 // all but the task's token.
-var approvalDetail = strings.Fields("execution operation resources labels wave targets total counts timeoutSeconds")
+var approvalDetail = strings.Fields("execution operation resources labels plan dryRun total wave targets counts timeoutSeconds")
 
 // withoutToken makes a message of a request for approval. In its template, what stands
 // for a value has no quotes: EventBridge adds them around texts.

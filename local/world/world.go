@@ -211,8 +211,11 @@ func (w *World) otherExternalID(account string) bool {
 
 // Engineer returns an SDK configuration with the keys of a person who may do
 // everything in the hub account.
-func (w *World) Engineer() aws.Config {
-	return w.AWS.UserConfig(engineer(w.Deployment.Partition(), w.Deployment.Account), w.Deployment.Region)
+func (w *World) Engineer() aws.Config { return w.EngineerOf(w.Deployment.Account) }
+
+// EngineerOf is Engineer for another account.
+func (w *World) EngineerOf(account string) aws.Config {
+	return w.AWS.UserConfig(engineer(w.Deployment.Partition(), account), w.Deployment.Region)
 }
 
 // Person returns an SDK configuration with the keys of a person of the hub account who

@@ -82,6 +82,7 @@ func TestMain(m *testing.M) {
 			Progress:   os.Stderr,
 			PollWindow: pollWindow,
 			Operator:   operator.Options{Delay: delayOf},
+			Fleet:      virtualFleet(),
 			Clusters: []world.Cluster{
 				{Target: noRBAC, NoRBAC: true},
 				{Target: unmapped, Unmapped: true},
@@ -177,6 +178,8 @@ func object(name string, partitions int) *unstructured.Unstructured {
 	}}
 }
 
+var topicResource = schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}
+
 // topics returns a client of a cluster's Topics with all rights, which does not
 // go through AWS.
 func topics(t testing.TB, target contract.Target) dynamic.ResourceInterface {
@@ -185,7 +188,7 @@ func topics(t testing.TB, target contract.Target) dynamic.ResourceInterface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client.Resource(schema.GroupVersionResource{Group: "messaging.example.com", Version: "v1", Resource: "topics"}).Namespace(world.Namespace)
+	return client.Resource(topicResource).Namespace(world.Namespace)
 }
 
 func get(t testing.TB, target contract.Target, name string) *unstructured.Unstructured {

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/jsonpath"
 	"github.com/crossapply/crossapply/shared/proof"
 )
 
@@ -71,19 +71,12 @@ const maxValues = 4 << 10
 func values(object *unstructured.Unstructured, paths map[string]string) (map[string][]any, error) {
 	found := map[string][]any{}
 	for name, path := range paths {
-		parsed := jsonpath.New(name).AllowMissingKeys(true)
-		if err := parsed.Parse(path); err != nil {
-			return nil, fmt.Errorf("get.fields[%q]: %w", name, err)
+		parsed, err := jsonpath.Parse(path)
+		if err == nil {
+			found[name], err = parsed.Find(object.Object)
 		}
-		lists, err := parsed.FindResults(object.Object)
 		if err != nil {
 			return nil, fmt.Errorf("get.fields[%q]: %w", name, err)
-		}
-		found[name] = []any{}
-		for _, list := range lists {
-			for _, value := range list {
-				found[name] = append(found[name], value.Interface())
-			}
 		}
 	}
 	text, err := json.Marshal(found)

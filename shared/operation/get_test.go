@@ -41,7 +41,7 @@ func TestGetFields(t *testing.T) {
 		{"a filter", map[string]string{"i": `{.spec.template.spec.containers[?(@.name=="log")].image}`}, `{"i":["log:1"]}`, ""},
 		{"an object", map[string]string{"s": "{.spec.selector}"}, `{"s":[{"matchLabels":{"app":"web"}}]}`, ""},
 		{"a field that is not there", map[string]string{"s": "{.status.phase}"}, `{"s":[]}`, ""},
-		{"no JSONPath", map[string]string{"s": "{.spec"}, "", `get.fields["s"]: unclosed action`},
+		{"no JSONPath", map[string]string{"s": "{.spec"}, "", `get.fields["s"]: must be one path`},
 		{"too much", map[string]string{"a": "{.metadata.annotations.large}", "b": "{.metadata.annotations.large}"}, "", "4096 are the most"},
 	}
 	for _, test := range tests {

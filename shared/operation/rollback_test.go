@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -345,6 +346,30 @@ func TestRollbackKeepsWhatControllersDo(t *testing.T) {
 	}
 	if string(fields.Owned(now, manager)) != string(fields.Owned(was, manager)) {
 		t.Errorf("we own %s, and owned %s", fields.Owned(now, manager), fields.Owned(was, manager))
+	}
+}
+
+// An owner that has written something else since gets back what the change took from
+// it, and keeps what it has taken.
+func TestRollbackGivesBackToOwnersThatWriteOn(t *testing.T) {
+	const revision = "deployment.kubernetes.io/revision"
+	name := owned(t).GetName()
+	write(t, "controller", name, set("1", "metadata", "annotations", revision), "status")
+	was := live(t, name)
+	e := earlier(t, operation.Apply, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default, annotations: {"+revision+": ours}}}",
+		contract.ApplySettings{Force: true})
+	write(t, "controller", name, set(int64(2), "status", "collisionCount"), "status")
+	if _, err := rollBack(t, rollingBack(t, e)); err != nil {
+		t.Fatal(err)
+	}
+	now := live(t, name)
+	if !fields.Same(now, was) {
+		t.Errorf("it is %v", now.Object["metadata"])
+	}
+	for _, path := range []string{`.metadata.annotations.` + revision, ".status.collisionCount", ".status.observedGeneration"} {
+		if owners, err := fields.Owners(now, path); err != nil || !slices.Equal(owners, []string{"controller"}) {
+			t.Errorf("%s is owned by %v, %v", path, owners, err)
+		}
 	}
 }
 

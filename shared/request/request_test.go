@@ -388,9 +388,13 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		retry, problems := request.RetryOf(body, "arn:aws:states:eu-west-1:999999999999:execution:crossapply:now")
+		const now = "arn:aws:states:eu-west-1:999999999999:execution:crossapply:now"
+		retry, problems := request.RetryOf(body, now)
 		if retry == nil && len(problems) == 0 {
-			_, problems = request.Parse(body, scope, nil)
+			var rollback *request.Rollback
+			if rollback, problems = request.RollbackOf(body, now); rollback == nil && len(problems) == 0 {
+				_, problems = request.Parse(body, scope, nil)
+			}
 		}
 		if len(problems) > 0 {
 			t.Errorf("examples/%s: %v", name, problems)

@@ -87,6 +87,7 @@ func (c *Cluster) arguments(port string) []string {
 		"--audit-policy-file=" + c.file("audit-policy.yaml"),
 		"--audit-log-path=" + c.file(auditLog),
 		"--audit-log-mode=blocking",
+		"--audit-log-maxsize=0", // one file, whatever its size
 
 		// Nothing here makes Pods; these would only hold watches and memory.
 		"--disable-admission-plugins=ServiceAccount,RuntimeClass,StorageObjectInUseProtection,PersistentVolumeClaimResize",
