@@ -107,9 +107,8 @@ func (p Planner) newPlan(in contract.PlanInput) plan {
 	prefix := runs.Prefix(in.Name)
 	return plan{out: contract.PlanOutput{
 		Run: contract.Run{Execution: in.Execution, Name: in.Name, Bucket: p.store.Name(), Prefix: prefix, Journal: prefix,
-			Resources: []contract.ResourceRef{}, Tolerate: []string{}},
-		ReportKey: runs.ReportKey(in.Name, in.Started),
-		Labels:    map[string]string{},
+			ReportKey: runs.ReportKey(in.Name, in.Started), Resources: []contract.ResourceRef{}, Tolerate: []string{}},
+		Labels: map[string]string{},
 	}}
 }
 

@@ -51,12 +51,13 @@ func TestPlan(t *testing.T) {
 	want := contract.PlanOutput{
 		Run: contract.Run{
 			Execution: arn("nightly"), Name: "nightly", Bucket: bucket, Prefix: "runs/nightly/", Journal: "runs/nightly/", Operation: "apply",
+			ReportKey:   "reports/2026-11-25/nightly.json",
 			Resources:   []contract.ResourceRef{resource},
 			Apply:       contract.ApplySettings{FieldManager: "crossapply", Adopt: []string{"helm"}, Removals: "allow"},
 			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
 			MaxFailures: 1, Tolerate: []string{}, OnFailure: "stop",
 		},
-		ReportKey: "reports/2026-11-25/nightly.json", Total: 2, Labels: map[string]string{"commit": "abc"},
+		Total: 2, Labels: map[string]string{"commit": "abc"},
 	}
 	planned := jsonOf(t, want)
 	want.Next = &contract.Next{
