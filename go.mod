@@ -29,6 +29,7 @@ require (
 	github.com/google/cel-go v0.29.2
 	github.com/google/uuid v1.6.1-0.20241114170450-2d3c2a9cc518
 	github.com/johannesboyne/gofakes3 v1.2.0
+	github.com/rogpeppe/go-internal v1.14.1
 	github.com/yuin/gopher-lua v1.1.2
 	golang.org/x/mod v0.38.0
 	golang.org/x/sync v0.22.0

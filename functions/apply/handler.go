@@ -66,7 +66,7 @@ func (a *Applier) Handle(ctx context.Context, in contract.ApplyInput) (contract.
 	if err != nil {
 		return contract.ApplyOutput{}, err
 	}
-	if w.op.Name == operation.Rollback && w.untouched {
+	if w.untouched {
 		result := contract.Result{Target: in.Target, Outcome: contract.OutcomeUnchanged, Change: contract.ChangeNone,
 			Message: fmt.Sprintf("%s was not changed, so there is nothing to bring back", w.ref)}
 		return w.end(contract.ApplyOutput{}, result), nil
@@ -104,8 +104,8 @@ type work struct {
 	index   int
 	ref     contract.ResourceRef
 	mapping contract.Mapping
-	// earlier is the change that a rollback takes back, and untouched says that there
-	// is none.
+	// earlier is the change that a rollback takes back; untouched says that it has none
+	// to take back.
 	earlier   operation.Earlier
 	untouched bool
 }
@@ -131,42 +131,44 @@ func (a *Applier) begin(ctx context.Context, in contract.ApplyInput) (*work, err
 	return w, err
 }
 
-// act does the operation between the journal's two notes.
+// act does the operation on the cluster.
 func (w *work) act(ctx context.Context) (operation.Done, error) {
-	in := w.in
-	token, err := w.applier.auth.Token(ctx, in.Run, in.Target)
+	token, err := w.applier.auth.Token(ctx, w.in.Run, w.in.Target)
 	if err != nil {
 		return operation.Done{}, err
 	}
-	client, err := w.applier.clusters.Client(in.Target, in.Cluster, token.Value)
+	client, err := w.applier.clusters.Client(w.in.Target, w.in.Cluster, token.Value)
 	if err != nil {
 		return operation.Done{}, err
 	}
-	attempt := &attempt{store: w.store, key: journal.Key(in.Run, in.Phase, in.Target, w.index), operation: w.op.Name, target: in.Target}
-	action := operation.Action{
-		Item: in.Item, Index: w.index, Ref: w.ref, Rule: w.rule, Note: attempt.begin, Earlier: w.earlier, WhoAmI: client.WhoAmI,
+	action := operation.Action{Item: w.in.Item, Index: w.index, Ref: w.ref, Rule: w.rule, Earlier: w.earlier, WhoAmI: client.WhoAmI}
+	if len(w.in.Run.Resources) == 0 {
+		return w.op.Act(ctx, action)
 	}
 	served, err := w.find(ctx, client)
-	if err == nil && served {
-		action.Object, err = w.applier.resource(ctx, w.store, in, w.index)
-	}
-	if err != nil {
-		return operation.Done{}, err
-	}
 	switch {
-	case w.ref == contract.ResourceRef{}:
-		return w.op.Act(ctx, action)
+	case err != nil:
+		return operation.Done{}, err
 	case !served:
 		return w.op.Later(action), nil
 	}
-	var done operation.Done
-	err = client.Do(ctx, string(w.op.Name), w.ref, w.mapping, w.op.VerbsOf(in.Run), func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
-		action.Resource, action.HasStatus = api, w.mapping.Status
+	if action.Object, err = w.object(ctx); err != nil {
+		return operation.Done{}, err
+	}
+	return w.actOn(ctx, client, action)
+}
+
+// actOn does the operation on the resource, between the journal's two notes.
+func (w *work) actOn(ctx context.Context, client *kube.Client, action operation.Action) (done operation.Done, err error) {
+	attempt := &attempt{store: w.store, key: journal.Key(w.in.Run, w.in.Phase, w.in.Target, w.index), operation: w.op.Name, target: w.in.Target}
+	action.Note, action.HasStatus = attempt.begin, w.mapping.Status
+	err = client.Do(ctx, string(w.op.Name), w.ref, w.mapping, w.op.VerbsOf(w.in.Run), func(ctx context.Context, api dynamic.ResourceInterface) (err error) {
+		action.Resource = api
 		done, err = w.op.Act(ctx, action)
 		return err
 	})
 	switch {
-	case w.op.Tries(in.Run) && action.NamespaceComes(err):
+	case w.op.Tries(w.in.Run) && action.NamespaceComes(err):
 		return w.op.Later(action), nil
 	case err != nil:
 		return operation.Done{}, attempt.refused(ctx, err)
@@ -182,9 +184,6 @@ const maxLooks = 10
 // for a kind that was not served then. It says whether the kind is served, which what
 // only tries need not insist on.
 func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err error) {
-	if w.ref == (contract.ResourceRef{}) {
-		return false, nil
-	}
 	if known := w.in.Mappings[w.index]; known != nil {
 		w.mapping = *known
 		return true, nil
@@ -240,25 +239,31 @@ func (w *work) end(out contract.ApplyOutput, one contract.Result) contract.Apply
 	return out
 }
 
-// resource returns the object to act with, nil where the request only names it.
-func (a *Applier) resource(ctx context.Context, store Store, in contract.ApplyInput, index int) (*unstructured.Unstructured, error) {
-	if in.Phase.Operation == operation.Rollback || in.Phase.Operation == operation.Verify {
-		return nil, nil
+// object returns the object to act with, nil where the request only names it.
+func (w *work) object(ctx context.Context) (*unstructured.Unstructured, error) {
+	if w.op.Internal {
+		return nil, nil // what there was before is all that matters
 	}
-	key := in.Run.Prefix + runs.Resources
-	if a.last.key != key {
-		a.last.key, a.last.bundle = "", manifest.Bundle{}
-		if err := store.GetJSON(ctx, key, &a.last.bundle); err != nil {
-			return nil, err
-		}
-		a.last.key = key
-	}
-	object, err := a.last.bundle.Effective(index, in.Overrides)
+	bundle, err := w.applier.resources(ctx, w.store, w.in.Run)
 	if err != nil {
-		return nil, fmt.Errorf("the resources of %s: %w", in.Run.Name, err)
+		return nil, err
 	}
-	if object == nil {
-		return nil, nil
+	object, err := bundle.Effective(w.index, w.in.Overrides)
+	if err != nil {
+		return nil, fmt.Errorf("the resources of %s: %w", w.in.Run.Name, err)
 	}
-	return &unstructured.Unstructured{Object: object}, nil
+	return objectOf(object), nil
+}
+
+func (a *Applier) resources(ctx context.Context, store Store, run contract.Run) (manifest.Bundle, error) {
+	key := run.Prefix + runs.Resources
+	if a.last.key == key {
+		return a.last.bundle, nil
+	}
+	var bundle manifest.Bundle
+	if err := store.GetJSON(ctx, key, &bundle); err != nil {
+		return manifest.Bundle{}, err
+	}
+	a.last.key, a.last.bundle = key, bundle
+	return bundle, nil
 }

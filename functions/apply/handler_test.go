@@ -375,7 +375,8 @@ func TestResourcesAreReadOncePerExecution(t *testing.T) {
 	read := func(execution string, overrides ...int) *unstructured.Unstructured {
 		t.Helper()
 		in := contract.ApplyInput{Item: contract.Item{Run: contract.Run{Name: execution, Prefix: "runs/" + execution + "/"}, TargetItem: contract.TargetItem{Overrides: overrides}}}
-		object, err := a.resource(t.Context(), s, in, 0)
+		w := &work{applier: a, in: in, store: s}
+		object, err := w.object(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,8 +398,7 @@ func TestResourcesAreReadOncePerExecution(t *testing.T) {
 	if s.reads != 3 {
 		t.Errorf("%d reads, want 3", s.reads)
 	}
-	missing := contract.ApplyInput{Item: contract.Item{Run: contract.Run{Name: "c", Prefix: "runs/c/"}}}
-	if _, err := a.resource(t.Context(), s, missing, 0); fault.NameOf(err) != fault.AWSError {
+	if _, err := a.resources(t.Context(), s, contract.Run{Name: "c", Prefix: "runs/c/"}); fault.NameOf(err) != fault.AWSError {
 		t.Errorf("got %v", err)
 	}
 }

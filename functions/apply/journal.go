@@ -10,6 +10,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/fields"
 	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/manifest"
 	"github.com/crossapply/crossapply/shared/operation"
@@ -50,12 +51,25 @@ func (a *attempt) end(ctx context.Context, done operation.Done) error {
 		return nil
 	}
 	after := journal.After{Applied: done.Applied, OwnedFields: done.Owned}
-	if changed := done.Applied.Change; changed == contract.Created || changed == contract.Configured {
+	if done.Object != nil && a.wrote(done) {
 		left := done.Object.DeepCopy()
 		delete(left.Object, "status")
 		after.Object = left.Object
 	}
 	return a.note(ctx, after)
+}
+
+// wrote says that there is something of an object to bring back: values, or who owns
+// them, where the values were what we set already.
+func (a *attempt) wrote(done operation.Done) bool {
+	switch done.Applied.Change {
+	case contract.Created, contract.Configured:
+		return true
+	case contract.Unchanged:
+		before := objectOf(a.entry.Before)
+		return before != nil && !fields.SameOwnership(before, done.Object)
+	}
+	return false
 }
 
 func (a *attempt) note(ctx context.Context, after journal.After) error {
@@ -100,7 +114,7 @@ func (w *work) findEarlier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.untouched = entry == nil || entry.Untouched(); w.untouched {
+	if w.untouched = entry == nil || entry.Untouched() && entry.After.Object == nil; w.untouched {
 		return nil
 	}
 	w.earlier = operation.Earlier{Operation: entry.Operation, Before: objectOf(entry.Before)}

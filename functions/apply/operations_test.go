@@ -151,6 +151,37 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// An apply that sets what is there already takes ownership of it, which a rollback
+// gives back.
+func TestRollbackOfOwnership(t *testing.T) {
+	x := newTarget(t)
+	theirs := &unstructured.Unstructured{}
+	if err := theirs.UnmarshalJSON([]byte(topic(x.in.Run.Resources[0].Name, 3))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.topics.Create(t.Context(), theirs, metav1.CreateOptions{FieldManager: "theirs"}); err != nil {
+		t.Fatal(err)
+	}
+	was := x.live()
+	if out := x.mustApply(3); out.Applied.Change != contract.Unchanged || fields.SameOwnership(was, x.live()) {
+		t.Fatalf("%+v", out.Applied)
+	}
+	out := x.mustDo(contract.PhaseRollback, operation.Rollback)
+	if out.Result.Outcome != contract.OutcomeRolledBack || !fields.SameOwnership(was, x.live()) {
+		t.Errorf("%s, owned by %v", says(out.Result), x.live().GetManagedFields())
+	}
+	// One that changed nothing at all has nothing to give back.
+	x.next()
+	x.in.Run.Journal = ""
+	x.in.Run.Apply.FieldManager = "theirs"
+	x.mustApply(3)
+	x.next()
+	x.mustApply(3)
+	if out := x.mustDo(contract.PhaseRollback, operation.Rollback); out.Result.Outcome != contract.OutcomeUnchanged {
+		t.Errorf("%s", says(out.Result))
+	}
+}
+
 // A rollback that the cluster refuses fails, and says why.
 func TestRollbackIsRefused(t *testing.T) {
 	x := newTarget(t)

@@ -40,8 +40,10 @@ type Planner struct {
 	organization Organization
 	// scope is where the workflow can act.
 	scope regions.Scope
-	// allowed is what may be touched.
-	allowed allowlist.List
+	// allowed is what may be touched, and operations are those that may be done: all
+	// where there is none.
+	allowed    allowlist.List
+	operations []contract.Operation
 	// maxConcurrency is how many targets the functions can work on at once; 0 where
 	// nothing is known to bound them.
 	maxConcurrency int
@@ -105,9 +107,8 @@ func (p Planner) newPlan(in contract.PlanInput) plan {
 	prefix := runs.Prefix(in.Name)
 	return plan{out: contract.PlanOutput{
 		Run: contract.Run{Execution: in.Execution, Name: in.Name, Bucket: p.store.Name(), Prefix: prefix, Journal: prefix,
-			Resources: []contract.ResourceRef{}, Tolerate: []string{}},
-		ReportKey: runs.ReportKey(in.Name, in.Started),
-		Labels:    map[string]string{},
+			ReportKey: runs.ReportKey(in.Name, in.Started), Resources: []contract.ResourceRef{}, Tolerate: []string{}},
+		Labels: map[string]string{},
 	}}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/edge"
 	"github.com/crossapply/crossapply/shared/fault"
+	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 )
 
@@ -50,12 +51,13 @@ func TestPlan(t *testing.T) {
 	want := contract.PlanOutput{
 		Run: contract.Run{
 			Execution: arn("nightly"), Name: "nightly", Bucket: bucket, Prefix: "runs/nightly/", Journal: "runs/nightly/", Operation: "apply",
+			ReportKey:   "reports/2026-11-25/nightly.json",
 			Resources:   []contract.ResourceRef{resource},
 			Apply:       contract.ApplySettings{FieldManager: "crossapply", Adopt: []string{"helm"}, Removals: "allow"},
 			Ready:       contract.ReadySettings{Wait: true, TimeoutSeconds: 60, FailureGraceSeconds: 30, SettleSeconds: 10},
 			MaxFailures: 1, Tolerate: []string{}, OnFailure: "stop",
 		},
-		ReportKey: "reports/2026-11-25/nightly.json", Total: 2, Labels: map[string]string{"commit": "abc"},
+		Total: 2, Labels: map[string]string{"commit": "abc"},
 	}
 	planned := jsonOf(t, want)
 	want.Next = &contract.Next{
@@ -159,6 +161,15 @@ func TestNotAllowed(t *testing.T) {
 	w.allowed[0].Namespaces = []string{"events"}
 	if _, err := w.start(t, "again", retry("allowed", "")); fault.NameOf(err) != fault.InvalidRequest {
 		t.Errorf("a retry: %v", err)
+	}
+	w.operations = []contract.Operation{operation.Get}
+	for _, test := range []struct{ request, want string }{
+		{input(nil), `operation: Unsupported value: "apply": supported values: "get"`},
+		{rollback("allowed", ""), "rollback: Forbidden: the configuration of this deployment does not allow"},
+	} {
+		if _, err := w.start(t, "refused", test.request); fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("an operation: %v, want %q", err, test.want)
+		}
 	}
 	if after := len(w.objects(t)); after != before {
 		t.Errorf("wrote %d objects", after-before)

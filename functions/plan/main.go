@@ -36,6 +36,7 @@ func main() {
 		executions:     sfn.NewFromConfig(config),
 		scope:          regions.Scope{Partition: env[1], Additional: awsenv.AdditionalRegionsFrom()},
 		allowed:        allowed,
+		operations:     awsenv.OperationsFrom(),
 		maxConcurrency: maxConcurrency,
 		now:            time.Now,
 	}

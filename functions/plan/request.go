@@ -65,7 +65,7 @@ func (p Planner) readRetry(ctx context.Context, in contract.PlanInput, retry *re
 // checked refuses a request that has problems, or that the configuration does not allow.
 func (p Planner) checked(g given, problems field.ErrorList) (given, error) {
 	if len(problems) == 0 {
-		problems = g.parsed.Refuse(p.allowed)
+		problems = append(g.parsed.Refuse(p.allowed), g.parsed.RefuseOperations(p.operations, nil)...)
 	}
 	if err := g.refuse(problems); err != nil {
 		return given{}, err

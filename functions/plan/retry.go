@@ -78,7 +78,7 @@ func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlie
 // targetsLeft returns the targets of an earlier execution that did not succeed:
 // all of them where it was stopped before it could report.
 func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.Target, error) {
-	reported, err := p.store.Exists(ctx, before.plan.ReportKey)
+	reported, err := p.store.Exists(ctx, before.plan.Run.ReportKey)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.T
 		Outcome contract.Outcome `json:"outcome"`
 	}
 	if reported {
-		if err := p.store.GetJSON(ctx, before.plan.ReportKey, &results); err != nil {
+		if err := p.store.GetJSON(ctx, before.plan.Run.ReportKey, &results); err != nil {
 			return nil, err
 		}
 	}

@@ -99,12 +99,12 @@ func plannedWaves(layout contract.Layout, settings func(*contract.Run)) bucket {
 		}
 	}
 	b.put(prefix+runs.Layout, layout)
-	run := contract.Run{Execution: execution, Name: "nightly", Bucket: "bucket", Prefix: prefix, Operation: "apply",
+	run := contract.Run{Execution: execution, Name: "nightly", Bucket: "bucket", Prefix: prefix, ReportKey: reportKey, Operation: "apply",
 		Resources: []contract.ResourceRef{topic}, Ready: contract.ReadySettings{Wait: true}, OnFailure: contract.OnFailureStop}
 	if settings != nil {
 		settings(&run)
 	}
-	b.put(prefix+runs.Plan, contract.PlanOutput{Run: run, ReportKey: reportKey, Total: len(layout.Targets)})
+	b.put(prefix+runs.Plan, contract.PlanOutput{Run: run, Total: len(layout.Targets)})
 	return b
 }
 

@@ -46,11 +46,11 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 	}
 	results := rollout.results(ctx)
 	rollout.inline(ctx, results, contract.MaxObjects)
-	if err := r.store.PutJSON(ctx, rollout.plan.ReportKey, results); err != nil {
+	if err := r.store.PutJSON(ctx, rollout.plan.Run.ReportKey, results); err != nil {
 		return contract.Answer{}, err
 	}
 	answer := rollout.answer(results)
-	answer.Report = r.store.URI(rollout.plan.ReportKey)
+	answer.Report = r.store.URI(rollout.plan.Run.ReportKey)
 	if rollout.ended() && !rollout.plan.Preview {
 		emit(ctx, r.now(), machine, results)
 	}

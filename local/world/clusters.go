@@ -66,9 +66,13 @@ zBbHnY3fVDYnQAIgEeAXALM2Cop2A812SR+MsSzdRY021AG499Kw3yGUWSU=
 
 // describe returns what EKS says of the cluster.
 func (w *World) describe(c Cluster) (eks.Cluster, error) {
-	described := eks.Cluster{Account: c.Account, Region: c.Region, Name: c.Cluster, Status: c.Status, Version: "1.37"}
+	described := eks.Cluster{Account: c.Account, Region: c.Region, Name: c.Cluster, Status: c.Status, Tags: c.Tags, Version: "1.37"}
 	if running := w.Cluster(c.Target); running != nil {
 		described.Endpoint, described.CA, described.Version = running.Endpoint(), running.CAData, running.Version()
+		return described, nil
+	}
+	if virtual := w.FleetCluster(c.Target); virtual != nil {
+		described.Endpoint, described.CA, described.Version = virtual.Endpoint(), virtual.CAData(), virtual.Version()
 		return described, nil
 	}
 	if !c.active() {

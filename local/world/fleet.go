@@ -3,27 +3,35 @@ package world
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossapply/crossapply/examples"
-	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/eksauth"
 )
 
 // Fleet asks for thousands of EKS clusters that share a few API servers, see
-// [cluster.Fleet]. Their accounts are not those of the deployment: each gets an
-// access role like theirs, which may describe every cluster of its account.
+// [cluster.Fleet].
 type Fleet struct {
 	// Servers is how many API servers there are; 0 means 2.
 	Servers int
-	// Accounts is how many accounts there are, Regions in which Regions each has
-	// clusters (empty means the hub's), and Clusters how many in each of these.
+	// Objects are what all of them hold beside the examples, such as rules of RBAC; none
+	// is in a namespace.
+	Objects []*unstructured.Unstructured
+	// Members are clusters in accounts of the deployment. NoRBAC and NoCRD are not for
+	// them, since they share both.
+	Members []Cluster
+	// Accounts is how many more accounts there are, each with an access role like those
+	// of the deployment that may describe every cluster there; Regions in which Regions
+	// each has clusters (empty means the hub's), and Clusters how many in each of these.
 	Accounts, Clusters int
 	Regions            []string
 	// Tags, if not nil, returns the tags of a cluster in EKS.
@@ -49,17 +57,21 @@ func (f Fleet) accounts() []string {
 	return ids
 }
 
-// targets returns the clusters, cluster-0001 and so on in each account and Region.
-func (f Fleet) targets() []contract.Target {
-	var targets []contract.Target
+// clusters returns the members and cluster-0001 and so on in each account and Region.
+func (f Fleet) clusters() []Cluster {
+	clusters := slices.Clone(f.Members)
 	for _, account := range f.accounts() {
 		for _, region := range f.Regions {
 			for i := range f.Clusters {
-				targets = append(targets, contract.Target{Account: account, Region: region, Cluster: fmt.Sprintf("cluster-%04d", i+1)})
+				c := Cluster{Target: contract.Target{Account: account, Region: region, Cluster: fmt.Sprintf("cluster-%04d", i+1)}}
+				if f.Tags != nil {
+					c.Tags = f.Tags(c.Target)
+				}
+				clusters = append(clusters, c)
 			}
 		}
 	}
-	return targets
+	return clusters
 }
 
 // servers describes the API servers, with what the clusters have in common.
@@ -69,6 +81,7 @@ func (f Fleet) servers(d Deployment) ([]cluster.Spec, error) {
 		return nil, fmt.Errorf("read the examples: %w", err)
 	}
 	specs := make([]cluster.Spec, f.Servers)
+	objects = append(objects, f.Objects...)
 	for i := range specs {
 		specs[i] = cluster.Spec{Name: fmt.Sprintf("fleet-%d", i), Account: d.Account, Region: d.Region, Objects: objects}
 	}
@@ -79,24 +92,22 @@ func (f Fleet) servers(d Deployment) ([]cluster.Spec, error) {
 func (w *World) startFleet(f Fleet, sts *url.URL, intercept func(cluster.Spec, http.Handler) http.Handler) error {
 	namespaces := []*unstructured.Unstructured{cluster.Namespace(Namespace)}
 	config := cluster.FleetConfig{Servers: w.shared, STS: sts, Intercept: intercept}
-	targets := f.targets()
-	for _, target := range targets {
-		config.Clusters = append(config.Clusters, cluster.Spec{
-			Name: target.Cluster, Account: target.Account, Region: target.Region,
-			AccessEntries: Cluster{Target: target}.accessEntries(), Objects: namespaces,
-		})
+	clusters := f.clusters()
+	for _, c := range clusters {
+		if !c.Absent {
+			config.Clusters = append(config.Clusters, cluster.Spec{
+				Name: c.Cluster, Account: c.Account, Region: c.Region, AccessEntries: c.accessEntries(), Objects: namespaces,
+			})
+		}
 	}
 	var err error
 	if w.fleet, err = cluster.StartFleet(config); err != nil {
 		return err
 	}
-	for i, virtual := range w.fleet.Clusters() {
-		described := eks.Cluster{
-			Account: virtual.Account, Region: virtual.Region, Name: virtual.Name,
-			Endpoint: virtual.Endpoint(), CA: virtual.CAData(), Version: virtual.Version(),
-		}
-		if f.Tags != nil {
-			described.Tags = f.Tags(targets[i])
+	for _, c := range clusters {
+		described, err := w.describe(c)
+		if err != nil {
+			return err
 		}
 		w.AWS.EKS.Put(described)
 	}
@@ -127,8 +138,8 @@ func (w *World) FleetCluster(target contract.Target) *cluster.Virtual {
 func (w *World) APIServers() []*cluster.Cluster { return w.control.Clusters() }
 
 // withAccounts returns the deployment as it were with more target accounts. Each
-// has the access role of an account that is there, and the functions' policies
-// name it beside that one.
+// has the access role of an account that is there, the functions' policies name it
+// beside that one, and selectors find it.
 func (d Deployment) withAccounts(accounts []string) (Deployment, error) {
 	i := slices.IndexFunc(d.Roles, func(r Role) bool { return r.Account != d.Account && r.Name == accessRoleName })
 	if i < 0 {
@@ -161,6 +172,8 @@ func (d Deployment) withAccounts(accounts []string) (Deployment, error) {
 		roles = append(roles, Role{Account: account, Name: model.Name, Trust: model.Trust, Policies: policies})
 	}
 	d.Roles = roles
+	d.Substitutions = maps.Clone(d.Substitutions)
+	d.Substitutions[deployment.AccountsPlaceholder] = strings.Join(append(strings.Fields(d.Substitutions[deployment.AccountsPlaceholder]), accounts...), " ")
 	return d, nil
 }
 

@@ -31,8 +31,8 @@ import (
 type Config struct {
 	// Address to listen on for AWS calls; empty means a free port.
 	Address string
-	// Deployment names one of those in the folder deployments, which are called as their
-	// AWS partitions; empty means aws.
+	// Deployment names one of those in the folder deployments, such as those that are
+	// called as their AWS partitions; empty means aws.
 	Deployment string
 	// Clusters are the EKS clusters with an API server each; nil means [Demo], or none
 	// where there is a fleet.
@@ -64,6 +64,8 @@ type Config struct {
 // one that crossapply has access to.
 type Cluster struct {
 	contract.Target
+	// Tags are its tags in EKS.
+	Tags map[string]string
 	// Status is EKS's status of the cluster; empty means ACTIVE.
 	Status string
 	// Absent: EKS describes the cluster, but nothing listens at its endpoint.
@@ -105,6 +107,7 @@ type World struct {
 
 	dir       string
 	clusters  []Cluster
+	members   []Cluster // of the fleet
 	control   *cluster.ControlPlane
 	fleet     *cluster.Fleet     // nil: there is none
 	shared    []*cluster.Cluster // its API servers
@@ -122,6 +125,9 @@ func Start(ctx context.Context, config Config) (_ *World, err error) {
 		config.Progress = io.Discard
 	}
 	w := &World{clusters: config.Clusters}
+	if config.Fleet != nil {
+		w.members = config.Fleet.Members
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
@@ -200,7 +206,7 @@ func (w *World) startWorkflow(ctx context.Context, config Config) error {
 // otherExternalID says whether an account's access role expects another external
 // id than the hub's.
 func (w *World) otherExternalID(account string) bool {
-	return slices.ContainsFunc(w.clusters, func(c Cluster) bool { return c.Account == account && c.OtherExternalID })
+	return slices.ContainsFunc(slices.Concat(w.clusters, w.members), func(c Cluster) bool { return c.Account == account && c.OtherExternalID })
 }
 
 // Engineer returns an SDK configuration with the keys of a person who may do

@@ -20,7 +20,7 @@ type Run struct {
 	Prefix string `json:"prefix"`
 	// ReportKey is the key in the run bucket of the full report, beside which lie the
 	// objects that get found.
-	ReportKey string `json:"reportKey,omitempty"`
+	ReportKey string `json:"reportKey"`
 	// Journal is the prefix of the execution whose journal a rollback brings back:
 	// Prefix, or that of an earlier execution.
 	Journal string `json:"journal,omitempty"`
@@ -130,8 +130,6 @@ type PlanOutput struct {
 	Discovery *Discovery `json:"discovery,omitempty"`
 	// Next is what to do first.
 	Next *Next `json:"next,omitempty"`
-	// ReportKey is the key in the run bucket of the full report.
-	ReportKey string `json:"reportKey"`
 	// Total is the number of targets.
 	Total int `json:"total"`
 	// Preview repeats the request's plan: nothing is worked on.

@@ -37,7 +37,8 @@ type After struct {
 	// managedFields has them.
 	OwnedFields json.RawMessage `json:"ownedFields,omitempty"`
 	// Object is what the change left, without its status: a rollback tells by it what
-	// others have changed since. It is missing where nothing was changed, or deleted.
+	// others have changed since. It is missing where nothing was changed, neither values
+	// nor who owns them, and of what was deleted.
 	Object manifest.Object `json:"object,omitempty"`
 }
 

@@ -15,7 +15,10 @@ import (
 func (p Parsed) RefuseOperations(allowed []contract.Operation, path *field.Path) field.ErrorList {
 	var problems field.ErrorList
 	refused := func(name contract.Operation) bool { return len(allowed) > 0 && !slices.Contains(allowed, name) }
-	if p.Operation != "" && refused(p.Operation) {
+	switch {
+	case p.Operation == operation.Rollback && refused(p.Operation):
+		problems = append(problems, field.Forbidden(path.Child("rollback"), "the configuration of this deployment does not allow to roll back"))
+	case p.Operation != "" && refused(p.Operation):
 		problems = append(problems, field.NotSupported(path.Child("operation"), p.Operation, allowed))
 	}
 	if p.Rollout.OnFailure == contract.OnFailureRollback && refused(operation.Rollback) {

@@ -63,8 +63,10 @@ type Options struct {
 	Archive  Archive       // nil: what has ended stays in memory
 	Clock    Clock         // nil: SystemClock
 	Rand     *rand.ChaCha8 // for jitter, ids and tokens; nil: seeded by the system
-	// Pause says how long a pause really is, that of a Wait state or before a retry,
-	// for tests that cannot wait for it; nil: as long as it should be.
+	// Pause says how long a pause really is, for tests that cannot wait for it: that of
+	// a Wait state with seconds, that before a retry, and the time that an answer to a
+	// task token may take. A Wait state with a timestamp ends at that time, since what
+	// follows may look at a clock. Nil: as long as it should be.
 	Pause func(time.Duration) time.Duration
 }
 

@@ -64,13 +64,14 @@ func (v *visit) choose(ctx context.Context) (json.RawMessage, string, error) {
 
 func (v *visit) wait(ctx context.Context) error {
 	runner := v.thread.execution.runner
-	var pause time.Duration
+	pause := runner.pause
+	var d time.Duration
 	if v.state.seconds != nil {
 		seconds, err := v.evalInteger(ctx, "Seconds", v.state.seconds, 0, 99999999)
 		if err != nil {
 			return err
 		}
-		pause = time.Duration(seconds) * time.Second
+		d = time.Duration(seconds) * time.Second
 	} else {
 		until, err := v.evalString(ctx, "Timestamp", v.state.timestamp)
 		if err != nil {
@@ -81,9 +82,9 @@ func (v *visit) wait(ctx context.Context) error {
 			return v.evalError(&fieldError{"Timestamp",
 				"The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: " + until})
 		}
-		pause = at.Sub(runner.clock.Now())
+		pause, d = runner.clock.Sleep, at.Sub(runner.clock.Now())
 	}
-	if pause > 0 && runner.pause(ctx, pause) != nil {
+	if d > 0 && pause(ctx, d) != nil {
 		return errHalted
 	}
 	return nil
@@ -191,8 +192,12 @@ func (v *visit) evalSeconds(ctx context.Context, field string, t *template) (*in
 func (v *visit) call(ctx context.Context, arguments json.RawMessage, timeout, heartbeat *int64) (json.RawMessage, error) {
 	e := v.thread.execution
 	if timeout != nil {
+		limit := time.Duration(*timeout) * time.Second
+		if v.waiting != nil {
+			limit = e.runner.shorten(limit)
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = withTimeout(ctx, e.runner.clock, time.Duration(*timeout)*time.Second, errTaskTimedOut)
+		ctx, cancel = withTimeout(ctx, e.runner.clock, limit, errTaskTimedOut)
 		defer cancel()
 	}
 	task := Task{

@@ -63,17 +63,20 @@ func TestRetryWithJitter(t *testing.T) {
 	}
 }
 
-// Pauses can be cut short, and time limits stay what they are.
+// Pauses can be cut short. Time limits stay what they are, but for that of an answer.
 func TestShortPauses(t *testing.T) {
 	run := asltest.Run(t, asltest.Case{
 		Definition: `{"QueryLanguage": "JSONata", "StartAt": "W", "States": {
-			"W": {"Type": "Wait", "Seconds": 100, "Next": "A"},
+			"W": {"Type": "Wait", "Seconds": 100, "Next": "T"},
+			"T": {"Type": "Wait", "Timestamp": "{% $fromMillis($millis() + 10000) %}", "Next": "C"},
+			"C": {"Type": "Task", "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken", "Arguments": {"Entries": []}, "TimeoutSeconds": 200,
+				"Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "A"}], "Next": "A"},
 			"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}, "TimeoutSeconds": 30,
 				"Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 50, "MaxAttempts": 1}], "End": true}}}`,
-		Functions: asltest.Functions{"f": asltest.Replies(asltest.Hang())},
+		Functions: asltest.Functions{"f": asltest.Replies(asltest.Hang()), asking: asltest.Replies(asltest.Hang())},
 		Pause:     func(d time.Duration) time.Duration { return d / 50 },
 	})
-	if want := 2*time.Second + 30*time.Second + time.Second + 30*time.Second; run.Duration != want || run.Error != "States.Timeout" {
+	if want := 2*time.Second + 10*time.Second + 4*time.Second + 30*time.Second + time.Second + 30*time.Second; run.Duration != want || run.Error != "States.Timeout" {
 		t.Errorf("%s with %q, want %s", run.Duration, run.Error, want)
 	}
 }

@@ -215,9 +215,13 @@ func (v *Virtual) adminToken() string { return "admin." + v.fleet.secret + "." +
 // Mark returns the present end of the record that [Virtual.Requests] reads.
 func (v *Virtual) Mark() (Mark, error) { return v.backend.server.Mark() }
 
-// Requests returns this cluster's requests since mark, as [Cluster.Requests] does.
+// Requests returns this cluster's requests since mark, as [Cluster.Requests] does, and
+// those that name one of its namespaces and came to the API server itself, such as an
+// operator's.
 func (v *Virtual) Requests(since Mark) ([]Request, error) {
-	requests, err := v.backend.server.requests(since, func(e auditEvent) bool { return strings.HasPrefix(e.AuditID, v.names.prefix) })
+	requests, err := v.backend.server.requests(since, func(e auditEvent) bool {
+		return strings.HasPrefix(e.AuditID, v.names.prefix) || e.ObjectRef != nil && strings.HasPrefix(e.ObjectRef.Namespace, v.names.prefix)
+	})
 	for i := range requests {
 		requests[i].Namespace, requests[i].Name = v.names.original(requests[i].Namespace), v.names.original(requests[i].Name)
 		requests[i].Resource = v.names.original(requests[i].Resource)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // Mark is a point in a cluster's record of requests.
@@ -28,6 +29,9 @@ type Request struct {
 	Namespace, Name string
 	// Code is the HTTP status.
 	Code int
+	// Received and Answered are when the API server got the request, and when it had
+	// answered it or, of a watch, began to.
+	Received, Answered time.Time
 }
 
 // Mark returns the present end of the record. Requests(mark) then gives what came
@@ -86,10 +90,12 @@ type auditEvent struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
+	Received time.Time `json:"requestReceivedTimestamp"`
+	Stage    time.Time `json:"stageTimestamp"`
 }
 
 func (e auditEvent) request() Request {
-	r := Request{User: e.User.Username, Verb: e.Verb, Resource: e.RequestURI, Code: e.ResponseStatus.Code}
+	r := Request{User: e.User.Username, Verb: e.Verb, Resource: e.RequestURI, Code: e.ResponseStatus.Code, Received: e.Received, Answered: e.Stage}
 	if ref := e.ObjectRef; ref != nil {
 		r.Resource, r.Namespace, r.Name = ref.Resource, ref.Namespace, ref.Name
 		if ref.APIGroup != "" {

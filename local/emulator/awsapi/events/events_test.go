@@ -90,6 +90,21 @@ func TestEntriesThatFail(t *testing.T) {
 	}
 }
 
+// EventBridge may fail to take an event that nothing is wrong with.
+func TestFailure(t *testing.T) {
+	s := awsapitest.Start(t)
+	s.Events.SetFailure(func(e events.Event) bool { return e.Source == "unlucky" })
+	out, err := clientOf(s, awsapitest.Admin()).PutEvents(t.Context(), &eventbridge.PutEventsInput{
+		Entries: []types.PutEventsRequestEntry{entry("unlucky", "a", "{}"), entry("good", "a", "{}")},
+	})
+	if err != nil || out.FailedEntryCount != 1 || aws.ToString(out.Entries[0].ErrorCode) != "InternalFailure" || out.Entries[1].EventId == nil {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if recorded := s.Events.Events(); len(recorded) != 1 || recorded[0].Source != "good" {
+		t.Errorf("recorded %+v", recorded)
+	}
+}
+
 func TestRequestsThatAreRefused(t *testing.T) {
 	s := awsapitest.Start(t)
 	half := entry("a", "a", `{"a":"`+strings.Repeat("x", 1<<19)+`"}`)

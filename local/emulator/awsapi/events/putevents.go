@@ -56,14 +56,11 @@ func (s *Service) putEvents(r *protocol.Request, in *putEventsInput) (*putEvents
 	}
 	out := &putEventsOutput{}
 	for _, e := range in.Entries {
-		if failed := e.wrong(); failed != nil {
-			out.Entries = append(out.Entries, *failed)
+		taken := s.entry(r, e)
+		if taken.ErrorCode != "" {
 			out.FailedEntryCount++
-			continue
 		}
-		ev := s.event(r, e)
-		s.take(ev)
-		out.Entries = append(out.Entries, result{EventID: ev.ID})
+		out.Entries = append(out.Entries, taken)
 	}
 	return out, nil
 }
@@ -141,6 +138,18 @@ func (e entry) wrong() *result {
 		return &result{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."}
 	}
 	return nil
+}
+
+// entry takes an entry, if it can.
+func (s *Service) entry(r *protocol.Request, e entry) result {
+	if refused := e.wrong(); refused != nil {
+		return *refused
+	}
+	ev := s.event(r, e)
+	if !s.take(ev) {
+		return result{ErrorCode: "InternalFailure", ErrorMessage: "The service has failed."}
+	}
+	return result{EventID: ev.ID}
 }
 
 func (s *Service) event(r *protocol.Request, e entry) Event {

@@ -51,6 +51,7 @@ type Service struct {
 	buses       map[string]bool // by ARN
 	events      []Event
 	subscribers []func(Event)
+	fails       func(Event) bool
 	taken       chan struct{} // closed, and made anew, when an event comes in
 }
 
@@ -87,6 +88,14 @@ func (s *Service) Subscribe(target func(Event)) {
 	s.subscribers = append(s.subscribers, target)
 }
 
+// SetFailure has EventBridge fail from now on to take the events that fails says yes to;
+// nil: none.
+func (s *Service) SetFailure(fails func(Event) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = fails
+}
+
 // Events returns what the buses have taken, in order.
 func (s *Service) Events() []Event {
 	s.mu.Lock()
@@ -114,14 +123,18 @@ func (s *Service) Await(ctx context.Context, wanted func(Event) bool) (Event, er
 	}
 }
 
-// take records an event and delivers it. Of a bus that does not exist EventBridge
+// take records an event and delivers it, or says that EventBridge fails to. Of a bus that does not exist EventBridge
 // takes events and drops them.
 // https://github.com/localstack/localstack: test_put_events_nonexistent_event_bus
-func (s *Service) take(ev Event) {
+func (s *Service) take(ev Event) bool {
 	s.mu.Lock()
+	if s.fails != nil && s.fails(ev) {
+		s.mu.Unlock()
+		return false
+	}
 	if !s.buses[ev.Bus] && !strings.HasSuffix(ev.Bus, ":event-bus/"+defaultBus) {
 		s.mu.Unlock()
-		return
+		return true
 	}
 	s.events = append(s.events, ev)
 	close(s.taken)
@@ -131,4 +144,5 @@ func (s *Service) take(ev Event) {
 	for _, deliver := range subscribers {
 		deliver(ev)
 	}
+	return true
 }

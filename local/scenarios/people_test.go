@@ -1,0 +1,214 @@
+package scenarios
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
+	"github.com/crossapply/crossapply/shared/runs"
+)
+
+var peopleCommands = map[string]command{
+	"approve":  {"yes|no [<message>]", 1, 2, false, approve},
+	"began":    {"", 0, 0, false, awaitStart},
+	"phase":    {"<wave> [<kind>]", 1, 2, false, awaitPhase},
+	"stopmark": {"", 0, 0, false, writeStopMark},
+	"abort":    {"", 0, 0, false, abort},
+	"dies":     {"<function> before|after <service:operation> [on <cluster>] [always]", 3, 6, false, killFunction},
+	"deaf":     {"", 0, 0, false, func(_ context.Context, s *script, _ bool, _ []string) error { return faults.deafen(s.next()) }},
+	"gone":     {"<cluster>", 1, 1, false, gone},
+	"upload":   {"<file>", 1, 1, false, upload},
+}
+
+func approve(ctx context.Context, s *script, _ bool, args []string) error {
+	asked, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
+		d := detail(event)
+		return kindOf(event) == "Approval Requested" && d.Execution == s.arn && !s.answered[d.TaskToken]
+	})
+	if err != nil {
+		return err
+	}
+	token := detail(asked).TaskToken
+	s.answered[token] = true
+	message := strings.Join(args[1:], "")
+	approver := sfn.NewFromConfig(shared.Person("approver"))
+	if args[0] == "no" {
+		_, err = approver.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: &token, Error: aws.String("Rejected"), Cause: &message})
+		return err
+	}
+	output, err := json.Marshal(map[string]string{"message": message})
+	if err != nil {
+		return err
+	}
+	_, err = approver.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
+	return err
+}
+
+func awaitStart(ctx context.Context, s *script, _ bool, _ []string) error {
+	_, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
+		return kindOf(event) == "Execution Started" && detail(event).Execution == s.arn
+	})
+	return err
+}
+
+func awaitPhase(ctx context.Context, s *script, _ bool, args []string) error {
+	kind := contract.PhaseWave
+	if len(args) > 1 {
+		kind = contract.PhaseKind(args[1])
+	}
+	_, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
+		d := detail(event)
+		return kindOf(event) == "Phase Ended" && d.Execution == s.arn && d.Phase.Name == args[0] && d.Phase.Kind == kind
+	})
+	return err
+}
+
+func put(ctx context.Context, key, body string) error {
+	_, err := s3.NewFromConfig(shared.Engineer()).PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(shared.Deployment.Bucket), Key: &key, Body: strings.NewReader(body)})
+	return err
+}
+
+func writeStopMark(ctx context.Context, s *script, _ bool, _ []string) error {
+	_, name, err := contract.ParseExecution(s.arn)
+	if err != nil {
+		return err
+	}
+	return put(ctx, runs.Prefix(name)+runs.Stop, "")
+}
+
+func abort(ctx context.Context, s *script, _ bool, _ []string) error {
+	if _, err := stepFunctions().StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: &s.arn}); err != nil {
+		return err
+	}
+	return shared.States.Wait(ctx, s.arn)
+}
+
+func upload(ctx context.Context, s *script, _ bool, args []string) error {
+	body := s.file(args[0])
+	sum := sha256.Sum256([]byte(body))
+	s.ts.Setenv("SHA256", hex.EncodeToString(sum[:]))
+	return put(ctx, runs.Inputs+s.topic+"/"+args[0], body)
+}
+
+func gone(_ context.Context, _ *script, _ bool, args []string) error {
+	targets, err := clusters(args[0])
+	for _, t := range targets {
+		shared.AWS.EKS.Delete(eks.Cluster{Account: t.Account, Region: t.Region, Name: t.Cluster}.ARN())
+	}
+	return err
+}
+
+// faults are what befalls executions, by their names.
+var faults = &misfortunes{doomed: map[string][]*kill{}, deaf: map[string]bool{}}
+
+type misfortunes struct {
+	mu     sync.Mutex
+	doomed map[string][]*kill
+	deaf   map[string]bool // EventBridge takes none of their events
+}
+
+// kill is a call at which a function dies.
+type kill struct {
+	function, operation string
+	after, always       bool
+	cluster             string // "": any
+
+	mu sync.Mutex
+	n  int
+}
+
+func (k *kill) when() string {
+	if k.after {
+		return "after"
+	}
+	return "before"
+}
+
+func (k *kill) happened() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.n > 0
+}
+
+func (k *kill) at(call lambda.Call, cluster string) bool {
+	here := call.Function == deployment.Name+"-"+k.function && call.Done == k.after &&
+		strings.HasPrefix(call.Service+":"+call.Operation, k.operation) && (k.cluster == "" || k.cluster == cluster)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !here || k.n > 0 && !k.always {
+		return false
+	}
+	k.n++
+	return true
+}
+
+func killFunction(_ context.Context, s *script, _ bool, args []string) error {
+	k := &kill{function: args[0], after: args[1] == "after", operation: args[2]}
+	rest := args[3:]
+	if len(rest) > 1 && rest[0] == "on" {
+		k.cluster, rest = rest[1], rest[2:]
+	}
+	k.always = slices.Equal(rest, []string{"always"})
+	if len(rest) > 0 && !k.always {
+		return fmt.Errorf("%s: not understood", rest)
+	}
+	faults.mu.Lock()
+	defer faults.mu.Unlock()
+	faults.doomed[s.next()] = append(faults.doomed[s.next()], k)
+	return nil
+}
+
+func (m *misfortunes) of(execution string) []*kill {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.doomed[execution]
+}
+
+func (m *misfortunes) deafen(execution string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deaf[execution] = true
+	return nil
+}
+
+// kills says whether a function dies at a call.
+func (m *misfortunes) kills(call lambda.Call) bool {
+	// What the functions are called with: some have the execution at the top, the
+	// others in their run.
+	var event struct {
+		Execution string
+		Run       contract.Run
+		Target    contract.Target
+	}
+	if err := json.Unmarshal([]byte(call.Event), &event); err != nil {
+		return false // outside of an invocation
+	}
+	_, name, err := contract.ParseExecution(event.Execution + event.Run.Execution)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(m.of(name), func(k *kill) bool { return k.at(call, event.Target.Cluster) })
+}
+
+// fails says whether EventBridge fails to take an event.
+func (m *misfortunes) fails(event events.Event) bool {
+	_, name, err := contract.ParseExecution(detail(event).Execution)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return err == nil && m.deaf[name]
+}
