@@ -32,9 +32,14 @@ var commands = map[string]string{
 	"make golden":      "TestStacks",
 	"make docs golden": "TestStacks",
 	"make bench":       selfCheck,
+	"make bench-fleet": selfCheck,
 	"make test":        selfCheck,
 	"make test-unit":   selfCheck,
-	"make verify":      selfCheck,
+
+	"make test-operators":       selfCheck,
+	"go test ./local/scenarios": selfCheck,
+
+	"make verify": selfCheck,
 
 	"make deploy-access":  "TestMakeAccess", // with stand-ins for the CDK's CLI
 	"make diff-access":    "TestAccessStacks",
