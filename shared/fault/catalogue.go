@@ -74,8 +74,8 @@ var (
 		Do:   "Install the operator's CRD in that version on the cluster, or correct apiVersion and kind.",
 	})
 	Conflict = declare("CrossApply.Conflict", Entry{
-		When: "another field manager owns a field with another value, or the object changed at every attempt; the message names fields and owners",
-		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force.",
+		When: "another field manager owns a field with another value, the object changed at every attempt, or it has not the resourceVersion or the uid that the request gives; the message names which",
+		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force. Of another version or uid: read the object again.",
 	})
 	WouldRemove = declare("CrossApply.WouldRemove", Entry{
 		When: "the apply would remove fields that an earlier one set, and apply.removals is refuse; nothing was changed",
@@ -149,7 +149,7 @@ var (
 		Do:   "Retry that execution, or start with another key.",
 	})
 	RolloutFailed = declare("CrossApply.RolloutFailed", Entry{
-		When: "more targets failed than rollout.maxFailures allows, or the rollout was stopped or broke; the cause is the answer",
+		When: "more targets failed than rollout.maxFailures or a wave allows, a wave was not approved, or the rollout was stopped or broke; the cause is the answer",
 		Do:   "Read the answer's message and the errors of its failed targets, do what is said of them here, and retry.",
 	})
 	Internal = declare("CrossApply.Internal", Entry{
