@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/crossapply/crossapply/examples"
+	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/regions"
 	"github.com/crossapply/crossapply/shared/request"
 )
@@ -25,6 +26,17 @@ func TestExamplesAreDocumented(t *testing.T) {
 	for _, file := range files {
 		if !strings.Contains(all.String(), "examples/"+file) {
 			t.Errorf("no page has examples/%s", file)
+		}
+	}
+}
+
+// docs/operating.md says what to do about each outcome.
+func TestOutcomesAreDocumented(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "operating.md"), "| outcome |")
+	table, _, _ := strings.Cut(text, "\n\n")
+	for _, outcome := range contract.Outcomes() {
+		if !strings.Contains(table, "`"+string(outcome)+"`") {
+			t.Errorf("operating.md does not say what to do about %s", outcome)
 		}
 	}
 }
