@@ -78,6 +78,7 @@ func render(root string) (map[string][]byte, error) {
 			"output": func(file, example string) (string, error) {
 				return output(filepath.Join(root, file), example)
 			},
+			"scenarios":  scenarios,
 			"join":       strings.Join,
 			"operations": operation.All,
 			"functions":  deployment.Functions,
@@ -95,6 +96,15 @@ func render(root string) (map[string][]byte, error) {
 		pages[strings.TrimSuffix(name, ".tmpl")] = text.Bytes()
 	}
 	return pages, nil
+}
+
+// scenarios links to scenarios, by their names.
+func scenarios(names ...string) string {
+	links := make([]string, len(names))
+	for i, name := range names {
+		links[i] = fmt.Sprintf("[%s](../local/scenarios/testdata/%s.txtar)", name, name)
+	}
+	return "Scenarios: " + strings.Join(links, ", ") + "."
 }
 
 // output returns what an Example in a file of tests prints, by its comment, to which
