@@ -89,7 +89,8 @@ type Request struct {
 	// of up to 256 bytes.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Plan true answers which targets would be worked on, in which waves, and by which
-	// rule their resource would be judged. Nothing is touched.
+	// rule their resource would be judged. Nothing is touched, and the idempotencyKey
+	// stays free.
 	Plan bool `json:"plan,omitempty"`
 
 	// StartedBy is the ARN of the execution that started this one. Under this
