@@ -46,8 +46,8 @@ func Decide(s State) contract.Next {
 
 // Failed says whether the rollout as a whole failed, and why, by what its phases
 // returned and by the last decision, where there is one: a budget was exceeded, a Map
-// broke, or waves were not started, because an approval was refused or somebody
-// stopped the rollout.
+// broke, or waves were not started or not checked, because an approval was refused or
+// somebody stopped the rollout.
 func Failed(s State) (reason string, failed bool) {
 	if reason, ends := s.ends(); ends {
 		return reason, true
@@ -57,10 +57,21 @@ func Failed(s State) (reason string, failed bool) {
 			return reason, true // it went on all the same
 		}
 	}
-	if s.Last == nil || s.Last.Action != contract.ActionReport || s.Plan.Preview || s.current() == 0 {
-		return "", false
+	if s.Last != nil && s.Last.Action == contract.ActionReport && !s.Plan.Preview && s.current() > 0 {
+		return s.Last.Reason, true
 	}
-	return s.Last.Reason, true
+	return s.unchecked()
+}
+
+// unchecked says whether targets were not looked at after their bake time: as they
+// succeeded before, nothing else tells.
+func (s State) unchecked() (reason string, are bool) {
+	for _, phase := range s.Ended {
+		if missed := phase.Counts[contract.OutcomeNotStarted] + phase.Counts[contract.OutcomeStopped]; phase.Kind == contract.PhaseCheck && missed > 0 {
+			return fmt.Sprintf("%d targets of wave %q were not checked after its bake time", missed, phase.Name), true
+		}
+	}
+	return "", false
 }
 
 // RollsBack says that what was changed is rolled back, so that Touched is needed.

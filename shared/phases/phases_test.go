@@ -38,8 +38,9 @@ type rollout struct {
 	ends map[string]ended
 	// answers are those to requests for approval, by the name of the wave.
 	answers map[string]contract.Approval
-	// stop is the step before which somebody writes the stop mark.
-	stop string
+	// stop is the step before which somebody writes the stop mark, and stopIn the one
+	// while which.
+	stop, stopIn string
 }
 
 // play goes through the execution, and returns its steps and the state at its end.
@@ -58,6 +59,9 @@ func (r rollout) play(t *testing.T, seen func(phases.State, contract.Next)) ([]s
 		s.Last, s.Approval = &next, nil
 		if next.Action == contract.ActionReport {
 			return steps, s
+		}
+		if step(s, next) == r.stopIn {
+			s.Stopped = true
 		}
 		r.do(&s, next)
 	}
@@ -261,6 +265,10 @@ func TestRollouts(t *testing.T) {
 			"wave canary, wave few, rollback few, report", "1 failed, and 0 may"},
 		{"before a rollback", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), stop: "rollback few", ends: map[string]ended{"wave few": {failed: 1}}},
 			"wave canary, wave few, report", "1 failed, and 0 may"},
+		{"in a check", rollout{waves: []contract.PlannedWave{of("a", 5, bakes(time.Hour)), of("b", 5)}, stopIn: "check a", ends: map[string]ended{"check a": {notStarted: 3}}},
+			"wave a, wait 1h0m0s: a, check a, report", "somebody stopped the rollout"},
+		{"in the last check", rollout{waves: []contract.PlannedWave{of("1", 5, bakes(time.Hour))}, stopIn: "check 1", ends: map[string]ended{"check 1": {notStarted: 3}}},
+			"wave 1, wait 1h0m0s: 1, check 1, report", `3 targets of wave "1" were not checked`},
 		{"when all is done", rollout{waves: three, stop: "report"}, "wave canary, wave few, wave rest, report", ""},
 	}
 	for _, test := range tests {
