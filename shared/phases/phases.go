@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 	"github.com/crossapply/crossapply/shared/window"
@@ -197,6 +198,10 @@ func (s State) backward(reason string) contract.Next {
 	if s.Plan.Run.OnFailure != contract.OnFailureRollback {
 		return report(reason)
 	}
+	if broke, until := s.aborted(); s.Now.Before(until) {
+		next := s.phase(contract.PhaseRollback, broke.Wave, operation.Rollback, broke.Total)
+		return wait(next, until, reason+"; what is still at work ends until")
+	}
 	for number := len(s.Touched); number > 0; number-- {
 		if s.Touched[number-1] > 0 && s.ended(contract.PhaseRollback, number) == nil {
 			next := s.phase(contract.PhaseRollback, number, operation.Rollback, s.Touched[number-1])
@@ -204,6 +209,17 @@ func (s State) backward(reason string) contract.Next {
 		}
 	}
 	return report(reason)
+}
+
+// aborted returns the wave whose Map broke, and until when what it had started may go on,
+// and note a change that a rollback would not see: never, where there is none.
+func (s State) aborted() (wave contract.EndedPhase, until time.Time) {
+	for _, phase := range s.Ended {
+		if phase.Kind == contract.PhaseWave && phase.Broke != nil && !phase.Broke.NothingStarted() {
+			return phase, phase.At.Add(deployment.StillAtWork())
+		}
+	}
+	return contract.EndedPhase{}, time.Time{}
 }
 
 // ends says whether the execution must not go on to another wave, and why.

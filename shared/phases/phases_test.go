@@ -48,7 +48,7 @@ func (r rollout) play(t *testing.T, seen func(phases.State, contract.Next)) ([]s
 	t.Helper()
 	s := r.begin()
 	var steps []string
-	for range 1 + 6*len(r.waves) { // each is approved, waited for, worked on, bakes, is checked, is rolled back
+	for range 2 + 6*len(r.waves) { // a Map breaks, and each is approved, waited for, worked on, bakes, is checked, is rolled back
 		next := phases.Decide(s)
 		if step(s, next) == r.stop {
 			s.Stopped = true
@@ -209,6 +209,8 @@ func TestRollouts(t *testing.T) {
 			"wave canary, wave few, rollback few, rollback canary, report", "1 failed, and 0 may"},
 		{"and over those of which nothing was touched", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), ends: map[string]ended{"wave few": {notStarted: 4, broke: "States.ItemReaderFailed"}}},
 			"wave canary, wave few, rollback canary, report", `the Map over the targets of wave "few" broke: States.ItemReaderFailed`},
+		{"what a Map that broke had started may still be at work, and is waited for", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), ends: map[string]ended{"wave few": {broke: "States.Runtime"}}},
+			"wave canary, wave few, wait 1m0s: few, rollback few, rollback canary, report", `the Map over the targets of wave "few" broke: States.Runtime`},
 		{"what fails in a rollback stops nothing", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0),
 			ends: map[string]ended{"wave few": {failed: 1}, "rollback few": {failed: 4, broke: "States.Runtime"}}},
 			"wave canary, wave few, rollback few, rollback canary, report", "1 failed, and 0 may"},
