@@ -196,6 +196,38 @@ func TestTagsOfNamedClusters(t *testing.T) {
 	}
 }
 
+// A cluster that is named, and left out because its tags could not be read, may be one
+// that is excluded: a retry finds out.
+func TestRetryKeepsExcludes(t *testing.T) {
+	w := newWorld(t)
+	request := selecting("["+payments+","+ledger+"]", "exclude", `[{"tags": {"env": "lab"}}]`)
+	w.mustStart(t, "nightly", request)
+	w.list(t, "nightly", map[string]contract.Found{"111111111111": foundIn("eu-west-1/payments env=prod")}, map[string]fault.Name{"222222222222": fault.ListClustersDenied})
+	w.mustStart(t, "nightly", request)
+	w.end("nightly")
+	for range 2 {
+		w.mustStart(t, "again", retry("nightly", ""))
+		w.list(t, "again", map[string]contract.Found{"111111111111": foundIn("eu-west-1/payments env=prod"), "222222222222": foundIn("us-east-1/ledger env=lab")}, nil)
+	}
+	if got := w.targets(t, "again"); got != "111111111111/eu-west-1/payments" {
+		t.Errorf("the retry works on %s", got)
+	}
+}
+
+// An override that matches nothing is no mistake where it may match clusters in an
+// account that could not be listed.
+func TestOverrideOfAccountThatFails(t *testing.T) {
+	w := newWorld(t)
+	request := selecting(`[{"accounts": ["*"]}]`, "rollout", `{"maxFailures": 1}`,
+		"overrides", `[{"match": {"accounts": ["222222222222"], "clusters": ["b"]}, "patch": {"spec": {"partitions": 9}}}]`)
+	w.mustStart(t, "nightly", request)
+	w.list(t, "nightly", map[string]contract.Found{"111111111111": foundIn("eu-west-1/a")}, map[string]fault.Name{"222222222222": fault.ListClustersDenied})
+	w.mustStart(t, "nightly", request)
+	if got := w.targets(t, "nightly"); got != "111111111111/eu-west-1/a" {
+		t.Errorf("it works on %s", got)
+	}
+}
+
 // An account of which the Map says nothing counts as one that failed; so does one that
 // the request has only since the Map began.
 func TestAccountLost(t *testing.T) {
