@@ -36,7 +36,10 @@
 //
 // # What people and others do meanwhile
 //
-//	approve yes|no [<message>]    waits until the execution asks, and answers as an approver
+//	approve yes|no [<message>] [as <person>]
+//	                              waits until the execution asks, and answers as somebody with a managed
+//	                              policy of the deployment: approver (the default), caller or reader; with !
+//	                              that one may not
 //	began                         waits until the event says that the execution has begun
 //	phase <wave> [<kind>]         waits until the event says that a phase has ended
 //	stopmark, abort               writes the stop mark; StopExecution

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/smithy-go"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
@@ -23,7 +25,7 @@ import (
 )
 
 var peopleCommands = map[string]command{
-	"approve":  {"yes|no [<message>]", 1, 2, false, approve},
+	"approve":  {"yes|no [<message>] [as <person>]", 1, 4, true, approve},
 	"began":    {"", 0, 0, false, awaitStart},
 	"phase":    {"<wave> [<kind>]", 1, 2, false, awaitPhase},
 	"stopmark": {"", 0, 0, false, writeStopMark},
@@ -34,7 +36,11 @@ var peopleCommands = map[string]command{
 	"upload":   {"<file>", 1, 1, false, upload},
 }
 
-func approve(ctx context.Context, s *script, _ bool, args []string) error {
+func approve(ctx context.Context, s *script, not bool, args []string) error {
+	person := "approver"
+	if n := len(args); n > 2 && args[n-2] == "as" {
+		person, args = args[n-1], args[:n-2]
+	}
 	asked, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
 		d := detail(event)
 		return kindOf(event) == "Approval Requested" && d.Execution == s.arn && !s.answered[d.TaskToken]
@@ -43,18 +49,28 @@ func approve(ctx context.Context, s *script, _ bool, args []string) error {
 		return err
 	}
 	token := detail(asked).TaskToken
+	err = answer(ctx, sfn.NewFromConfig(shared.Person(person)), token, args[0] == "yes", strings.Join(args[1:], " "))
+	var refused smithy.APIError
+	switch {
+	case not && errors.As(err, &refused) && refused.ErrorCode() == "AccessDeniedException":
+		return nil
+	case not:
+		return fmt.Errorf("%s may: %w", person, err)
+	}
 	s.answered[token] = true
-	message := strings.Join(args[1:], "")
-	approver := sfn.NewFromConfig(shared.Person("approver"))
-	if args[0] == "no" {
-		_, err = approver.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: &token, Error: aws.String("Rejected"), Cause: &message})
+	return err
+}
+
+func answer(ctx context.Context, by *sfn.Client, token string, yes bool, message string) error {
+	if !yes {
+		_, err := by.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: &token, Error: aws.String("Rejected"), Cause: &message})
 		return err
 	}
 	output, err := json.Marshal(map[string]string{"message": message})
 	if err != nil {
 		return err
 	}
-	_, err = approver.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
+	_, err = by.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
 	return err
 }
 
