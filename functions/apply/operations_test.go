@@ -368,6 +368,29 @@ func TestRollbackOfSeveralResources(t *testing.T) {
 	}
 }
 
+// A kind that is gone since has taken with it what was created.
+func TestRollbackOfAKindThatIsGone(t *testing.T) {
+	x := newTarget(t)
+	x.several()
+	x.applier.servedPause = 0
+	entry := journal.Entry{Operation: operation.Apply, After: &journal.After{Applied: contract.Applied{Change: contract.Created}, Object: map[string]any{"kind": "Thing"}}}
+	if err := x.store.PutJSON(t.Context(), journal.EarlierKey(x.in.Run, x.in.Target, 2), entry); err != nil {
+		t.Fatal(err)
+	}
+	out := x.mustDo(contract.PhaseRollback, operation.Rollback)
+	if out.Result == nil || out.Result.Outcome != contract.OutcomeRolledBack || out.Result.Change != contract.Unchanged || !out.More {
+		t.Errorf("%s", says(out.Result))
+	}
+	// What was changed cannot be brought back.
+	entry.Before = map[string]any{"kind": "Thing"}
+	if err := x.store.PutJSON(t.Context(), journal.EarlierKey(x.in.Run, x.in.Target, 2), entry); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.do(contract.PhaseRollback, operation.Rollback); fault.NameOf(err) != fault.KindNotServed {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What was deleted backwards is brought back forwards: a namespace before what lies in
 // it.
 func TestRollbackOfADeletionOfSeveralResources(t *testing.T) {

@@ -84,7 +84,7 @@ func (a Action) delete(ctx context.Context, live *unstructured.Unstructured, pre
 	}
 	left, err := a.live(ctx)
 	if err != nil {
-		return Done{}, err
+		return Done{Applied: contract.Applied{Change: contract.Deleted}}, err
 	}
 	return deleted(live, left, a.Ref), nil
 }
