@@ -171,7 +171,7 @@ func (w *work) actOn(ctx context.Context, client *kube.Client, action operation.
 	case w.op.Tries(w.in.Run) && action.NamespaceComes(err):
 		return w.op.Later(action), nil
 	case err != nil:
-		return operation.Done{}, attempt.refused(ctx, err)
+		return operation.Done{}, attempt.refused(ctx, done, err)
 	}
 	return done, attempt.end(ctx, done)
 }

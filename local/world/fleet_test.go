@@ -1,17 +1,21 @@
 package world_test
 
 import (
+	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -53,7 +57,12 @@ type fleetCase struct {
 	targets             []contract.Target
 	fates               map[contract.Target]fate
 	budget, concurrency int
+	waves               []fleetWave
+	onFailure           contract.OnFailure
 }
+
+// fleetWave is a wave of so many targets: the last one takes the rest.
+type fleetWave struct{ size, budget, concurrency int }
 
 func randomFleet(random *rand.Rand) fleetCase {
 	all := append(healthy(), noRBAC, unmapped, noCRD, creating, down, foreign, missing)
@@ -65,35 +74,64 @@ func randomFleet(random *rand.Rand) fleetCase {
 	for _, target := range healthy() {
 		c.fates[target] = fates[random.IntN(len(fates))]
 	}
+	if random.IntN(2) == 0 {
+		c.onFailure = contract.OnFailureContinue
+	}
+	for left, waves := len(c.targets), 1+random.IntN(3); left > 0 && waves > 0; waves-- {
+		wave := fleetWave{size: 1 + random.IntN(left), budget: random.IntN(4), concurrency: 1 + random.IntN(4)}
+		if waves == 1 {
+			wave.size = left
+		}
+		c.waves = append(c.waves, wave)
+		left -= wave.size
+	}
 	return c
 }
 
-// Whatever fails in a fleet, and whatever the budget: the outcomes add up, each
-// target that was started ends as it does by itself, and no write is reported as
-// none.
+// split returns the targets of each wave, in the form of any values that belong to
+// the targets.
+func split[T any](c fleetCase, all []T) [][]T {
+	var waves [][]T
+	for _, wave := range c.waves {
+		waves = append(waves, all[:wave.size])
+		all = all[wave.size:]
+	}
+	return waves
+}
+
+// Whatever fails in a fleet, and whatever its waves and budgets: the outcomes add up,
+// each target that was started ends as it does by itself, no write is reported as none,
+// and the API servers saw one wave after the other and never too many targets at once.
 func TestRandomFleets(t *testing.T) {
-	const cases = 30
+	const cases = 40
 	killer := newKiller(t)
-	seen := make(chan bool, cases)
+	var mu sync.Mutex
+	var seen sight
 	t.Run("cases", func(t *testing.T) {
 		for i := range cases {
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
-				seen <- rollOutFleet(t, killer, fmt.Sprintf("fleet-%d", i), randomFleet(rand.New(rand.NewPCG(2026, uint64(i)))))
+				got := rollOutFleet(t, killer, fmt.Sprintf("fleet-%d", i), randomFleet(rand.New(rand.NewPCG(2026, uint64(i)))))
+				mu.Lock()
+				defer mu.Unlock()
+				seen.writes, seen.later, seen.atOnce = seen.writes+got.writes, seen.later+got.later, max(seen.atOnce, got.atOnce)
 			})
 		}
 	})
-	close(seen)
-	for wrote := range seen {
-		if wrote {
-			return
-		}
+	if seen.writes == 0 || seen.later == 0 || seen.atOnce < 2 {
+		t.Errorf("what the API servers saw shows nothing: %+v", seen)
 	}
-	t.Error("no API server has a write in its record")
 }
 
-// rollOutFleet says whether a write was found in the record of an API server.
-func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) (wrote bool) {
+// sight is what the API servers saw.
+type sight struct {
+	writes int // on targets
+	later  int // waves after another one
+	atOnce int // targets, at most
+}
+
+// rollOutFleet rolls out over a fleet, and says what the API servers saw.
+func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) sight {
 	t.Helper()
 	for _, target := range c.targets {
 		if fate := c.fates[target]; fate.manager != "" {
@@ -108,16 +146,41 @@ func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) (wrote
 		fate := c.fates[target]
 		return (fate.before && !call.Done || fate.after && call.Done) && strings.HasPrefix(call.Operation, "PATCH ")
 	})
-	r := topic{
-		name: name, partitions: 3, targets: c.targets, timeout: 10, grace: aws.Int(0),
-		concurrency: c.concurrency, maxFailures: strconv.Itoa(c.budget), apply: &contract.ApplyOptions{Adopt: []string{adopted}},
-	}
 	since := marks(t)
-	arn := startNamed(t, name, r.request(t))
+	arn := startNamed(t, name, c.request(t, name))
 	answer := answerOf(t, wait(t, arn))
 	report := fullReport(t, answer)
 	expectSum(t, answer, report, c.targets)
 	expectHonest(t, since, arn, report)
+	expectFates(t, c, report)
+	expectBudgets(t, c, answer, report)
+	seen := expectOrder(t, c, since, arn)
+	if t.Failed() {
+		t.Logf("%+v", c)
+	}
+	return seen
+}
+
+func (c fleetCase) request(t *testing.T, name string) string {
+	t.Helper()
+	r := topic{
+		name: name, partitions: 3, targets: c.targets, timeout: 10, grace: aws.Int(0), onFailure: c.onFailure,
+		concurrency: c.concurrency, maxFailures: strconv.Itoa(c.budget), apply: &contract.ApplyOptions{Adopt: []string{adopted}},
+	}
+	for i, wave := range c.waves {
+		asked := contract.Wave{MaxFailures: json.RawMessage(strconv.Itoa(wave.budget)), MaxConcurrency: aws.Int(wave.concurrency)}
+		if i < len(c.waves)-1 {
+			asked.Count = aws.Int(wave.size)
+		}
+		r.waves = append(r.waves, asked)
+	}
+	return r.request(t)
+}
+
+// expectFates fails where a target that was started ends in another way than by
+// itself.
+func expectFates(t *testing.T, c fleetCase, report []contract.Result) {
+	t.Helper()
 	for _, result := range report {
 		fate, well := c.fates[result.Target]
 		switch {
@@ -127,19 +190,115 @@ func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) (wrote
 		case well && (result.Outcome != fate.outcome || result.Error != string(fate.err)):
 			t.Errorf("%s, want %s %s", says(result), fate.outcome, fate.err)
 		}
-		wrote = wrote || written(t, since, arn, result.Target)
 	}
-	counts := maps.Clone(answer.Counts)
-	failed := counts[contract.OutcomeFailed] + counts[contract.OutcomeTimedOut]
-	// The failure that spends the budget leaves at most the others under way.
-	if failed > c.budget+c.concurrency {
-		t.Errorf("%d targets failed, of %d that may and %d at once", failed, c.budget, c.concurrency)
+}
+
+// expectBudgets fails where targets were started beyond a budget, or not started though
+// none was spent. The failure that spends one leaves at most the others under way.
+func expectBudgets(t *testing.T, c fleetCase, answer contract.Answer, report []contract.Result) {
+	t.Helper()
+	all, spent, ended := 0, false, false
+	for i, results := range split(c, report) {
+		wave, failed, started := c.waves[i], 0, 0
+		for _, result := range results {
+			if result.Outcome.Failed() {
+				failed++
+			}
+			if result.Outcome != contract.OutcomeNotStarted {
+				started++
+			}
+		}
+		if ended && started > 0 {
+			t.Errorf("wave %d was started after a budget was spent", i+1)
+		}
+		if most := min(wave.budget, c.budget-all) + wave.concurrency; started > 0 && failed > most {
+			t.Errorf("%d targets of wave %d failed, and at most %d can", failed, i+1, most)
+		}
+		all += failed
+		over := failed > wave.budget
+		spent = spent || over || all > c.budget
+		if started < len(results) && !ended && !over && all <= c.budget {
+			t.Errorf("%d of %d targets of wave %d were started, with %d failed", started, len(results), i+1, failed)
+		}
+		ended = ended || all > c.budget || over && c.onFailure != contract.OnFailureContinue
 	}
-	if spent := failed > c.budget; counts[contract.OutcomeNotStarted] > 0 && !spent || spent != (answer.Status == contract.StatusFailed) {
-		t.Errorf("%d targets failed, of %d that may: %s", failed, c.budget, answer.Message)
+	if spent != (answer.Status == contract.StatusFailed) {
+		t.Errorf("%d targets failed, of %d that may: %s", all, c.budget, answer.Message)
 	}
-	if t.Failed() {
-		t.Logf("%+v", c)
+}
+
+// expectOrder fails where an API server saw a target of a wave before another one had
+// seen the last of the wave before, or where too many were worked on at once.
+func expectOrder(t *testing.T, c fleetCase, since map[contract.Target]cluster.Mark, arn string) sight {
+	t.Helper()
+	var seen sight
+	var before time.Time // when the last of the waves before was seen
+	for i, targets := range split(c, c.targets) {
+		var work []span
+		for _, target := range targets {
+			requests := requestsOf(t, since, arn, target)
+			if len(requests) == 0 {
+				continue // it was not started, or has no API server that knows us
+			}
+			work = append(work, spanOf(requests))
+			if slices.ContainsFunc(requests, writes) {
+				seen.writes++
+			}
+		}
+		if len(work) == 0 {
+			continue
+		}
+		first, last := work[0].from, before
+		for _, s := range work {
+			if s.from.Before(first) {
+				first = s.from
+			}
+			if s.to.After(last) {
+				last = s.to
+			}
+		}
+		if first.Before(before) {
+			t.Errorf("wave %d began %v before the end of the one before", i+1, before.Sub(first))
+		}
+		if !before.IsZero() {
+			seen.later++
+		}
+		most := atOnce(work)
+		if most > c.waves[i].concurrency {
+			t.Errorf("%d targets of wave %d were worked on at once, of %d that may", most, i+1, c.waves[i].concurrency)
+		}
+		seen.atOnce, before = max(seen.atOnce, most), last
 	}
-	return wrote
+	return seen
+}
+
+// span is the time from the first to the last request to a target.
+type span struct{ from, to time.Time }
+
+func spanOf(requests []cluster.Request) span {
+	s := span{requests[0].Received, requests[0].Received}
+	for _, request := range requests {
+		if request.Received.Before(s.from) {
+			s.from = request.Received
+		}
+		if request.Received.After(s.to) {
+			s.to = request.Received
+		}
+	}
+	return s
+}
+
+// atOnce is how many spans overlap, at most: where one begins.
+func atOnce(spans []span) int {
+	most := 0
+	for _, s := range spans {
+		n := 0
+		for _, other := range spans {
+			if !other.from.After(s.from) && !other.to.Before(s.from) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }

@@ -101,7 +101,7 @@ func TestMain(m *testing.M) {
 		}
 		forFleet(&config)
 		// Executions wait more than they compute: many fit beside each other.
-		err := flag.Set("test.parallel", "8")
+		err := flag.Set("test.parallel", "16")
 		if err == nil {
 			shared, err = world.Start(ctx, config)
 		}
