@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
@@ -74,9 +75,7 @@ func randomFleet(random *rand.Rand) fleetCase {
 	for _, target := range healthy() {
 		c.fates[target] = fates[random.IntN(len(fates))]
 	}
-	if random.IntN(2) == 0 {
-		c.onFailure = contract.OnFailureContinue
-	}
+	c.onFailure = []contract.OnFailure{contract.OnFailureStop, contract.OnFailureContinue, contract.OnFailureRollback}[random.IntN(3)]
 	for left, waves := len(c.targets), 1+random.IntN(3); left > 0 && waves > 0; waves-- {
 		wave := fleetWave{size: 1 + random.IntN(left), budget: random.IntN(4), concurrency: 1 + random.IntN(4)}
 		if waves == 1 {
@@ -103,7 +102,7 @@ func split[T any](c fleetCase, all []T) [][]T {
 // each target that was started ends as it does by itself, no write is reported as none,
 // and the API servers saw one wave after the other and never too many targets at once.
 func TestRandomFleets(t *testing.T) {
-	const cases = 40
+	const cases = 50
 	killer := newKiller(t)
 	var mu sync.Mutex
 	var seen sight
@@ -115,19 +114,21 @@ func TestRandomFleets(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				seen.writes, seen.later, seen.atOnce = seen.writes+got.writes, seen.later+got.later, max(seen.atOnce, got.atOnce)
+				seen.rolledBack += got.rolledBack
 			})
 		}
 	})
-	if seen.writes == 0 || seen.later == 0 || seen.atOnce < 2 {
-		t.Errorf("what the API servers saw shows nothing: %+v", seen)
+	if seen.writes == 0 || seen.later == 0 || seen.atOnce < 2 || seen.rolledBack == 0 {
+		t.Errorf("too little was seen: %+v", seen)
 	}
 }
 
 // sight is what the API servers saw.
 type sight struct {
-	writes int // on targets
-	later  int // waves after another one
-	atOnce int // targets, at most
+	writes     int // on targets
+	later      int // waves after another one
+	atOnce     int // targets, at most
+	rolledBack int // targets
 }
 
 // rollOutFleet rolls out over a fleet, and says what the API servers saw.
@@ -136,6 +137,7 @@ func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) sight 
 	for _, target := range c.targets {
 		if fate := c.fates[target]; fate.manager != "" {
 			found := object(name, 1)
+			found.Object["spec"].(map[string]any)["retention"] = "24h0m0s"
 			found.SetAnnotations(fate.annotations)
 			if _, err := topics(t, target).Apply(t.Context(), name, found, metav1.ApplyOptions{FieldManager: fate.manager}); err != nil {
 				t.Fatal(err)
@@ -144,27 +146,72 @@ func rollOutFleet(t *testing.T, killer *killer, name string, c fleetCase) sight 
 	}
 	killer.rule(name, func(call lambda.Call, target contract.Target) bool {
 		fate := c.fates[target]
-		return (fate.before && !call.Done || fate.after && call.Done) && strings.HasPrefix(call.Operation, "PATCH ")
+		return strings.Contains(call.Event, `"kind":"wave"`) && (fate.before && !call.Done || fate.after && call.Done) && strings.HasPrefix(call.Operation, "PATCH ")
 	})
+	before := topicsOf(t, name)
 	since := marks(t)
 	arn := startNamed(t, name, c.request(t, name))
 	answer := answerOf(t, wait(t, arn))
 	report := fullReport(t, answer)
 	expectSum(t, answer, report, c.targets)
 	expectHonest(t, since, arn, report)
+	seen := sight{rolledBack: answer.Counts[contract.OutcomeRolledBack]}
+	for i, result := range report {
+		if result.Outcome == contract.OutcomeRolledBack {
+			report[i].Outcome = result.RolledBackFrom // as it ended in its wave
+		}
+	}
 	expectFates(t, c, report)
 	expectBudgets(t, c, answer, report)
-	seen := expectOrder(t, c, since, arn)
+	if c.onFailure == contract.OnFailureRollback && answer.Status == contract.StatusFailed {
+		expectTopics(t, topicsOf(t, name), before)
+	} else {
+		seen = expectOrder(t, c, since, arn)
+	}
 	if t.Failed() {
 		t.Logf("%+v", c)
 	}
 	return seen
 }
 
+// topicsOf returns what each target that is well has of a Topic, but for its status and
+// what the cluster keeps of it: its fields, and which of them each manager owns.
+func topicsOf(t *testing.T, name string) map[contract.Target]string {
+	t.Helper()
+	found := map[contract.Target]string{}
+	for _, target := range healthy() {
+		topic, err := topics(t, target).Get(t.Context(), name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprint(topic.GetAnnotations(), topic.GetLabels(), topic.Object["spec"])
+		for _, owner := range topic.GetManagedFields() {
+			if owner.Subresource == "" {
+				text += fmt.Sprintf(" %s: %s", owner.Manager, owner.FieldsV1)
+			}
+		}
+		found[target] = text
+	}
+	return found
+}
+
+// expectTopics fails where a rollback did not bring back what was there.
+func expectTopics(t *testing.T, got, want map[contract.Target]string) {
+	t.Helper()
+	for _, target := range healthy() {
+		if got[target] != want[target] {
+			t.Errorf("after the rollback %s has\n%s\nwant\n%s", target, got[target], want[target])
+		}
+	}
+}
+
 func (c fleetCase) request(t *testing.T, name string) string {
 	t.Helper()
 	r := topic{
-		name: name, partitions: 3, targets: c.targets, timeout: 10, grace: aws.Int(0), onFailure: c.onFailure,
+		name: name, retention: "48h0m0s", targets: c.targets, timeout: 10, grace: aws.Int(0), onFailure: c.onFailure,
 		concurrency: c.concurrency, maxFailures: strconv.Itoa(c.budget), apply: &contract.ApplyOptions{Adopt: []string{adopted}},
 	}
 	for i, wave := range c.waves {
