@@ -31,7 +31,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		t.Fatalf("searched only %d executions and children", executions)
 	}
 	objects, keys := allObjects(t, shared)
-	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resource, "/" + runs.Targets,
+	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resources, "/" + runs.Layout,
 		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, runs.Reports} {
 		if !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, kind) }) {
 			t.Errorf("no %s was searched", kind)
