@@ -278,7 +278,8 @@ type ReadyOptions struct {
 	// other error of the evaluation ends the target with CrossApply.RuleFailed.
 	Expressions *ReadyExpressions `json:"expressions,omitempty"`
 	// TimeoutSeconds is the hard limit of the wait, per target, counted from
-	// the apply: 1 to 86,400 seconds, by default 900.
+	// the apply: 1 to 86,400 seconds, by default 900. Where there are several
+	// resources, each of them has so long.
 	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
 	// FailureGraceSeconds is how long a status that says "failed" must stand before
 	// it ends the target: 0 to 3,600 seconds, by default 30.

@@ -29,7 +29,7 @@ var (
 		Do:   "Allow it in the configuration (organizations), in a hub account that may list the organization's accounts, or name accounts.",
 	})
 	AuthenticationMode = declare("CrossApply.AuthenticationMode", Entry{
-		When: "the cluster's authentication mode is CONFIG_MAP, in which it knows no access entries",
+		When: "the cluster does not accept the access role, and its authentication mode is CONFIG_MAP, in which it knows no access entries",
 		Do:   "Change the cluster's authentication mode to API_AND_CONFIG_MAP, or map the access role in its aws-auth ConfigMap and configure the cluster withoutEntry.",
 	})
 	Regressed = declare("CrossApply.Regressed", Entry{
@@ -74,7 +74,7 @@ var (
 		Do:   "Install the operator's CRD in that version on the cluster, or correct apiVersion and kind.",
 	})
 	Conflict = declare("CrossApply.Conflict", Entry{
-		When: "another field manager owns a field with another value, or the object changed at every attempt; the message names fields and owners",
+		When: "another field manager owns a field with another value, the object changed at every attempt, or it is not the one that metadata.resourceVersion or delete.uid says; the message names fields and owners",
 		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force.",
 	})
 	WouldRemove = declare("CrossApply.WouldRemove", Entry{
@@ -100,8 +100,8 @@ var (
 		Do:   "Correct the resource as the message says.",
 	})
 	AlreadyExists = declare("CrossApply.AlreadyExists", Entry{
-		When: "the operation create finds an object of that name, or somebody else creates and deletes it at every attempt to apply it",
-		Do:   "Apply or replace the object, or find out who created it.",
+		When: "the operation create finds an object of that name, somebody else creates and deletes it at every attempt to apply it, or a rollback finds that the object which it shall bring back is still being deleted",
+		Do:   "Apply or replace the object, or find out who created it, or what holds its deletion up.",
 	})
 	NotFound = declare("CrossApply.NotFound", Entry{
 		When:    "the object, its namespace, or an object that was applied before is not there",

@@ -254,6 +254,39 @@ func Since(after, live *unstructured.Unstructured, additions bool) (string, erro
 	return fault.Shorten(strings.Join(parts, "; "), fault.MaxRepeated), nil
 }
 
+// Claimed says which of the fields that a change left others have come to own since,
+// with the same values, and who, where they are to have other ones: wanted is nil where
+// the object is to go. It is "" where there are none.
+func Claimed(after, live, wanted *unstructured.Unstructured) (string, error) {
+	differing, err := compare(live, wanted, true)
+	if err != nil {
+		return "", err
+	}
+	left := fieldpath.NewSet()
+	for _, entry := range after.GetManagedFields() {
+		set, err := parse(rawOf(entry))
+		if err != nil {
+			return "", err
+		}
+		left = left.Union(set)
+	}
+	var parts []string
+	for _, entry := range slices.DeleteFunc(live.GetManagedFields(), ofSubresource) {
+		set, err := parse(rawOf(entry))
+		if err != nil {
+			return "", err
+		}
+		had, err := parse(rawOf(find(after.GetManagedFields(), keyOf(entry))))
+		if err != nil {
+			return "", err
+		}
+		if claimed := touching(differing, set.Difference(had).Intersection(left)); !claimed.Empty() {
+			parts = append(parts, fmt.Sprintf("%s (claimed by %s)", list(claimed), entry.Manager))
+		}
+	}
+	return fault.Shorten(strings.Join(parts, "; "), fault.MaxRepeated), nil
+}
+
 // compare returns the topmost fields that differ.
 func compare(after, live *unstructured.Unstructured, additions bool) (*fieldpath.Set, error) {
 	old, err := typed.DeducedParseableType.FromUnstructured(restorable(after))

@@ -101,26 +101,31 @@ func (a Action) takeAway(ctx context.Context, first, live *unstructured.Unstruct
 	case live == nil, e.deletes(), first == nil, live.GetUID() != first.GetUID():
 		return nothingToDo(live) // it is gone; what is there is another
 	}
-	var changed string
 	var err error
-	if e.After == nil {
-		if fields.Owned(live, manager) == nil {
-			return nothingToDo(live) // it was never created: this is somebody else's
+	switch {
+	case e.After == nil && fields.Owned(live, manager) == nil:
+		return nothingToDo(live) // it was never created: this is somebody else's
+	case e.After == nil:
+		err = a.refuse(fields.ChangedBesides(nil, live, manager))
+	case live.GetUID() != e.After.GetUID():
+		return nothingToDo(live)
+	default:
+		if err = a.refuse(fields.Since(e.After, live, false)); err == nil {
+			err = a.refuse(fields.Claimed(e.After, live, nil))
 		}
-		changed, err = fields.ChangedBesides(nil, live, manager)
-	} else {
-		if live.GetUID() != e.After.GetUID() {
-			return nothingToDo(live)
-		}
-		changed, err = fields.Since(e.After, live, false)
 	}
 	if err != nil {
 		return Done{}, err
 	}
-	if changed != "" {
-		return Done{}, a.changedSince(changed)
-	}
 	return a.delete(ctx, live, "")
+}
+
+// refuse makes an error of what others have changed, where they have.
+func (a Action) refuse(changed string, err error) error {
+	if err == nil && changed != "" {
+		return a.changedSince(changed)
+	}
+	return err
 }
 
 // createAnew creates what was deleted.
@@ -161,10 +166,13 @@ func (a Action) restore(ctx context.Context, first, live *unstructured.Unstructu
 	if err != nil {
 		return Done{}, err
 	}
+	if err := a.refuse(fields.Claimed(left, first, wanted)); err != nil {
+		return Done{}, err
+	}
 	current := live
 	if !fields.Same(live, wanted) {
 		// Between this attempt and one before.
-		if err := a.unchangedSince(first, live); err != nil {
+		if err := a.refuse(fields.Since(first, live, true)); err != nil {
 			return Done{}, err
 		}
 		if current, err = a.update(ctx, wanted); err != nil {
@@ -181,21 +189,9 @@ func (a Action) restore(ctx context.Context, first, live *unstructured.Unstructu
 // since. Where the function died that made the change, that is what was found first.
 func (a Action) left(first *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if after := a.Earlier.After; after != nil {
-		return after, a.unchangedSince(after, first)
+		return after, a.refuse(fields.Since(after, first, true))
 	}
-	changed, err := fields.ChangedBesides(a.Earlier.Before, first, a.Run.Apply.FieldManager)
-	if err == nil && changed != "" {
-		err = a.changedSince(changed)
-	}
-	return first, err
-}
-
-func (a Action) unchangedSince(after, live *unstructured.Unstructured) error {
-	changed, err := fields.Since(after, live, true)
-	if err == nil && changed != "" {
-		err = a.changedSince(changed)
-	}
-	return err
+	return first, a.refuse(fields.ChangedBesides(a.Earlier.Before, first, a.Run.Apply.FieldManager))
 }
 
 // own gives an object the owners that are wanted. It takes a write of its own: an API

@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -314,6 +315,17 @@ func TestRollbackOfWhatOthersChangedSince(t *testing.T) {
 		write(t, "other", e.After.GetName(), set(int64(9), "spec", "replicas"))
 		expectChangedSince(t, rollingBack(t, e), ".spec.replicas (by other)")
 	})
+	t.Run("what we changed to the same value", func(t *testing.T) {
+		owned(t)
+		e := earlier(t, operation.Apply, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default}, spec: {revisionHistoryLimit: 7}}", contract.ApplySettings{})
+		by(t, "other", object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default}, spec: {revisionHistoryLimit: 7}}"))
+		expectChangedSince(t, rollingBack(t, e), ".spec.revisionHistoryLimit (claimed by other)")
+	})
+	t.Run("what we created to the same values", func(t *testing.T) {
+		e := earlier(t, operation.Apply, web, contract.ApplySettings{})
+		by(t, "other", object(t, web))
+		expectChangedSince(t, rollingBack(t, e), "(claimed by other)")
+	})
 	t.Run("what we deleted", func(t *testing.T) {
 		owned(t)
 		e := earlier(t, operation.Delete, web, contract.ApplySettings{})
@@ -335,6 +347,8 @@ func TestRollbackKeepsWhatControllersDo(t *testing.T) {
 	write(t, "autoscaler", was.GetName(), set(int64(8), "spec", "replicas"), "scale")
 	write(t, "controller", was.GetName(), set("2", "metadata", "annotations", "deployment.kubernetes.io/revision"), "status")
 	write(t, "operator", was.GetName(), func(u *unstructured.Unstructured) { u.SetFinalizers([]string{"example.com/x"}) })
+	// What others have come to own besides is not what is brought back.
+	by(t, "team", object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default, labels: {team: a, app: web}}, spec: {minReadySeconds: 5}}"))
 	if _, err := rollBack(t, rollingBack(t, e)); err != nil {
 		t.Fatal(err)
 	}
@@ -518,5 +532,50 @@ func TestRollbackMeetsARace(t *testing.T) {
 	now := live(t, was.GetName())
 	if !fields.Same(now, was) || !fields.SameOwnership(now, was) {
 		t.Errorf("it is %v", now.Object)
+	}
+}
+
+// The status of a kind without a status subresource is written as any other field, and
+// is its operator's all the same.
+func TestRollbackOfAKindWithoutAStatusSubresource(t *testing.T) {
+	plains := clientOf(t, schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "plains"})
+	const plain = "{apiVersion: example.com/v1, kind: Plain, metadata: {name: NAME, namespace: default}, spec: {size: 1}}"
+	operator := func(phase string) {
+		t.Helper()
+		u, err := plains.Get(t.Context(), object(t, plain).GetName(), metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(phase, "status", "phase")(u)
+		if _, err := plains.Update(t.Context(), u, metav1.UpdateOptions{FieldManager: "operator"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := plains.Create(t.Context(), object(t, plain), metav1.CreateOptions{FieldManager: "team"}); err != nil {
+		t.Fatal(err)
+	}
+	operator("Small")
+	for _, name := range []contract.Operation{operation.Apply, operation.Replace} {
+		was, err := plains.Get(t.Context(), object(t, plain).GetName(), metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		journal := &book{}
+		a := actionOn(t, object(t, plain, "size: 1", "size: 2"), contract.ApplySettings{Force: true})
+		a.Resource, a.HasStatus, a.Note = plains, false, journal.note
+		done, err := of(t, name).Act(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		operator("Large with " + string(name))
+		back := rollingBack(t, operation.Earlier{Operation: name, Before: journal.first, Change: done.Applied.Change, After: done.Object})
+		back.Resource, back.HasStatus = plains, false
+		if done, err = rollBack(t, back); err != nil {
+			t.Fatal(err)
+		}
+		phase, _, _ := unstructured.NestedString(done.Object.Object, "status", "phase")
+		if !fields.Same(done.Object, was) || !fields.SameOwnership(done.Object, was) || phase != "Large with "+string(name) {
+			t.Errorf("%s: it is %v, and was %v", name, done.Object.Object, was.Object)
+		}
 	}
 }
