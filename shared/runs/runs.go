@@ -243,14 +243,14 @@ func written(err error) (bool, error) {
 
 func (b Bucket) put(ctx context.Context, value any, in s3.PutObjectInput) error {
 	doing := "write " + b.URI(*in.Key)
-	body, err := json.Marshal(value)
-	if err != nil {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(value); err != nil { // with a line's end, for those who print it
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	in.Bucket = aws.String(b.name)
-	in.Body = bytes.NewReader(append(body, '\n')) // for those who print it
+	in.Body = bytes.NewReader(body.Bytes())
 	in.ContentType = aws.String("application/json")
-	_, err = b.client.PutObject(ctx, &in)
+	_, err := b.client.PutObject(ctx, &in)
 	// Two conditional writes at the same time: the same call tells who won.
 	names := map[string]fault.Name{"ConditionalRequestConflict": fault.AWSUnavailable}
 	return fault.FromAWS(err, names, doing)
