@@ -22,19 +22,21 @@ const (
 // commands says so of each: by its first words, the function of the test that runs
 // what it runs.
 var commands = map[string]string{
-	"make build":       "TestSynthAsDocumented",
-	"make synth":       "TestSynthAsDocumented",
-	"make cost":        "TestCostCommand",
-	"make demo":        "TestReadyThenUnchanged", // the same world and workflow
-	"make local":       "TestReadyThenUnchanged",
-	"make help":        "TestMakeTargets",
-	"make docs":        "TestPages",
-	"make golden":      "TestStacks",
-	"make docs golden": "TestStacks",
-	"make bench":       selfCheck,
-	"make test":        selfCheck,
-	"make test-unit":   selfCheck,
-	"make verify":      selfCheck,
+	"make build":          "TestSynthAsDocumented",
+	"make synth":          "TestSynthAsDocumented",
+	"make cost":           "TestCostCommand",
+	"make demo":           "TestReadyThenUnchanged", // the same world and workflow
+	"make local":          "TestReadyThenUnchanged",
+	"make help":           "TestMakeTargets",
+	"make docs":           "TestPages",
+	"make golden":         "TestStacks",
+	"make docs golden":    "TestStacks",
+	"make bench":          selfCheck,
+	"make bench-fleet":    selfCheck,
+	"make test":           selfCheck,
+	"make test-unit":      selfCheck,
+	"make test-operators": selfCheck,
+	"make verify":         selfCheck,
 
 	"make deploy-access":  "TestMakeAccess", // with stand-ins for the CDK's CLI
 	"make diff-access":    "TestAccessStacks",

@@ -123,11 +123,12 @@ type Config struct {
 
 	// RunDays is how many days what an execution works with stays in the run
 	// bucket, its report excepted: 2 to 89, by default 30. So long it can be
-	// retried. Names of executions may come again after 90 days.
+	// retried and rolled back. Names of executions may come again after 90 days. What
+	// people put below inputs/ stays until they delete it.
 	RunDays int `json:"runDays,omitempty"`
 
-	// ReportDays is how many days the full reports stay in the run bucket, at least
-	// RunDays. The default is 365. Step Functions itself forgets an execution after
+	// ReportDays is how many days the full reports, and the objects that get found,
+	// stay in the run bucket, at least [Config.RunDays]. The default is 365. Step Functions itself forgets an execution after
 	// 90 days.
 	ReportDays int `json:"reportDays,omitempty"`
 
@@ -136,9 +137,9 @@ type Config struct {
 	// hub account need only the managed policy.
 	CallerRole *CallerRole `json:"callerRole,omitempty"`
 
-	// CustomerManagedKey encrypts the run bucket, the log groups, the
-	// executions, the dead-letter queue and the functions' environment with a
-	// KMS key of this deployment. By default AWS-owned keys are used.
+	// CustomerManagedKey encrypts the run bucket, the log groups, the executions, the
+	// dead-letter queue, the topic of events and the functions' environment with a KMS
+	// key of this deployment. By default AWS-owned keys are used.
 	CustomerManagedKey bool `json:"customerManagedKey,omitempty"`
 
 	// AlarmTopicARN is the SNS topic, in the hub's Region, that is told when an

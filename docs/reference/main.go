@@ -1,12 +1,14 @@
-// Command reference writes the reference pages in docs/: the request, the answer,
-// the configuration, the errors and the costs.
+// Command reference writes pages in docs/: the references of the request, the answer,
+// the configuration, the errors and the costs, and the page on fleets, whose examples
+// are files.
 //
 //	go run ./docs/reference
 //
 // A page is a template beside this file. It holds the prose, and asks for the rest
 // by name: the fields of a Go type with their comments, the table of operations,
-// the list of functions, the catalogue of errors, the costs, an example. So a field, an
-// operation or an error is documented where it is declared, and nowhere else.
+// the list of functions, the catalogue of errors, the costs, an example, the output of
+// an Example of a test. So a field, an operation or an error is documented where it is
+// declared, and nowhere else.
 //
 // A comment begins with the name of what it documents, as is the custom, and may
 // link to a constant, whose value the page shows ([contract.MaxTargets]), and to a
@@ -17,6 +19,9 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -70,6 +75,10 @@ func render(root string) (map[string][]byte, error) {
 				text, err := os.ReadFile(filepath.Join(root, name)) //nolint:gosec // what the template names
 				return string(text), err
 			},
+			"output": func(file, example string) (string, error) {
+				return output(filepath.Join(root, file), example)
+			},
+			"scenarios":  scenarios,
 			"join":       strings.Join,
 			"operations": operation.All,
 			"functions":  deployment.Functions,
@@ -87,4 +96,28 @@ func render(root string) (map[string][]byte, error) {
 		pages[strings.TrimSuffix(name, ".tmpl")] = text.Bytes()
 	}
 	return pages, nil
+}
+
+// scenarios links to scenarios, by their names.
+func scenarios(names ...string) string {
+	links := make([]string, len(names))
+	for i, name := range names {
+		links[i] = fmt.Sprintf("[%s](../local/scenarios/testdata/%s.txtar)", name, name)
+	}
+	return "Scenarios: " + strings.Join(links, ", ") + "."
+}
+
+// output returns what an Example in a file of tests prints, by its comment, to which
+// the tests hold it.
+func output(file, name string) (string, error) {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	if err != nil {
+		return "", err
+	}
+	for _, example := range doc.Examples(parsed) {
+		if "Example"+example.Name == name {
+			return example.Output, nil
+		}
+	}
+	return "", fmt.Errorf("%s has no %s", file, name)
 }

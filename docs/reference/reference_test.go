@@ -28,8 +28,15 @@ func TestPages(t *testing.T) {
 			t.Errorf("docs/%s differs from what it is written from: run `make docs`", name)
 		}
 	}
-	if len(pages) != 5 {
+	if len(pages) != 6 {
 		t.Errorf("there are %d pages", len(pages))
+	}
+}
+
+func TestOutputOfNoExample(t *testing.T) {
+	const file = "../../shared/waves/waves_test.go"
+	if _, err := output(file, "ExampleOther"); err == nil || err.Error() != file+" has no ExampleOther" {
+		t.Errorf("got %v", err)
 	}
 }
 

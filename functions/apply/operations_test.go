@@ -149,6 +149,14 @@ func TestRollback(t *testing.T) {
 	if entry.Operation != operation.Rollback || entry.After == nil || entry.After.Change != contract.Configured {
 		t.Errorf("the journal says %+v", entry)
 	}
+
+	// A later execution that takes the same back finds it as it was.
+	earlier := x.in.Run.Journal
+	x.next()
+	x.in.Run.Journal = earlier
+	if out := x.mustDo(contract.PhaseRollback, operation.Rollback); out.Result.Outcome != contract.OutcomeRolledBack || out.Result.Change != contract.Unchanged {
+		t.Errorf("again: %s", says(out.Result))
+	}
 }
 
 // An apply that sets what is there already takes ownership of it, which a rollback

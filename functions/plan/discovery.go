@@ -87,7 +87,7 @@ func (p Planner) found(ctx context.Context, run contract.Run, accounts []contrac
 	group.SetLimit(readsAtOnce)
 	for i, account := range accounts {
 		key := run.Prefix + runs.DiscoveredIn(account.Account)
-		if !slices.Contains(there, key) {
+		if _, found := slices.BinarySearch(there, key); !found { // S3 lists keys in order
 			known.failed[account.Account] = failureOf(account.Account, failed, run.Tolerate)
 			continue
 		}

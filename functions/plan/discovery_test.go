@@ -122,7 +122,9 @@ func TestDiscovery(t *testing.T) {
 func TestAccountsThatFail(t *testing.T) {
 	w := newWorld(t)
 	request := selecting(`[{"accounts": ["*"], "clusters": ["a"]}, {"accounts": ["333333333333"], "regions": ["eu-west-1"]}]`,
-		"rollout", `{"tolerate": ["CrossApply.AssumeRoleDenied"], "maxFailures": "50%"}`)
+		"rollout", `{"tolerate": ["CrossApply.AssumeRoleDenied"], "maxFailures": "50%"}`,
+		// It may match something in an account that could not be looked into.
+		"overrides", `[{"match": {"accounts": ["222222222222"]}, "patch": {"spec": {"partitions": 9}}}]`)
 	w.mustStart(t, "nightly", request)
 	found := foundIn("eu-west-1/a")
 	found.NotEnabled = []string{"us-east-1"}
@@ -191,6 +193,38 @@ func TestTagsOfNamedClusters(t *testing.T) {
 	w.mustStart(t, "again", retry("nightly", ""))
 	if got := w.objects(t)["runs/again/accounts.json"]; got != `[{"account":"222222222222","regions":["us-east-1"],"clusters":["ledger"],"tags":true}]` {
 		t.Errorf("the retry looks into %s", got)
+	}
+}
+
+// A cluster that is named, and left out because its tags could not be read, may be one
+// that is excluded: a retry finds out.
+func TestRetryKeepsExcludes(t *testing.T) {
+	w := newWorld(t)
+	request := selecting("["+payments+","+ledger+"]", "exclude", `[{"tags": {"env": "lab"}}]`)
+	w.mustStart(t, "nightly", request)
+	w.list(t, "nightly", map[string]contract.Found{"111111111111": foundIn("eu-west-1/payments env=prod")}, map[string]fault.Name{"222222222222": fault.ListClustersDenied})
+	w.mustStart(t, "nightly", request)
+	w.end("nightly")
+	for range 2 {
+		w.mustStart(t, "again", retry("nightly", ""))
+		w.list(t, "again", map[string]contract.Found{"111111111111": foundIn("eu-west-1/payments env=prod"), "222222222222": foundIn("us-east-1/ledger env=lab")}, nil)
+	}
+	if got := w.targets(t, "again"); got != "111111111111/eu-west-1/payments" {
+		t.Errorf("the retry works on %s", got)
+	}
+}
+
+// An override that matches nothing is no mistake where it may match clusters in an
+// account that could not be listed.
+func TestOverrideOfAccountThatFails(t *testing.T) {
+	w := newWorld(t)
+	request := selecting(`[{"accounts": ["*"]}]`, "rollout", `{"maxFailures": 1}`,
+		"overrides", `[{"match": {"accounts": ["222222222222"], "clusters": ["b"]}, "patch": {"spec": {"partitions": 9}}}]`)
+	w.mustStart(t, "nightly", request)
+	w.list(t, "nightly", map[string]contract.Found{"111111111111": foundIn("eu-west-1/a")}, map[string]fault.Name{"222222222222": fault.ListClustersDenied})
+	w.mustStart(t, "nightly", request)
+	if got := w.targets(t, "nightly"); got != "111111111111/eu-west-1/a" {
+		t.Errorf("it works on %s", got)
 	}
 }
 

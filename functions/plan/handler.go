@@ -74,8 +74,10 @@ func (p Planner) Handle(ctx context.Context, in contract.PlanInput) (contract.Pl
 	if err != nil {
 		return contract.PlanOutput{}, err
 	}
-	if first, err := p.repeats(ctx, in, g.parsed.IdempotencyKey); err != nil || first != nil {
-		return contract.PlanOutput{First: first}, err
+	if !g.parsed.Preview { // which leaves the key to the request that it is a preview of
+		if first, err := p.repeats(ctx, in, g.parsed.IdempotencyKey); err != nil || first != nil {
+			return contract.PlanOutput{First: first}, err
+		}
 	}
 	plan, err := p.plan(ctx, in, g)
 	if err != nil || plan.out.Discovery != nil {

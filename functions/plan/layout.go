@@ -46,7 +46,7 @@ func layOut(parsed request.Parsed, c choice, targets []selector.Cluster, prefix 
 	}
 	var problems field.ErrorList
 	for i, used := range used {
-		if !used && !parsed.Lenient {
+		if !used && !parsed.Lenient && !c.looksInFailed(parsed.Overrides[i].Match) {
 			problems = append(problems, field.Invalid(field.NewPath("overrides").Index(i).Child("match"), field.OmitValueType{}, "matches none of the targets"))
 		}
 	}

@@ -187,6 +187,11 @@ func TestPreview(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	w.mustStart(t, "beside", selecting(fleetOf(t, "a b"))) // it has no lock
+	w.end("beside")
+	w.mustStart(t, "keyed", selecting(fleetOf(t, "a b"), "plan", "true", "idempotencyKey", `"k"`))
+	if out := w.mustStart(t, "real", selecting(fleetOf(t, "a b"), "idempotencyKey", `"k"`)); out.First != nil { // nor takes the key
+		t.Errorf("the request itself: %+v", out)
+	}
 	if _, err := w.start(t, "again", retry("nightly", "")); fault.NameOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "it was for the plan alone") {
 		t.Errorf("a retry of it: %v", err)
 	}

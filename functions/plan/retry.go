@@ -31,33 +31,29 @@ func (p Planner) retried(ctx context.Context, in contract.PlanInput, retry *requ
 	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &raw); err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
-	left, err := p.left(ctx, in, before, raw)
+	left, err := p.targetsLeft(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	again, err := p.again(ctx, in, before, raw)
 	if err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)
 	}
-	if len(left) == 0 {
+	if len(left)+len(again) == 0 {
 		return nil, refuseRetry(retry, "all its targets succeeded: there is nothing to retry")
 	}
-	return retry.Request(raw, left)
+	return retry.Request(raw, left, again)
 }
 
 func refuseRetry(retry *request.Retry, why string) error {
 	return request.Refusal(field.ErrorList{field.Invalid(field.NewPath("retry", "execution"), retry.Execution, why)})
 }
 
-// left returns what did not succeed of an earlier execution: targets, and what selected
-// clusters in the accounts that could not be looked into.
-func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlier, raw json.RawMessage) ([]contract.TargetSelector, error) {
-	targets, err := p.targetsLeft(ctx, before)
-	if err != nil {
-		return nil, err
-	}
-	var left []contract.TargetSelector
-	for _, target := range targets {
-		left = append(left, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
-	}
+// again returns what selected clusters of an earlier execution in the accounts that could
+// not be looked into.
+func (p Planner) again(ctx context.Context, in contract.PlanInput, before *earlier, raw json.RawMessage) ([]contract.TargetSelector, error) {
 	if len(before.layout.Accounts) == 0 {
-		return left, nil
+		return nil, nil
 	}
 	g := given{refusal: request.Refusal}
 	var problems field.ErrorList
@@ -72,15 +68,15 @@ func (p Planner) left(ctx context.Context, in contract.PlanInput, before *earlie
 	if err != nil {
 		return nil, err
 	}
-	return append(left, c.narrowed(before.layout.Accounts)...), nil
+	return c.narrowed(before.layout.Accounts), nil
 }
 
 // targetsLeft returns the targets of an earlier execution that did not succeed:
 // all of them where it was stopped before it could report.
-func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.Target, error) {
+func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.TargetSelector, error) {
 	reported, err := p.store.Exists(ctx, before.plan.Run.ReportKey)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the report of the execution to retry: %w", err)
 	}
 	var results []struct { // as much of a [contract.Result] as matters: objects that get found are large
 		contract.Target
@@ -88,7 +84,7 @@ func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.T
 	}
 	if reported {
 		if err := p.store.GetJSON(ctx, before.plan.Run.ReportKey, &results); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the report of the execution to retry: %w", err)
 		}
 	}
 	succeeded := make(map[contract.Target]bool, len(results))
@@ -96,10 +92,10 @@ func (p Planner) targetsLeft(ctx context.Context, before *earlier) ([]contract.T
 		// One that was rolled back does not hold what was asked for.
 		succeeded[result.Target] = result.Outcome.Succeeded() && result.Outcome != contract.OutcomeRolledBack
 	}
-	var left []contract.Target
+	var left []contract.TargetSelector
 	for _, target := range before.layout.Targets {
 		if !succeeded[target.Target] {
-			left = append(left, target.Target)
+			left = append(left, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
 		}
 	}
 	return left, nil

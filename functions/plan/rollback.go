@@ -101,7 +101,7 @@ func reversed(before contract.Layout, touched map[string]bool, rollout request.R
 // its field manager.
 func rollbackRun(run contract.Run, before *earlier, rollout request.Rollout, total int) contract.Run {
 	back := before.plan.Run
-	back.Execution, back.Name, back.Bucket, back.Prefix = run.Execution, run.Name, run.Bucket, run.Prefix
+	back.Execution, back.Name, back.Bucket, back.Prefix, back.ReportKey = run.Execution, run.Name, run.Bucket, run.Prefix, run.ReportKey
 	back.Journal, back.Operation = before.prefix, operation.Rollback
 	back.MaxFailures, back.Tolerate, back.OnFailure = rollout.MaxFailures.Of(total), rollout.Tolerate, rollout.OnFailure
 	return back

@@ -42,6 +42,7 @@ func TestRollback(t *testing.T) {
 	out := w.mustStart(t, "back", rollback("first", `, "rollout": {"maxFailures": 1, "maxConcurrency": 3}, "labels": {"ticket": "T-1"}`))
 	want := before.Run
 	want.Execution, want.Name, want.Prefix, want.Journal, want.Operation, want.MaxFailures = arn("back"), "back", "runs/back/", "runs/first/", "rollback", 1
+	want.ReportKey = "reports/2026-11-25/back.json" // the earlier one's is another
 	if !reflect.DeepEqual(out.Run, want) || out.Total != 4 || out.Labels["ticket"] != "T-1" {
 		t.Errorf("got  %+v\nwant %+v", out, want)
 	}

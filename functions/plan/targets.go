@@ -96,26 +96,26 @@ func (c choice) selected() (selected []selector.Cluster, problems field.ErrorLis
 		}
 	}
 	for i, s := range c.Selectors {
-		if !matched[i] && !c.lenient && !s.Optional && !selector.Explicit(s) && !c.looksInFailed(s) {
+		if !matched[i] && !c.lenient && !s.Optional && !selector.Explicit(s) && !c.looksInFailed(s.Match) {
 			problems = append(problems, field.Invalid(c.path.Index(i), field.OmitValueType{}, "selects no cluster: with optional it may"))
 		}
 	}
 	return selected, problems
 }
 
-// looksInFailed says whether a selector looks in an account that failed.
-func (c choice) looksInFailed(s contract.TargetSelector) bool {
+// looksInFailed says whether a match may fit clusters in an account that failed.
+func (c choice) looksInFailed(m contract.Match) bool {
 	for account := range c.failed {
-		if c.looksIn(s, account) {
+		if c.looksIn(m, account) {
 			return true
 		}
 	}
 	return false
 }
 
-// looksIn says whether a selector looks in an account.
-func (c choice) looksIn(s contract.TargetSelector, account string) bool {
-	where := contract.Match{Accounts: s.Accounts, OrganizationalUnits: s.OrganizationalUnits}
+// looksIn says whether a match may fit clusters in an account.
+func (c choice) looksIn(m contract.Match, account string) bool {
+	where := contract.Match{Accounts: m.Accounts, OrganizationalUnits: m.OrganizationalUnits}
 	return c.fits(where, selector.Cluster{Target: contract.Target{Account: account}})
 }
 
@@ -126,7 +126,7 @@ func (c choice) narrowed(accounts []contract.Result) []contract.TargetSelector {
 		named := selector.Explicit(s)
 		var in []string
 		for _, account := range accounts {
-			if named && c.Tags && s.Account == account.Account || !named && c.looksIn(s, account.Account) {
+			if named && c.Tags && s.Account == account.Account || !named && c.looksIn(s.Match, account.Account) {
 				in = append(in, account.Account)
 			}
 		}

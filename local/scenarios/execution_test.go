@@ -91,6 +91,11 @@ func (s *script) wait(ctx context.Context, fails bool) (err error) {
 	if (s.ended.Status != types.ExecutionStatusSucceeded) != fails {
 		return fmt.Errorf("the execution is %s: %s %s%s", s.ended.Status, aws.ToString(s.ended.Error), aws.ToString(s.ended.Cause), body)
 	}
+	if s.answer != nil && s.answer["execution"] == s.arn {
+		if err := s.honest(); err != nil {
+			return err
+		}
+	}
 	for _, k := range s.killed {
 		if !k.happened() {
 			return fmt.Errorf("%s was not called %s %s", k.function, k.when(), k.operation)

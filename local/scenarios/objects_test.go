@@ -24,7 +24,7 @@ var objectCommands = map[string]command{
 	"await":    {"<clusters> <file>", 2, 2, false, awaitObject},
 	"object":   {"<clusters> <file>", 2, 2, true, hasObject},
 	"snapshot": {"<clusters> <file>", 2, 2, false, takeSnapshot},
-	"same":     {"<clusters>", 1, 1, false, isSame},
+	"same":     {"<clusters>", 1, 1, true, isSame},
 }
 
 // object is the object that a file describes, or of which it holds what must be so.
@@ -158,30 +158,32 @@ func takeSnapshot(ctx context.Context, s *script, _ bool, args []string) error {
 	})
 }
 
-func isSame(ctx context.Context, s *script, _ bool, args []string) error {
+func isSame(ctx context.Context, s *script, not bool, args []string) error {
 	targets, err := clusters(args[0])
 	if err != nil {
 		return err
 	}
-	compared := 0
-	for of, before := range s.snapshots {
-		if !slices.ContainsFunc(targets, func(t contract.Target) bool { return t.Cluster == of.cluster }) {
-			continue
-		}
-		compared++
-		err := s.onEach(of.cluster, of.file, func(_ contract.Target, c dynamic.ResourceInterface, object *unstructured.Unstructured) error {
-			now, err := lasting(ctx, c, object.GetName())
-			if err == nil && now != before {
-				err = fmt.Errorf("it was\n%s\nand is\n%s", before, now)
+	for _, t := range targets {
+		compared := false
+		for of, before := range s.snapshots {
+			if of.cluster != t.Cluster {
+				continue
 			}
-			return err
-		})
-		if err != nil {
-			return err
+			compared = true
+			err := s.onEach(of.cluster, of.file, func(_ contract.Target, c dynamic.ResourceInterface, object *unstructured.Unstructured) error {
+				now, err := lasting(ctx, c, object.GetName())
+				if err == nil && (now == before) == not {
+					err = fmt.Errorf("it was\n%s\nand is\n%s", before, now)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
 		}
-	}
-	if compared < len(targets) {
-		return fmt.Errorf("of %d clusters there are %d snapshots", len(targets), compared)
+		if !compared {
+			return fmt.Errorf("of %s there is no snapshot", t.Cluster)
+		}
 	}
 	return nil
 }

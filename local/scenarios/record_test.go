@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/crossapply/crossapply/local/emulator/cluster"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/eksauth"
+	"github.com/crossapply/crossapply/shared/operation"
 )
 
 var recordCommands = map[string]command{
-	"untouched":   {"<clusters>", 1, 1, false, untouched},
+	"untouched":   {"<clusters>", 1, 1, true, untouched},
 	"concurrency": {"<most>", 1, 1, false, hasConcurrency},
 	"order":       {"[-bake <duration>] <wave>...", 2, 50, false, hasOrder},
 	"opens":       {"<duration>", 1, 1, false, opens},
@@ -112,17 +114,19 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-func untouched(_ context.Context, s *script, _ bool, args []string) error {
+func untouched(_ context.Context, s *script, not bool, args []string) error {
 	targets, err := clusters(args[0])
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
 		ours, _, err := s.requests(t)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if len(ours) > 0 {
+		case not && len(ours) == 0:
+			return fmt.Errorf("%s got no request", t.Cluster)
+		case !not && len(ours) > 0:
 			return fmt.Errorf("%s got %d requests, the first to %s %s", t.Cluster, len(ours), ours[0].Verb, ours[0].Resource)
 		}
 	}
@@ -138,20 +142,24 @@ func hasConcurrency(_ context.Context, s *script, _ bool, args []string) error {
 	if err != nil {
 		return err
 	}
-	highest := 0
-	for _, at := range spans {
-		under := 0
-		for _, other := range spans {
-			if !other.from.After(at.from) && other.to.After(at.from) {
-				under++
-			}
-		}
-		highest = max(highest, under)
-	}
-	if highest > most || highest < min(most, 2) {
-		return fmt.Errorf("%d targets were under way at once", highest)
+	if n := atOnce(spans); n > most || n < min(most, 2) {
+		return fmt.Errorf("%d targets were under way at once", n)
 	}
 	return nil
+}
+
+// atOnce is how many targets were under way at the same time, at most.
+func atOnce(spans []span) (most int) {
+	for _, one := range spans {
+		n := 0
+		for _, other := range spans {
+			if !other.from.After(one.from) && other.to.After(one.from) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 func hasOrder(_ context.Context, s *script, _ bool, args []string) (err error) {
@@ -166,18 +174,79 @@ func hasOrder(_ context.Context, s *script, _ bool, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	return inOrder(spans, args, bake)
+}
+
+// inOrder returns an error where a target of a wave began before all of the wave before
+// had become Ready and baked.
+func inOrder(spans []span, waves []string, bake time.Duration) error {
 	for _, one := range spans {
-		if !slices.Contains(args, one.wave) {
+		wave := slices.Index(waves, one.wave)
+		if wave < 0 {
 			return fmt.Errorf("%s is in wave %q", one.cluster, one.wave)
 		}
-	}
-	for i := 1; i < len(args); i++ {
 		for _, before := range spans {
-			for _, then := range spans {
-				if before.wave == args[i-1] && then.wave == args[i] && then.from.Before(before.to.Add(bake)) {
-					return fmt.Errorf("%s of wave %s began %s after %s of wave %s had become Ready",
-						then.cluster, then.wave, then.from.Sub(before.to), before.cluster, before.wave)
-				}
+			if slices.Index(waves, before.wave) < wave && one.from.Before(before.to.Add(bake)) {
+				return fmt.Errorf("%s of wave %s began %s after %s of wave %s had become Ready",
+					one.cluster, one.wave, one.from.Sub(before.to), before.cluster, before.wave)
+			}
+		}
+	}
+	return nil
+}
+
+// What the record must show is told from spans such as these.
+func TestSpans(t *testing.T) {
+	at := func(wave string, from, to int) span {
+		return span{cluster: "c", wave: wave, from: time.Unix(int64(from), 0), to: time.Unix(int64(to), 0)}
+	}
+	for _, tc := range []struct {
+		spans  []span
+		atOnce int
+		bake   time.Duration
+		order  bool
+	}{
+		{[]span{at("a", 0, 2), at("b", 2, 3)}, 1, 0, true},
+		{[]span{at("a", 0, 2), at("b", 2, 3)}, 1, time.Second, false},
+		{[]span{at("a", 0, 2), at("b", 3, 4)}, 1, time.Second, true},
+		{[]span{at("a", 0, 2), at("b", 1, 3)}, 2, 0, false},
+		{[]span{at("a", 0, 9), at("a", 1, 2), at("a", 3, 4), at("b", 9, 10)}, 2, 0, true},
+		{[]span{at("a", 0, 9), at("a", 1, 5), at("a", 3, 4), at("b", 8, 10)}, 3, 0, false},
+		{[]span{at("c", 0, 1)}, 1, 0, false},
+	} {
+		err := inOrder(tc.spans, []string{"a", "b"}, tc.bake)
+		if got := atOnce(tc.spans); got != tc.atOnce || (err == nil) != tc.order {
+			t.Errorf("%v: %d at once, %v", tc.spans, got, err)
+		}
+	}
+}
+
+// honest returns an error where the answer and the report do not add up, or a target is
+// reported as one that was not changed, and its record shows that it was.
+func (s *script) honest() error {
+	counts, total := s.answer["counts"].(map[string]any), 0
+	for _, n := range counts {
+		n, _ := n.(float64)
+		total += int(n)
+	}
+	if total != len(s.report) {
+		return fmt.Errorf("the answer counts %v, and the report has %d results", counts, len(s.report))
+	}
+	if s.answer["dryRun"] == true || s.answer["operation"] == string(operation.Check) {
+		return nil // a request does not say that it is for trying only
+	}
+	for _, result := range s.report {
+		targets, err := clusters(target(result))
+		if result["outcome"] != string(contract.OutcomeNotStarted) && result["change"] != string(contract.ChangeNone) || err != nil {
+			continue // an account, or changed as is said
+		}
+		ours, _, err := s.requests(targets[0])
+		if err != nil {
+			return err
+		}
+		for _, r := range ours {
+			if !slices.Contains([]string{"get", "list", "watch"}, r.Verb) && r.Code < 300 && !strings.Contains(r.Resource, "reviews.") {
+				return fmt.Errorf("%s is reported as %v, change %v, but it got a %s of %s", target(result), result["outcome"], result["change"], r.Verb, r.Resource)
 			}
 		}
 	}

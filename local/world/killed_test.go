@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,8 +49,8 @@ func (k *killer) rule(execution string, r rule) {
 }
 
 func (k *killer) kills(call lambda.Call) bool {
-	// What the functions are called with: plan and report have the execution at the
-	// top, the others in their run.
+	// What the functions are called with: plan, review and report have the execution at
+	// the top, the others in their run.
 	var event struct {
 		Execution string
 		Run       contract.Run
@@ -67,87 +69,175 @@ func (k *killer) kills(call lambda.Call) bool {
 	return r != nil && r(call, event.Target)
 }
 
-// killPoint is a place where a function dies: before or after its n-th call, once
-// or at every attempt.
-type killPoint struct {
-	function    string
-	n           int
-	done, again bool
+// point is a call at which a function dies: before the call, or after it.
+type point struct {
+	function string
+	n        int
+	done     bool
 }
 
-func (p killPoint) String() string {
-	when, often := "before", "once"
+func (p point) String() string {
+	when := "before"
 	if p.done {
 		when = "after"
 	}
-	if p.again {
-		often = "always"
-	}
-	return fmt.Sprintf("%s-%s-%s-%d", p.function, often, when, p.n)
+	return fmt.Sprintf("%s-%s-%d", p.function, when, p.n)
 }
 
-// Each function is killed before and after each of its calls. Killed once, it is
-// called again, and nothing is lost. Killed at every attempt, the target or the
-// execution fails; but no target that was touched is reported as untouched, and a
-// retry mends all.
-func TestKilledAtEveryCall(t *testing.T) {
+// Each function is killed once, before and after each of its calls in a rollout by a
+// selector, in two waves with a bake time: it is called again, and the rollout ends as
+// if nothing had happened.
+func TestKilledOnce(t *testing.T) {
 	killer := newKiller(t)
+	var mu sync.Mutex
+	calls := map[string]int{} // of each function
+	name := "undisturbed"
+	killer.rule(name, func(call lambda.Call, _ contract.Target) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if !call.Done {
+			calls[call.Function]++
+		}
+		return false
+	})
+	want := endOf(t, startNamed(t, name, phased(name).request(t)))
 	for _, function := range deployment.FunctionNames() {
-		for _, again := range []bool{false, true} {
+		if calls["crossapply-"+function] == 0 {
+			t.Errorf("%s makes no call", function)
+		}
+		for n := range calls["crossapply-"+function] {
 			for _, done := range []bool{false, true} {
-				p := killPoint{function: function, done: done, again: again}
-				name, _ := strings.CutSuffix(p.String(), "-0")
-				t.Run(name, func(t *testing.T) {
+				p := point{function: function, n: n + 1, done: done}
+				t.Run(p.String(), func(t *testing.T) {
 					t.Parallel()
-					p.n = 1
-					for killedAt(t, killer, p) {
-						p.n++
-					}
-					if p.n == 1 {
-						t.Error("the function makes no call")
-					}
+					expectEnd(t, killedOnce(t, killer, p), want)
 				})
 			}
 		}
 	}
 }
 
-// killedAt runs an execution whose function is killed at a point, and says whether
-// it was: not where the function makes fewer calls.
-func killedAt(t *testing.T, killer *killer, p killPoint) bool {
+// killedOnce runs the rollout whose function is killed at a point.
+func killedOnce(t *testing.T, killer *killer, p point) end {
 	t.Helper()
-	var killed atomic.Int32
-	name := p.String()
+	var made atomic.Int32
+	name := "once-" + p.String()
 	killer.rule(name, func(call lambda.Call, _ contract.Target) bool {
-		return call.Function == "crossapply-"+p.function && call.N == p.n && call.Done == p.done && (killed.Add(1) == 1 || p.again)
+		return call.Function == "crossapply-"+p.function && call.Done == p.done && int(made.Add(1)) == p.n
 	})
-	targets := healthy()
-	target := targets[p.n%len(targets)]
-	r := topic{name: name, annotations: immediately(), targets: []contract.Target{target}}
-	if p.function == "poll" && p.again {
-		r.timeout = 2 // poll is called until then
+	got := endOf(t, startNamed(t, name, phased(name).request(t)))
+	// How often poll is called depends on when the operator is done.
+	if int(made.Load()) < p.n && p.function != "poll" {
+		t.Errorf("there were only %d calls", made.Load())
+	}
+	return got
+}
+
+// end is how an execution ended, without what differs from one to the next.
+type end struct {
+	route   []string // the states that it went through
+	answer  contract.Answer
+	results []contract.Result
+}
+
+func endOf(t *testing.T, arn string) end {
+	t.Helper()
+	answer := answerOf(t, wait(t, arn))
+	e := end{route: route(t, arn), results: fullReport(t, answer)}
+	e.answer = contract.Answer{Status: answer.Status, Total: answer.Total, Counts: answer.Counts, Waves: answer.Waves, Proofs: answer.Proofs, RolloutError: answer.RolloutError}
+	for i := range e.results {
+		e.results[i].Seconds = 0
+	}
+	return e
+}
+
+func expectEnd(t *testing.T, got, want end) {
+	t.Helper()
+	if !slices.Equal(got.route, want.route) {
+		t.Errorf("the route is %q, want %q", got.route, want.route)
+	}
+	if !reflect.DeepEqual(got.answer, want.answer) {
+		t.Errorf("the answer is %+v, want %+v", got.answer, want.answer)
+	}
+	if !reflect.DeepEqual(got.results, want.results) {
+		t.Errorf("the results are %v, want %v", got.results, want.results)
+	}
+}
+
+// route returns the states that an execution went through.
+func route(t *testing.T, arn string) []string {
+	t.Helper()
+	history, err := sfn.NewFromConfig(shared.Engineer()).GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn), MaxResults: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []string
+	for _, event := range history.Events {
+		if entered := event.StateEnteredEventDetails; entered != nil {
+			states = append(states, aws.ToString(entered.Name))
+		}
+	}
+	return states
+}
+
+// Each function is killed at every attempt, before and after each of its calls, in a
+// rollout by a selector in two waves: the target or the execution fails. But no target
+// that was touched is reported as untouched, and a retry mends all.
+func TestKilledAlways(t *testing.T) {
+	killer := newKiller(t)
+	for _, function := range deployment.FunctionNames() {
+		for _, done := range []bool{false, true} {
+			p := point{function: function, done: done}
+			name, _ := strings.CutSuffix(p.String(), "-0")
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				p.n = 1
+				for killedAlways(t, killer, p) {
+					p.n++
+				}
+				if p.n == 1 {
+					t.Error("the function makes no call")
+				}
+			})
+		}
+	}
+}
+
+// killedAlways runs an execution whose function is killed at the n-th call of each
+// invocation, and says whether it was: not where the function makes fewer calls.
+func killedAlways(t *testing.T, killer *killer, p point) bool {
+	t.Helper()
+	var killed atomic.Bool
+	name := "always-" + p.String()
+	killer.rule(name, func(call lambda.Call, _ contract.Target) bool {
+		kill := call.Function == "crossapply-"+p.function && call.N == p.n && call.Done == p.done
+		if kill {
+			killed.Store(true)
+		}
+		return kill
+	})
+	r := phased(name)
+	r.waves[0].BakeSeconds = nil
+	if p.function == "poll" {
+		r.timeout = 2 // it is called until then
 	}
 	since := marks(t)
 	arn := startNamed(t, name, r.request(t))
 	ended := wait(t, arn)
-	fail := func(format string, args ...any) { t.Errorf(name+": "+format, args...) }
-
-	if !p.again || killed.Load() == 0 {
-		if got := outcomeAt(t, ended, target); got.Outcome != contract.OutcomeReady || got.Change != contract.Created {
-			fail("%s", says(got))
-		}
-		return killed.Load() > 0
+	if !killed.Load() {
+		expectReady(t, name, ended)
+		return false
 	}
 	if p.function == "plan" && ended.Status == types.ExecutionStatusFailed {
-		if written(t, since, arn, target) {
-			fail("a target was touched without a plan")
+		if written(t, since, arn, payments) || written(t, since, arn, paymentsUS) {
+			t.Errorf("%s: a target was touched without a plan", name)
 		}
 	} else {
 		killer.rule(name, nil)
 		report := fullReport(t, reportOn(t, arn))
 		expectHonest(t, since, arn, report)
-		if report[0].Outcome.Succeeded() {
-			return true // all that died was the report, or a later attempt made fewer calls
+		if !slices.ContainsFunc(report, func(r contract.Result) bool { return !r.Outcome.Succeeded() }) {
+			return true // all that died came after the last target, or a later attempt made fewer calls
 		}
 	}
 	again := wait(t, start(t, retryOf(arn)))
@@ -155,15 +245,22 @@ func killedAt(t *testing.T, killer *killer, p killPoint) bool {
 		// There is no plan to retry: the same request is started anew.
 		again = wait(t, start(t, r.request(t)))
 	}
-	if got := outcomeAt(t, again, target); !got.Outcome.Succeeded() {
-		fail("the retry: %s", says(got))
-	}
+	expectReady(t, name+": the retry", again)
 	return true
 }
 
-func outcomeAt(t *testing.T, ended *sfn.DescribeExecutionOutput, target contract.Target) contract.Result {
+// expectReady fails where not every target has the Topic.
+func expectReady(t *testing.T, what string, ended *sfn.DescribeExecutionOutput) {
 	t.Helper()
-	return byTarget(fullReport(t, answerOf(t, ended)))[target]
+	answer := answerOf(t, ended)
+	if answer.Status != contract.StatusSucceeded {
+		t.Errorf("%s: %s", what, answer.Message)
+	}
+	for _, result := range fullReport(t, answer) {
+		if !result.Outcome.Succeeded() {
+			t.Errorf("%s: %s", what, says(result))
+		}
+	}
 }
 
 // A process dies every 150 ms, whichever it is, while 24 rollouts of four targets

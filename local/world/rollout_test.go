@@ -208,6 +208,7 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
+// What a dry run finds has outcomes of its own: nothing was applied.
 func TestDryRun(t *testing.T) {
 	dry := &contract.ApplyOptions{DryRun: true}
 	expect := func(partitions int, change contract.Change, outcome contract.Outcome) {
@@ -217,13 +218,13 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
-	expect(1, contract.Created, contract.OutcomeApplied)
+	expect(1, contract.Created, contract.OutcomeWouldCreate)
 	if _, err := topics(t, payments).Get(t.Context(), "preview", metav1.GetOptions{}); err == nil {
 		t.Error("a dry run created the object")
 	}
 	rollout(t, topic{name: "preview", partitions: 1, targets: []contract.Target{payments}})
 	expect(1, contract.Unchanged, contract.OutcomeUnchanged)
-	expect(2, contract.Configured, contract.OutcomeApplied)
+	expect(2, contract.Configured, contract.OutcomeWouldChange)
 	if got := get(t, payments, "preview").GetGeneration(); got != 1 {
 		t.Errorf("a dry run raised the generation to %d", got)
 	}

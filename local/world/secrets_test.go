@@ -19,26 +19,29 @@ import (
 )
 
 // No secret crosses a state, and none is logged: every event of every execution
-// that the tests started, children too, every object in the run bucket and every
-// line of the functions' logs is searched.
+// that the tests started, children too, every object in the run bucket, every event
+// on the bus and every line of the functions' logs is searched.
 func TestNoSecretsAnywhere(t *testing.T) {
 	const body = "SECRET-IN-THE-MANIFEST"
 	request := topic{name: "secrets", targets: []contract.Target{payments, noRBAC, foreign}, maxFailures: "2",
 		annotations: map[string]string{"example.com/note": body, operator.BehaviorAnnotation: string(operator.Converge)}}.request(t)
 	wait(t, start(t, strings.Replace(request, "{", `{"idempotencyKey": "secrets",`, 1)))
+	token := approved(t)
 	history, executions := allHistory(t, shared)
 	if executions < 4 {
 		t.Fatalf("searched only %d executions and children", executions)
 	}
 	objects, keys := allObjects(t, shared)
-	for _, kind := range []string{runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Plan, "/" + runs.Resources, "/" + runs.Layout,
-		"/" + runs.Results, "/" + runs.Journal, "/" + runs.Failed, runs.Reports} {
+	for _, kind := range []string{
+		runs.Claims, runs.Locks, "/" + runs.Request, "/" + runs.Accounts, "/" + runs.Discovered, "/" + runs.Listing, "/" + runs.Plan, "/" + runs.Layout,
+		"/" + runs.Resources, "/" + runs.Items, "/" + runs.Results, "/" + runs.Phases, "/" + runs.Journal, "/" + runs.Failed, runs.Reports,
+	} {
 		if !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, kind) }) {
 			t.Errorf("no %s was searched", kind)
 		}
 	}
 	logs := allLogs(shared)
-	places := map[string]string{"the history": history, "the run bucket": objects, "the logs": logs}
+	places := map[string]string{"the history": history, "the run bucket": objects, "the logs": logs, "the event bus": allEvents(t, shared)}
 	needles := map[string]string{"k8s-aws-v1.": "a bearer token", "X-Amz-Signature": "a presigned URL"}
 	for _, c := range shared.AWS.IAM.Credentials() {
 		needles[c.SecretAccessKey] = "a secret key of " + c.Caller.ARN
@@ -57,6 +60,18 @@ func TestNoSecretsAnywhere(t *testing.T) {
 			t.Errorf("%s holds %s", place, what)
 		}
 	}
+	// The token of a request for approval says which question an answer is for, so it
+	// is where the question is: once in the history, among the parameters of the task that
+	// asks, and once on the bus, in the event.
+	for place, text := range places {
+		want := 0
+		if place == "the history" || place == "the event bus" {
+			want = 1
+		}
+		if got := strings.Count(text, token); got != want {
+			t.Errorf("%s holds the token of an approval %d times, want %d", place, got, want)
+		}
+	}
 	// The manifest lies in the bucket and in the input that the caller gave, but
 	// no function logs it.
 	manifest := map[string]string{body: "a manifest's body"}
@@ -66,6 +81,41 @@ func TestNoSecretsAnywhere(t *testing.T) {
 	if len(found(objects, manifest)) == 0 || len(found(history, manifest)) == 0 {
 		t.Error("the search finds nothing")
 	}
+}
+
+// approved runs a rollout by a selector whose second wave is approved by somebody, and
+// returns the token of the task that asked, which its parameters in the history hold.
+func approved(t *testing.T) string {
+	t.Helper()
+	r := phased("approved")
+	r.waves[1].Approval = aws.Bool(true)
+	arn := startNamed(t, r.name, r.request(t))
+	question := approvalOf(t, shared, arn)
+	approve(t, shared, question)
+	if ended := answerOf(t, wait(t, arn)); ended.Counts[contract.OutcomeReady] != 2 {
+		t.Errorf("%+v", ended)
+	}
+	history, err := sfn.NewFromConfig(shared.Engineer()).GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(arn), MaxResults: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range history.Events {
+		if task := event.TaskScheduledEventDetails; task != nil && strings.Contains(aws.ToString(task.Parameters), question.TaskToken) {
+			return question.TaskToken
+		}
+	}
+	t.Error("the task that asks does not hold its token")
+	return question.TaskToken
+}
+
+// allEvents returns what the buses have taken.
+func allEvents(t *testing.T, w *world.World) string {
+	t.Helper()
+	body, err := json.Marshal(w.AWS.Events.Events())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // found returns what the needles are that a text holds. There are thousands of
@@ -172,8 +222,10 @@ func allLogs(w *world.World) string {
 }
 
 // Every line that a function logs says which execution, target and stage it is
-// about.
+// about: discover's which account, and those of the functions that work for the whole
+// execution no target.
 func TestLogLinesCarryTheirSubject(t *testing.T) {
+	rollout(t, phased("logged-phases"))
 	rollout(t, topic{name: "logged", targets: []contract.Target{payments, missing}, maxFailures: "1"})
 	seen := map[string]bool{}
 	for _, line := range shared.AWS.Lambda.Logs().Lines("") {
@@ -188,7 +240,11 @@ func TestLogLinesCarryTheirSubject(t *testing.T) {
 		stage, _ := fields["stage"].(string)
 		seen[stage] = true
 		needs := []string{"timestamp", "level", "message", "stage", "requestId", "execution"}
-		if stage != "plan" && stage != "report" {
+		switch stage {
+		case "plan", "review", "report":
+		case "discover":
+			needs = append(needs, "account")
+		default:
 			needs = append(needs, "target")
 		}
 		for _, key := range needs {

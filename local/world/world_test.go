@@ -131,11 +131,14 @@ type topic struct {
 	partitions  int
 	annotations map[string]string
 	targets     []contract.Target
+	selectors   []contract.TargetSelector // beside the targets
 	apply       *contract.ApplyOptions
 	timeout     int  // seconds; 0 means 60
 	grace       *int // seconds; nil means the default
 	concurrency int
 	maxFailures string // JSON
+	waves       []contract.Wave
+	onFailure   contract.OnFailure
 }
 
 func (r topic) request(t testing.TB) string {
@@ -146,7 +149,7 @@ func (r topic) request(t testing.TB) string {
 	if r.partitions == 0 {
 		r.partitions = 1
 	}
-	rollout := &contract.RolloutOptions{MaxFailures: json.RawMessage(r.maxFailures)}
+	rollout := &contract.RolloutOptions{MaxFailures: json.RawMessage(r.maxFailures), Waves: r.waves, OnFailure: r.onFailure}
 	if r.concurrency > 0 {
 		rollout.MaxConcurrency = &r.concurrency
 	}
@@ -163,6 +166,7 @@ func (r topic) request(t testing.TB) string {
 	for _, target := range r.targets {
 		request.Targets = append(request.Targets, contract.TargetSelector{Account: target.Account, Region: target.Region, Cluster: target.Cluster})
 	}
+	request.Targets = append(request.Targets, r.selectors...)
 	body, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)

@@ -103,10 +103,10 @@ type Result struct {
 	// RolledBackFrom is how the target had ended before it was RolledBack because the
 	// rollout failed. Error and message then still say why.
 	RolledBackFrom Outcome `json:"rolledBackFrom,omitempty"`
-	// Change says whether the target was touched: created, configured or unchanged;
-	// none, where nothing was sent; or unknown, for the reason in changeUnknown. It
-	// is given for every outcome but NotStarted and Planned. For a dry run it is what
-	// would be.
+	// Change says whether the target was touched: created, configured, deleted or
+	// unchanged; none, where nothing was sent; or unknown, for the reason in
+	// changeUnknown. It is given for every outcome but NotStarted and Planned. For a dry
+	// run it is what would be.
 	Change Change `json:"change,omitempty"`
 	// ChangeUnknown is why the change is unknown.
 	ChangeUnknown string `json:"changeUnknown,omitempty"`

@@ -89,7 +89,8 @@ type Request struct {
 	// of up to 256 bytes.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Plan true answers which targets would be worked on, in which waves, and by which
-	// rule their resource would be judged. Nothing is touched.
+	// rule their resource would be judged. Nothing is touched, and the idempotencyKey
+	// stays free.
 	Plan bool `json:"plan,omitempty"`
 
 	// StartedBy is the ARN of the execution that started this one. Under this
@@ -358,14 +359,14 @@ type RolloutOptions struct {
 	// MaxConcurrency is how many targets are worked on at once, 1 to 1,000, by
 	// default 50. Each one that waits keeps one Lambda invocation busy.
 	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
-	// ConcurrencyMode "strict" works on no more targets at once than may still fail, and
-	// one: with a budget of 0, on one after the other, so that no second one can fail.
-	// The default is "soft": targets that are under way go on when the budget is spent.
+	// ConcurrencyMode "strict" works on no more targets at once than may still fail when a
+	// wave starts, and one: with a budget of 0, on one after the other, so that no second
+	// one can fail. The default is "soft": targets that are under way go on when the budget is spent.
 	// The words are those of CloudFormation StackSets.
 	ConcurrencyMode ConcurrencyMode `json:"concurrencyMode,omitempty"`
 	// MaxFailures is how many targets may fail before no new target is
 	// started: a count such as 3, or a share of all targets such as "10%",
-	// rounded down. The default is 0. Targets that are under way at that moment, at
+	// rounded down. An account whose clusters cannot be listed counts as one. The default is 0. Targets that are under way at that moment, at
 	// most maxConcurrency, go on to their own end.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
 	// Tolerate names errors, such as CrossApply.ClusterUnreachable, that end a target as
@@ -399,7 +400,8 @@ type RolloutOptions struct {
 	// OnFailure says what to do when more targets of a wave, or of all, have failed than
 	// may: "stop" (the default) starts no later wave; "continue" goes on with the next
 	// wave when the wave's own budget is spent, as long as that of the whole is not;
-	// "rollback" brings back what was there on every target that was touched.
+	// "rollback" brings back what was there on every target that was touched. A rollout
+	// that somebody stopped, or did not approve, goes no further with any of them.
 	OnFailure OnFailure `json:"onFailure,omitempty"`
 }
 
@@ -410,7 +412,8 @@ type ConcurrencyMode string
 const (
 	// ConcurrencySoft: targets that are under way go on when the budget is spent.
 	ConcurrencySoft ConcurrencyMode = "soft"
-	// ConcurrencyStrict: no more targets are under way than may still fail, and one.
+	// ConcurrencyStrict: no more targets are under way than may still fail when a wave
+	// starts, and one.
 	ConcurrencyStrict ConcurrencyMode = "strict"
 )
 

@@ -472,7 +472,8 @@ func Changes() []Change {
 
 // FieldChanges are the paths of fields, such as ".spec.partitions", that an apply
 // added, changed and removed, without those that the cluster itself writes. At
-// most [MaxFieldPaths] are listed in all, the removed first. A list whose items have no keys counts as one field.
+// most [MaxFieldPaths] are listed in all, the removed first. A list whose items have no
+// keys counts as one field.
 type FieldChanges struct {
 	// Added are fields that were not there before.
 	Added []string `json:"added,omitempty"`

@@ -75,7 +75,7 @@ var (
 	})
 	Conflict = declare("CrossApply.Conflict", Entry{
 		When: "another field manager owns a field with another value, the object changed at every attempt, or it is not the one that metadata.resourceVersion or delete.uid says; the message names fields and owners",
-		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force.",
+		Do:   "Leave the field out of the resource, agree with its owner, or take it over with apply.adopt or apply.force. Of another resourceVersion or uid: look at the object anew.",
 	})
 	WouldRemove = declare("CrossApply.WouldRemove", Entry{
 		When: "the apply would remove fields that an earlier one set, and apply.removals is refuse; nothing was changed",
@@ -149,7 +149,7 @@ var (
 		Do:   "Retry that execution, or start with another key.",
 	})
 	RolloutFailed = declare("CrossApply.RolloutFailed", Entry{
-		When: "more targets failed than rollout.maxFailures allows, or the rollout was stopped or broke; the cause is the answer",
+		When: "more targets failed than rollout.maxFailures or a wave allows, a wave was not approved, or the rollout was stopped or broke; the cause is the answer",
 		Do:   "Read the answer's message and the errors of its failed targets, do what is said of them here, and retry.",
 	})
 	Internal = declare("CrossApply.Internal", Entry{

@@ -70,7 +70,10 @@ func SetOwnership(object *unstructured.Unstructured, entries []metav1.ManagedFie
 // SameOwnership says whether the same managers own the same fields of two objects. An
 // API server does not write what differs in times alone.
 func SameOwnership(a, b *unstructured.Unstructured) bool {
-	as, bs := a.GetManagedFields(), b.GetManagedFields()
+	return sameEntries(a.GetManagedFields(), b.GetManagedFields())
+}
+
+func sameEntries(as, bs []metav1.ManagedFieldsEntry) bool {
 	return len(as) == len(bs) && !slices.ContainsFunc(as, func(entry metav1.ManagedFieldsEntry) bool {
 		other := find(bs, keyOf(entry))
 		return keyOf(other) != keyOf(entry) || !bytes.Equal(rawOf(other), rawOf(entry))
@@ -104,6 +107,12 @@ func replace(fields, others map[string]any, kept []string) {
 // it.
 func Same(a, b *unstructured.Unstructured) bool {
 	return reflect.DeepEqual(restorable(a), restorable(b))
+}
+
+// Equal says whether two objects hold the same, owned by the same managers, whatever
+// their subresources.
+func Equal(a, b *unstructured.Unstructured) bool {
+	return Same(a, b) && sameEntries(slices.DeleteFunc(a.GetManagedFields(), ofSubresource), slices.DeleteFunc(b.GetManagedFields(), ofSubresource))
 }
 
 // absent stands for a field that is not there.

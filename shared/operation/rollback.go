@@ -62,6 +62,8 @@ func rollBackOnce(ctx context.Context, a Action) (Done, error) {
 	switch {
 	case before == nil:
 		return a.takeAway(ctx, first, live)
+	case first != nil && first.GetDeletionTimestamp() == nil && fields.Equal(first, before):
+		return nothingToDo(live) // an earlier rollback has brought it back, or it was never changed
 	case a.Earlier.deletes():
 		return a.createAnew(ctx, first, live)
 	case live == nil:

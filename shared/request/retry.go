@@ -15,7 +15,6 @@ import (
 	"github.com/crossapply/crossapply/shared/mergepatch"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/regions"
-	"github.com/crossapply/crossapply/shared/selector"
 	"github.com/crossapply/crossapply/shared/strictjson"
 )
 
@@ -82,22 +81,23 @@ func (r Retry) Refusal(problems field.ErrorList) error {
 }
 
 // Request returns the request that the retry stands for: the earlier one, for what is
-// left of its targets, with the retry's own fields merged in. Its fields are not checked
-// yet.
-func (r Retry) Request(earlier json.RawMessage, left []contract.TargetSelector) (json.RawMessage, error) {
+// left of its targets, with the retry's own fields merged in. again are selectors of
+// which nothing is known yet, not even what of them is excluded. Its fields are not
+// checked yet.
+func (r Retry) Request(earlier json.RawMessage, left, again []contract.TargetSelector) (json.RawMessage, error) {
 	merged, err := decode(earlier)
 	if err != nil {
 		return nil, fmt.Errorf("the request of %s: %w", r.Execution, err)
 	}
 	taken := append([]string{"targetsFrom"}, incidental...)
-	if !slices.ContainsFunc(left, func(s contract.TargetSelector) bool { return !selector.Explicit(s) }) {
+	if len(again) == 0 {
 		taken = append(taken, "exclude") // what was excluded is not among those that are left
 	}
 	for _, name := range taken {
 		delete(merged, name)
 	}
 	merged = mergepatch.Apply(merged, r.fields).(map[string]any)
-	merged["targets"] = left
+	merged["targets"] = slices.Concat(left, again)
 	text, err := encode(merged)
 	if err != nil {
 		return nil, fmt.Errorf("the request of %s: %w", r.Execution, err)

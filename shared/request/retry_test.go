@@ -84,7 +84,7 @@ func TestRetryRequest(t *testing.T) {
 	if retry.Name != "first" || retry.Execution != machine+"first" {
 		t.Errorf("it retries %+v", retry)
 	}
-	got, err := retry.Request(json.RawMessage(earlier), left)
+	got, err := retry.Request(json.RawMessage(earlier), left, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestRetryOfSelectors(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	text, err := retry.Request(json.RawMessage(earlier), []contract.TargetSelector{{Account: "111111111111", Region: "eu-west-1", Cluster: "a"}})
+	text, err := retry.Request(json.RawMessage(earlier), []contract.TargetSelector{{Account: "111111111111", Region: "eu-west-1", Cluster: "a"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestRetryOfSelectors(t *testing.T) {
 		t.Errorf("%+v", parsed)
 	}
 	// What is left to be looked for may find again what was excluded.
-	text, err = retry.Request(json.RawMessage(earlier), []contract.TargetSelector{{Match: contract.Match{Accounts: []string{"111111111111"}}}})
+	text, err = retry.Request(json.RawMessage(earlier), nil, []contract.TargetSelector{{Match: contract.Match{Accounts: []string{"111111111111"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

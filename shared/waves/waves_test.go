@@ -133,3 +133,17 @@ func ExampleLayout() {
 	// 40 targets in waves of [1 4 10 25]
 	// 101 targets in waves of [1 11 26 63]
 }
+
+// A budget in per cent is rounded down, and no larger than what it is of.
+func ExampleBudget_Of() {
+	for _, total := range []int{1, 10, 19, 20, 101} {
+		five, three := waves.Budget{Percent: 5}, waves.Budget{Count: 3}
+		fmt.Printf("of %d targets, %d may fail by \"5%%\", and %d by 3\n", total, five.Of(total), three.Of(total))
+	}
+	// Output:
+	// of 1 targets, 0 may fail by "5%", and 1 by 3
+	// of 10 targets, 0 may fail by "5%", and 3 by 3
+	// of 19 targets, 0 may fail by "5%", and 3 by 3
+	// of 20 targets, 1 may fail by "5%", and 3 by 3
+	// of 101 targets, 5 may fail by "5%", and 3 by 3
+}
