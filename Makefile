@@ -72,6 +72,10 @@ bench: node_modules/.package-lock.json ## measure cold and warm starts, in the l
 	@go test -run '^$$' -bench . ./shared/readiness
 	@go test -run '^$$' -bench . -benchtime 100000x ./functions/poll
 
+.PHONY: bench-fleet
+bench-fleet: node_modules/.package-lock.json control-plane ## measure a rollout to a fleet: TARGETS=2000 CONCURRENCY=200, or 10000 and 1000 (minutes)
+	@FLEET_TARGETS=$(or $(TARGETS),2000) FLEET_CONCURRENCY=$(or $(CONCURRENCY),200) go test -run '^$$' -bench Fleet -benchtime 1x -timeout 2h ./local/world
+
 .PHONY: build
 build: $(FUNCTIONS:%=dist/%.zip) ## build the Lambda zips into dist/ (arm64)
 	@ls -l dist/*.zip | awk '{printf "  %-18s %6.2f MB\n", $$NF, $$5/1e6}'
