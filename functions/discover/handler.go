@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	static "github.com/aws/aws-sdk-go-v2/credentials"
@@ -74,6 +75,12 @@ func (d Discoverer) Handle(ctx context.Context, in contract.DiscoverInput) (cont
 	}
 	if err := group.Wait(); err != nil {
 		return contract.DiscoverOutput{}, err
+	}
+	// Credentials that AWS does not know are refused in every Region: an account must not
+	// look empty for that.
+	if len(found.NotEnabled) == len(in.Regions) {
+		return contract.DiscoverOutput{}, fault.New(fault.RegionNotEnabled, "%s: its credentials are not known in any of %s",
+			in.Account.Account, strings.Join(in.Regions, ", "))
 	}
 	if err := d.store(in.Run.Bucket).PutJSON(ctx, in.Run.Prefix+runs.DiscoveredIn(in.Account.Account), sorted(found)); err != nil {
 		return contract.DiscoverOutput{}, err

@@ -19,6 +19,9 @@ type earlier struct {
 const unplanned = "it has no plan in the run bucket, so it started no target: its request was refused, or plan failed (start it anew); " +
 	"or it repeated another execution by its idempotencyKey (name that one); or it is older than runDays of the configuration"
 
+// notEnded is why an execution that runs can be neither retried nor rolled back.
+const notEnded = "it has not ended: stop it, or wait for its end"
+
 // earlier reads what was planned for an execution, by its name; nil where nothing was.
 func (p Planner) earlier(ctx context.Context, name string) (*earlier, error) {
 	e := earlier{prefix: runs.Prefix(name)}

@@ -27,6 +27,12 @@ func (p Planner) retried(ctx context.Context, in contract.PlanInput, retry *requ
 	case before.plan.Run.Operation == operation.Rollback:
 		return nil, refuseRetry(retry, "it was a rollback: start that again, which leaves alone what was brought back already")
 	}
+	switch running, err := p.running(ctx, retry.Execution); {
+	case err != nil:
+		return nil, err
+	case running:
+		return nil, refuseRetry(retry, notEnded)
+	}
 	var raw json.RawMessage
 	if err := p.store.GetJSON(ctx, before.prefix+runs.Request, &raw); err != nil {
 		return nil, fmt.Errorf("the execution to retry: %w", err)

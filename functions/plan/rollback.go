@@ -33,7 +33,7 @@ func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, g give
 	case err != nil:
 		return plan{}, err
 	case running:
-		return refuse("it has not ended: stop it, or wait for its end")
+		return refuse(notEnded)
 	}
 	for _, resource := range before.plan.Run.Resources {
 		if why := p.allowed.Refuse(resource); why != "" {

@@ -80,6 +80,9 @@ const (
 	ProofNew Proof = "new"
 	// ProofUnchanged: the apply changed nothing, so the status is about this form.
 	ProofUnchanged Proof = "unchanged"
+	// ProofNoStatus: the kind has no status, as a ConfigMap has none: that the cluster
+	// holds the object is all that there is to wait for.
+	ProofNoStatus Proof = "noStatus"
 	// ProofStatus: the status has changed since the apply.
 	ProofStatus Proof = "status"
 	// ProofSettled: nothing proves it, but it stood for ready.settleSeconds.
@@ -88,7 +91,7 @@ const (
 
 // Proofs returns every proof, the strongest first.
 func Proofs() []Proof {
-	return []Proof{ProofGeneration, ProofNew, ProofUnchanged, ProofStatus, ProofSettled}
+	return []Proof{ProofGeneration, ProofNew, ProofUnchanged, ProofNoStatus, ProofStatus, ProofSettled}
 }
 
 // Result is how one target ended, and the output of its child execution.

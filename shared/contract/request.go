@@ -74,7 +74,8 @@ type Request struct {
 	// what no wave takes goes last.
 	Retry *EarlierExecution `json:"retry,omitempty"`
 	// Rollback brings back what an earlier execution changed, from its journal, on
-	// every target that it touched, the last wave first. Beside it only rollout,
+	// every target that it touched, the last wave first. What it created is deleted, and
+	// a Namespace with everything in it. Beside it only rollout,
 	// labels, plan and idempotencyKey may be given.
 	Rollback *EarlierExecution `json:"rollback,omitempty"`
 

@@ -97,6 +97,8 @@ func (j Judge) proofOf(object *unstructured.Unstructured, verdict health.Verdict
 	case j.Applied.Change == contract.Unchanged && now.Sub(fields.OwnedAt(object, j.Manager)) >= seconds(j.Settings.SettleSeconds):
 		// Not where an apply, of an execution that was retried say, is only just over.
 		return contract.ProofUnchanged
+	case !j.HasStatus && object.Object["status"] == nil:
+		return contract.ProofNoStatus
 	case StatusHash(object) != j.Applied.StatusHash:
 		return contract.ProofStatus
 	}
@@ -128,7 +130,7 @@ func (j Judge) Decide(seen contract.Seen, now time.Time) Decision {
 	switch health.State(seen.State) {
 	case health.Ready:
 		proof := seen.Proof
-		if j.Settings.RequireGeneration && j.generationCounts() && proof != contract.ProofGeneration {
+		if j.Settings.RequireGeneration && j.generationCounts() && proof != contract.ProofGeneration && proof != contract.ProofNoStatus {
 			waiting.Message = fmt.Sprintf("the operator does not say that it speaks of generation %d, which ready.requireGeneration asks for: %s", j.Applied.Generation, seen.Message)
 			return waiting
 		}

@@ -221,6 +221,22 @@ func TestGoneOrReplaced(t *testing.T) {
 	}
 }
 
+// Nothing that stands for a while could prove more of an object whose kind has no
+// status, also where a generation is asked for.
+func TestNoStatus(t *testing.T) {
+	after := object(0, status{})
+	delete(after.Object, "status")
+	judge := judgeOf(t, contract.Applied{Change: contract.Configured}, after)
+	judge.HasStatus, judge.Settings.SettleSeconds, judge.Settings.RequireGeneration = false, 10, true
+	seen, err := judge.Look(contract.Seen{}, after, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if decision := judge.Decide(seen, noon); decision.State != health.Ready || decision.Proof != contract.ProofNoStatus {
+		t.Errorf("%+v", decision)
+	}
+}
+
 // Who owns what is asked only where it matters: at Ready, when it has changed.
 func TestTakenIsAskedWhereOwnershipChanged(t *testing.T) {
 	applied := object(1, status{})
