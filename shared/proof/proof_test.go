@@ -227,6 +227,10 @@ func TestNoStatus(t *testing.T) {
 	after := object(0, status{})
 	delete(after.Object, "status")
 	judge := judgeOf(t, contract.Applied{Change: contract.Configured}, after)
+	var err error
+	if judge.Rule, err = readiness.Of(contract.ReadySettings{}, contract.ResourceRef{APIVersion: "v1", Kind: "ConfigMap"}); err != nil {
+		t.Fatal(err)
+	}
 	judge.HasStatus, judge.Settings.SettleSeconds, judge.Settings.RequireGeneration = false, 10, true
 	seen, err := judge.Look(contract.Seen{}, after, noon)
 	if err != nil {
