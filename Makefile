@@ -72,6 +72,10 @@ bench: node_modules/.package-lock.json ## measure cold and warm starts, in the l
 	@go test -run '^$$' -bench . ./shared/readiness
 	@go test -run '^$$' -bench . -benchtime 100000x ./functions/poll
 
+.PHONY: bench-fleet
+bench-fleet: node_modules/.package-lock.json control-plane ## measure a rollout to a fleet: TARGETS=2000 CONCURRENCY=200, or 10000 and 1000 (minutes)
+	@FLEET_TARGETS=$(or $(TARGETS),2000) FLEET_CONCURRENCY=$(or $(CONCURRENCY),200) go test -run '^$$' -bench Fleet -benchtime 1x -timeout 2h ./local/world
+
 .PHONY: build
 build: $(FUNCTIONS:%=dist/%.zip) ## build the Lambda zips into dist/ (arm64)
 	@ls -l dist/*.zip | awk '{printf "  %-18s %6.2f MB\n", $$NF, $$5/1e6}'
@@ -167,9 +171,9 @@ stop: named ## start no other target of EXECUTION=<ARN> (in the local world with
 	  echo "wrote s3://$$bucket/runs/$(call part,8)/marks/STOP: no other target starts, and those under way come to their own end"
 
 .PHONY: approve
-approve: ## approve what EXECUTION=<ARN> asks for [REJECT=1] [MESSAGE='why'], or say which of MACHINE=<StateMachineArn> ask
+approve: ## approve what EXECUTION=<ARN> asks for [WAVE=name] [REJECT=1] [MESSAGE='why'], or say which of MACHINE=<StateMachineArn> ask
 	@test -n "$(EXECUTION)$(MACHINE)" || { echo "say which execution, EXECUTION=arn:aws:states:..., or of which state machine, MACHINE=arn:aws:states:..." >&2; exit 1; }
-	@go run ./cdk/approve $(if $(EXECUTION),-execution '$(EXECUTION)' $(if $(REJECT),-reject) -message "$$MESSAGE",-machine '$(MACHINE)')
+	@go run ./cdk/approve $(if $(EXECUTION),-execution '$(EXECUTION)' -wave '$(WAVE)' $(if $(REJECT),-reject) -message "$$MESSAGE",-machine '$(MACHINE)')
 
 .PHONY: report
 report: named ## report on EXECUTION=<ARN>, for one that was stopped before it could

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -57,6 +58,10 @@ func (b bucket) PutJSON(_ context.Context, key string, value any) error {
 	body, err := json.Marshal(value)
 	b[key] = string(body)
 	return err
+}
+
+func (b bucket) PutJSONArray(ctx context.Context, key string, values iter.Seq[any]) error {
+	return b.PutJSON(ctx, key, slices.Collect(values))
 }
 
 func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) (bool, error) {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
@@ -18,7 +19,7 @@ type Store interface {
 	mapresults.Reader
 	List(ctx context.Context, prefix string) ([]string, error)
 	GetJSON(ctx context.Context, key string, value any) error
-	PutJSON(ctx context.Context, key string, value any) error
+	PutJSONArray(ctx context.Context, key string, values iter.Seq[any]) error
 	URI(key string) string
 }
 
@@ -45,8 +46,7 @@ func (r Reporter) Handle(ctx context.Context, in contract.ReportInput) (contract
 		return contract.Answer{}, err
 	}
 	results := rollout.results(ctx)
-	rollout.inline(ctx, results, contract.MaxObjects)
-	if err := r.store.PutJSON(ctx, rollout.plan.Run.ReportKey, results); err != nil {
+	if err := r.store.PutJSONArray(ctx, rollout.plan.Run.ReportKey, rollout.withObjects(ctx, results, contract.MaxObjects)); err != nil {
 		return contract.Answer{}, err
 	}
 	answer := rollout.answer(results)

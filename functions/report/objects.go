@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"iter"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,21 +17,42 @@ type found struct {
 	into *json.RawMessage
 }
 
-// inline puts the objects that get found into the report, in its order, as long as
-// they fit in so many bytes: of the others it has the keys alone, and so of those that
-// cannot be read.
-func (r rollout) inline(ctx context.Context, results []contract.Result, room int) {
+// withObjects are the results with the objects that get found, in order, as long as
+// those fit in so many bytes: of the others they have the keys alone, and so of those
+// that cannot be read. The objects of a few targets are held at a time.
+func (r rollout) withObjects(ctx context.Context, results []contract.Result, room int) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		left := room
+		for some := range slices.Chunk(results, readsAtOnce) {
+			some = slices.Clone(some)
+			for i := range some {
+				some[i].Resources = slices.Clone(some[i].Resources)
+			}
+			left = r.inline(ctx, some, left)
+			for _, result := range some {
+				if !yield(result) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inline puts objects into results, and returns how much room they leave: less than
+// none where the next one did not fit.
+func (r rollout) inline(ctx context.Context, results []contract.Result, room int) int {
 	all := foundIn(results)
-	for len(all) > 0 {
+	for len(all) > 0 && room >= 0 {
 		some := first(all, readsAtOnce)
 		all = all[len(some):]
 		for i, object := range r.objects(ctx, some) {
 			if room -= len(object); room < 0 {
-				return
+				return room
 			}
 			*some[i].into = object
 		}
 	}
+	return room
 }
 
 // foundIn returns the objects of results, by their keys; of several resources those of

@@ -1,6 +1,8 @@
 package world_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -9,21 +11,24 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
 	"github.com/crossapply/crossapply/local/emulator/process"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
 const (
 	// fleetTargets is the environment variable that says how many targets
-	// BenchmarkFleet has; without it the benchmark is left out. The world then has
-	// these clusters and no others.
+	// BenchmarkFleet has, rounded up to as many in each account; without it the
+	// benchmark is left out. The world then has these clusters and no others.
 	fleetTargets = "FLEET_TARGETS"
 	// fleetConcurrency is the one that says how many of them are under way at a time.
 	fleetConcurrency = "FLEET_CONCURRENCY"
@@ -34,6 +39,13 @@ const (
 	// fleetMemory has the collector work harder before this process is as large, in
 	// bytes: without it Go lets the heap grow to twice what is in use.
 	fleetMemory = 400 << 20
+)
+
+// The goals: what a process may hold in memory and a state carry, in bytes.
+const (
+	mostOfFunction = 64 << 20
+	mostOfRunner   = 500 << 20
+	mostOfState    = 8 << 10
 )
 
 // number reads an environment variable.
@@ -50,58 +62,96 @@ func forFleet(config *world.Config) {
 	if n := number(fleetTargets, 0); n > 0 {
 		debug.SetMemoryLimit(fleetMemory)
 		config.Clusters, config.Sandboxes, config.PollWindow = nil, fleetSandboxes, 0
-		config.Fleet = &world.Fleet{Accounts: fleetAccounts, Clusters: (n + fleetAccounts - 1) / fleetAccounts}
+		config.Fleet = &world.Fleet{Accounts: fleetAccounts, Clusters: perAccount(n) + 1, Tags: fleetTags}
 	}
 }
 
-// BenchmarkFleet measures executions over as many targets as FLEET_TARGETS says,
-// each of which gets a resource that is not there yet:
+func perAccount(targets int) int { return (targets + fleetAccounts - 1) / fleetAccounts }
+
+// fleetTags has one cluster of each account be for tests, and one be a canary.
+func fleetTags(target contract.Target) map[string]string {
+	switch target.Cluster {
+	case "cluster-0001":
+		return map[string]string{"env": "test"}
+	case "cluster-0002":
+		return map[string]string{"env": "prod", "ring": "canary"}
+	}
+	return map[string]string{"env": "prod"}
+}
+
+// fleetRequest creates a resource on every cluster that is not for tests, in four
+// waves.
+func fleetRequest(b *testing.B, name string, targets int) string {
+	b.Helper()
+	var accounts []string
+	for _, target := range shared.FleetTargets() {
+		accounts = append(accounts, target.Account)
+	}
+	slices.Sort(accounts)
+	accounts = slices.Compact(accounts)
+	resource, err := object(name, 1).MarshalJSON()
+	if err != nil {
+		b.Fatal(err)
+	}
+	request, err := json.Marshal(contract.Request{
+		Resource: resource,
+		Targets:  []contract.TargetSelector{{Match: contract.Match{Accounts: accounts, Tags: map[string]contract.TagValues{"env": {"prod"}}}}},
+		Ready:    &contract.ReadyOptions{TimeoutSeconds: aws.Int(1800)},
+		Rollout: &contract.RolloutOptions{
+			MaxConcurrency: aws.Int(number(fleetConcurrency, 200)),
+			Waves: []contract.Wave{
+				{Name: "canary", Match: &contract.Match{Tags: map[string]contract.TagValues{"ring": {"canary"}}}},
+				{Name: "early", Count: aws.Int(targets / 20)},
+				{Name: "half", Percent: aws.Int(50)},
+				{Name: "rest"},
+			},
+		},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return string(request)
+}
+
+// BenchmarkFleet measures an execution over as many targets as FLEET_TARGETS says, found
+// by tag in 20 accounts and rolled out in four waves, each of which gets a resource that
+// is not there yet: `make bench-fleet`. It prints a table, with the goal beside each
+// figure that has one.
 //
-//	FLEET_TARGETS=500 go test -run '^$' -bench Fleet -benchtime 1x -timeout 1h ./local/world
-//
-// The targets stand in the request, of at most 256 KiB: there is room for 3,000.
-//
-// Beside the time of an execution it reports, of the last one: what the API servers
-// served in a second, which bounds it on one machine; the largest resident size that
-// a process of each function has had, and this process, in which AWS, Step Functions
-// and the operators run; calls per target; and the largest input or output of a
-// state beside the execution's own input.
+// One process runs AWS, Step Functions and the operators; the API servers, which bound
+// all on one machine, and the functions have theirs.
 func BenchmarkFleet(b *testing.B) {
-	n := number(fleetTargets, 0)
-	if n == 0 {
+	if number(fleetTargets, 0) == 0 {
 		b.Skip(fleetTargets + " is not set")
 	}
-	r := topic{targets: shared.FleetTargets()[:n], timeout: 1800, concurrency: number(fleetConcurrency, 100)}
+	n := perAccount(number(fleetTargets, 0)) * fleetAccounts
 	for i := 0; b.Loop(); i++ {
-		r.name = "fleet-" + strconv.Itoa(i)
 		before := measure(b)
-		arn := start(b, r.request(b))
+		arn := start(b, fleetRequest(b, "fleet-"+strconv.Itoa(i), n))
 		ended := wait(b, arn)
 		after := measure(b)
 		if ended.Status != types.ExecutionStatusSucceeded {
 			b.Fatal(aws.ToString(ended.Cause))
 		}
-		if answer := decodeAnswer(b, aws.ToString(ended.Output)); answer.Counts[contract.OutcomeReady] != n {
-			b.Fatalf("of %d targets are Ready: %v", n, answer.Counts)
+		if answer := decodeAnswer(b, aws.ToString(ended.Output)); answer.Counts[contract.OutcomeReady] != n || len(answer.Waves) != 4 {
+			b.Fatalf("of %d targets in 4 waves are Ready: %v, %v", n, answer.Counts, answer.Waves)
 		}
-		after.report(b, before, n)
-		b.ReportMetric(float64(largestState(b, arn))/1024, "largest-state-KiB")
+		after.since(before).print(b, arn, n)
 	}
-	b.ReportMetric(float64(process.PeakMemory(os.Getpid()))/(1<<20), "this-process-MiB")
 }
 
-// measured is what the world has done up to a moment.
+// measured is what the world has done up to a moment, or between two.
 type measured struct {
+	took        time.Duration
 	at          time.Time
 	kubernetes  map[string]int // requests that API servers served, by verb
 	aws         map[string]int // calls, by service and operation
-	invocations map[string]int // by function
-	memory      map[string]int64
+	invocations []lambda.Invocation
 }
 
 func measure(b *testing.B) measured {
 	b.Helper()
-	m := measured{at: time.Now(), kubernetes: map[string]int{}, aws: map[string]int{}, invocations: map[string]int{}, memory: map[string]int64{}}
+	m := measured{at: time.Now(), kubernetes: map[string]int{}, aws: map[string]int{}, invocations: shared.AWS.Lambda.Invocations()}
 	for _, server := range shared.APIServers() {
 		served, err := server.Served()
 		if err != nil {
@@ -114,35 +164,82 @@ func measure(b *testing.B) measured {
 	for call, n := range shared.AWS.Calls() {
 		m.aws[call.Service+":"+call.Operation] += n
 	}
-	for _, i := range shared.AWS.Lambda.Invocations() {
-		name := i.Function[strings.LastIndex(i.Function, "-")+1:]
-		m.invocations[name]++
-		m.memory[name] = max(m.memory[name], i.Memory)
-	}
 	return m
 }
 
-// report reports what has happened since before, for n targets.
-func (m measured) report(b *testing.B, before measured, n int) {
-	b.Helper()
-	seconds := m.at.Sub(before.at).Seconds()
-	b.ReportMetric(float64(n)/seconds, "targets/s")
-	b.ReportMetric(float64(sum(m.kubernetes)-sum(before.kubernetes))/seconds, "apiserver-requests/s")
-	b.ReportMetric(float64(sum(m.kubernetes)-sum(before.kubernetes))/float64(n), "apiserver-requests/target")
-	b.ReportMetric(float64(sum(m.aws)-sum(before.aws))/float64(n), "aws-calls/target")
-	b.ReportMetric(float64(sum(m.invocations)-sum(before.invocations))/float64(n), "invocations/target")
-	for name, bytes := range m.memory {
-		b.ReportMetric(float64(bytes)/(1<<20), name+"-MiB")
-	}
-	for _, counts := range [][2]map[string]int{{m.kubernetes, before.kubernetes}, {m.aws, before.aws}, {m.invocations, before.invocations}} {
-		var line strings.Builder
-		for _, name := range slices.Sorted(maps.Keys(counts[0])) {
-			if more := counts[0][name] - counts[1][name]; more > 0 {
-				fmt.Fprintf(&line, " %s %.2f", name, float64(more)/float64(n))
-			}
+func (m measured) since(before measured) measured {
+	m.took = m.at.Sub(before.at)
+	m.kubernetes, m.aws = less(m.kubernetes, before.kubernetes), less(m.aws, before.aws)
+	m.invocations = m.invocations[len(before.invocations):]
+	return m
+}
+
+func less(counts, before map[string]int) map[string]int {
+	more := map[string]int{}
+	for name, n := range counts {
+		if n > before[name] {
+			more[name] = n - before[name]
 		}
-		b.Logf("per target:%s", &line)
 	}
+	return more
+}
+
+// print prints what an execution over n targets took.
+func (m measured) print(b *testing.B, arn string, n int) {
+	b.Helper()
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	defer func() { _ = table.Flush() }()
+	row := func(what, figure, goal string) { _, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", what, figure, goal) }
+	below := func(bytes, goal int64, unit string, size int64) (figure, against string) {
+		verdict := "kept"
+		if bytes >= goal {
+			verdict = "missed"
+			b.Errorf("%d bytes: the goal is fewer than %d", bytes, goal)
+		}
+		return fmt.Sprintf("%.1f %s", float64(bytes)/float64(size), unit), fmt.Sprintf("< %d %s: %s", goal/size, unit, verdict)
+	}
+	seconds, targets := m.took.Seconds(), float64(n)
+
+	row("\n"+strconv.Itoa(n)+" targets, concurrency "+cmp.Or(os.Getenv(fleetConcurrency), "200"), "", "goal")
+	row("wall time", fmt.Sprintf("%.0f s, %.1f targets/s", seconds, targets/seconds), "")
+	row("API servers", fmt.Sprintf("%.0f requests/s, %.1f a target", float64(sum(m.kubernetes))/seconds, float64(sum(m.kubernetes))/targets), "")
+	row("AWS", fmt.Sprintf("%.0f calls/s, %.1f a target", float64(sum(m.aws))/seconds, float64(sum(m.aws))/targets), "")
+	for _, f := range deployment.Functions() {
+		used := m.of(f.Name)
+		figure, goal := below(used.memory, mostOfFunction, "MiB", 1<<20)
+		row("memory of "+f.Name, fmt.Sprintf("%s in %d calls, the longest of %.1f s", figure, used.calls, used.longest.Seconds()), goal)
+	}
+	figure, goal := below(process.PeakMemory(os.Getpid()), mostOfRunner, "MiB", 1<<20)
+	row("memory of the runner", figure, goal)
+	largest := largestState(b, arn)
+	figure, goal = below(int64(largest.size), mostOfState, "KiB", 1<<10)
+	row("largest state", figure+", "+largest.name, goal)
+	for _, counts := range []struct {
+		what string
+		of   map[string]int
+	}{{"API servers, per target", m.kubernetes}, {"AWS, per target", m.aws}} {
+		row(counts.what, "", "")
+		for _, name := range slices.SortedFunc(maps.Keys(counts.of), func(a, b string) int { return counts.of[b] - counts.of[a] }) {
+			row("  "+name, fmt.Sprintf("%.3f", float64(counts.of[name])/targets), "")
+		}
+	}
+}
+
+// usage is what the invocations of one function took.
+type usage struct {
+	calls   int
+	longest time.Duration
+	memory  int64 // the largest resident size of a process, in bytes
+}
+
+func (m measured) of(function string) (used usage) {
+	for _, i := range m.invocations {
+		if strings.HasSuffix(i.Function, "-"+function) {
+			used.calls++
+			used.longest, used.memory = max(used.longest, i.Duration), max(used.memory, i.Memory)
+		}
+	}
+	return used
 }
 
 func sum(counts map[string]int) (total int) {
@@ -152,13 +249,25 @@ func sum(counts map[string]int) (total int) {
 	return total
 }
 
-// largestState returns the size of the largest input or output of a state of an
-// execution and its children. The execution's own input, which may name every
-// target, is none.
-func largestState(b *testing.B, arn string) int {
+// state is the input or output of a state, with its size in bytes.
+type state struct {
+	name string
+	size int
+}
+
+func (s state) orLarger(name string, payload *string) state {
+	if size := len(aws.ToString(payload)); size > s.size {
+		return state{name, size}
+	}
+	return s
+}
+
+// largestState returns the largest input or output of a state of an execution and its
+// children.
+func largestState(b *testing.B, arn string) state {
 	b.Helper()
 	api := sfn.NewFromConfig(shared.Engineer())
-	largest := largestOf(b, api, &arn)
+	largest := largestOf(b, api, &arn, state{})
 	runs, err := api.ListMapRuns(b.Context(), &sfn.ListMapRunsInput{ExecutionArn: &arn})
 	if err != nil {
 		b.Fatal(err)
@@ -171,16 +280,15 @@ func largestState(b *testing.B, arn string) int {
 				b.Fatal(err)
 			}
 			for _, child := range page.Executions {
-				largest = max(largest, largestOf(b, api, child.ExecutionArn))
+				largest = largestOf(b, api, child.ExecutionArn, largest)
 			}
 		}
 	}
 	return largest
 }
 
-func largestOf(b *testing.B, api *sfn.Client, arn *string) (largest int) {
+func largestOf(b *testing.B, api *sfn.Client, arn *string, largest state) state {
 	b.Helper()
-	var given string
 	pages := sfn.NewGetExecutionHistoryPaginator(api, &sfn.GetExecutionHistoryInput{ExecutionArn: arn, MaxResults: 1000})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(b.Context())
@@ -188,15 +296,14 @@ func largestOf(b *testing.B, api *sfn.Client, arn *string) (largest int) {
 			b.Fatal(err)
 		}
 		for _, event := range page.Events {
-			switch {
-			case event.ExecutionStartedEventDetails != nil:
-				given = aws.ToString(event.ExecutionStartedEventDetails.Input)
-			case event.StateEnteredEventDetails != nil:
-				if input := aws.ToString(event.StateEnteredEventDetails.Input); input != given {
-					largest = max(largest, len(input))
-				}
-			case event.StateExitedEventDetails != nil:
-				largest = max(largest, len(aws.ToString(event.StateExitedEventDetails.Output)))
+			if entered := event.StateEnteredEventDetails; entered != nil {
+				largest = largest.orLarger(aws.ToString(entered.Name), entered.Input)
+			}
+			if exited := event.StateExitedEventDetails; exited != nil {
+				largest = largest.orLarger(aws.ToString(exited.Name), exited.Output)
+			}
+			if scheduled := event.TaskScheduledEventDetails; scheduled != nil {
+				largest = largest.orLarger("a task's parameters", scheduled.Parameters)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ const defaultFieldManager = "crossapply"
 
 // fieldManager is what a cluster takes as the name of a field manager.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/ (fieldManager)
-var fieldManager = regexp.MustCompile(`^[[:print:]]{1,128}$`)
+var fieldManager = form{128, regexp.MustCompile(`^[[:print:]]+$`)}
 
 const mustBeManager = "must be 1 to 128 printable characters"
 

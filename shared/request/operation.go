@@ -63,7 +63,7 @@ func (p *parser) options(given contract.Request) {
 const maxFieldBytes = 256
 
 // fieldName is the form of a name in get.fields.
-var fieldName = regexp.MustCompile(`^[A-Za-z0-9_]([-A-Za-z0-9_./]{0,61}[A-Za-z0-9_])?$`)
+var fieldName = form{63, regexp.MustCompile(`^[A-Za-z0-9_]([-A-Za-z0-9_./]*[A-Za-z0-9_])?$`)}
 
 func (p *parser) get(options *contract.GetOptions, path *field.Path) *contract.GetOptions {
 	if options == nil {
@@ -90,7 +90,7 @@ func (p *parser) get(options *contract.GetOptions, path *field.Path) *contract.G
 }
 
 // uid is the form of an object's uid, which is a text without a meaning.
-var uid = regexp.MustCompile(`^[-A-Za-z0-9]{1,128}$`)
+var uid = form{128, regexp.MustCompile(`^[-A-Za-z0-9]+$`)}
 
 func (p *parser) delete(options *contract.DeleteOptions, path *field.Path) *contract.DeleteOptions {
 	if options == nil {

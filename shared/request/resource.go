@@ -21,18 +21,18 @@ import (
 )
 
 var (
-	apiVersion = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$`)
-	kind       = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
-	apiGroup   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-	plural     = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	namespace  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	apiVersion = form{317, regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$`)}
+	kind       = form{63, regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)}
+	apiGroup   = form{253, regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)}
+	plural     = form{63, regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)}
+	namespace  = form{63, regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)}
 	// objectName takes the names of custom resources (DNS subdomains) and the
 	// few built-in kinds that allow more, and nothing that could leave its place
 	// in a URL. The cluster has the last word.
 	// https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-	objectName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$`)
+	objectName = form{253, regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.:]*[A-Za-z0-9])?$`)}
 	// apiOnlyVersion is a version without its group.
-	apiOnlyVersion = regexp.MustCompile(`^v[0-9][a-z0-9]*$`)
+	apiOnlyVersion = form{63, regexp.MustCompile(`^v[0-9][a-z0-9]*$`)}
 )
 
 const mustBeNamespace = "must be a namespace's name"
@@ -216,7 +216,7 @@ func parseCoordinates(raw json.RawMessage, path *field.Path) (contract.ResourceR
 		return contract.ResourceRef{}, problems
 	}
 	var problems field.ErrorList
-	check := func(value string, pattern *regexp.Regexp, required bool, must, name string) {
+	check := func(value string, pattern form, required bool, must, name string) {
 		switch {
 		case value == "" && required:
 			problems = append(problems, field.Required(path.Child(name), must))
@@ -243,7 +243,7 @@ func parseCoordinates(raw json.RawMessage, path *field.Path) (contract.ResourceR
 // parseResourceRef reads what names an object.
 func parseResourceRef(object map[string]any, path *field.Path) (contract.ResourceRef, field.ErrorList) {
 	var problems field.ErrorList
-	text := func(pattern *regexp.Regexp, required bool, must string, keys ...string) string {
+	text := func(pattern form, required bool, must string, keys ...string) string {
 		at := path.Child(keys[0], keys[1:]...)
 		value, found, err := unstructured.NestedString(object, keys...)
 		switch {

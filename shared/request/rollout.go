@@ -118,7 +118,7 @@ func plain(rollout Rollout, options contract.RolloutOptions, name string) waves.
 }
 
 // waveName is the form of a wave's name.
-var waveName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_. ]{0,61}[A-Za-z0-9])?$`)
+var waveName = form{63, regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_. ]*[A-Za-z0-9])?$`)}
 
 // wave reads a wave over its defaults.
 func (p *parser) wave(wave waves.Wave, given contract.Wave, path *field.Path) waves.Wave {

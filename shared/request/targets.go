@@ -13,10 +13,10 @@ import (
 )
 
 var (
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	accountID = form{12, regexp.MustCompile(`^[0-9]{12}$`)}
 	// https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
-	clusterName    = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
-	clusterPattern = regexp.MustCompile(`^[0-9A-Za-z*?][A-Za-z0-9_*?-]{0,99}$`)
+	clusterName    = form{100, regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]*$`)}
+	clusterPattern = form{100, regexp.MustCompile(`^[0-9A-Za-z*?][A-Za-z0-9_*?-]*$`)}
 	// https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccountsForParent.html
 	unitID = regexp.MustCompile(`^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32})$`)
 )
@@ -91,7 +91,7 @@ func (p *parser) selector(s contract.TargetSelector, path *field.Path) {
 // target checks what names one cluster, and says whether it does.
 func (p *parser) target(s contract.TargetSelector, path *field.Path) bool {
 	before := len(p.problems)
-	matches := func(value string, pattern *regexp.Regexp, name, must string) {
+	matches := func(value string, pattern form, name, must string) {
 		switch {
 		case value == "":
 			p.add(field.Required(path.Child(name), must))

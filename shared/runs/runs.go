@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -9,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -241,19 +244,58 @@ func written(err error) (bool, error) {
 	return err == nil, err
 }
 
-func (b Bucket) put(ctx context.Context, value any, in s3.PutObjectInput) error {
-	doing := "write " + b.URI(*in.Key)
-	body, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+// PutJSONArray writes values as an object that holds an array of them, each in a line.
+// S3 must know the size before it takes the first byte: a file holds the array until
+// then, so that memory does not have to.
+func (b Bucket) PutJSONArray(ctx context.Context, key string, values iter.Seq[any]) error {
+	file, err := os.CreateTemp("", "object-*.json")
+	if err == nil {
+		defer func() { _, _ = file.Close(), os.Remove(file.Name()) }() // what S3 has counts
+		if err = writeArray(file, values); err == nil {
+			_, err = file.Seek(0, io.SeekStart)
+		}
 	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", b.URI(key), err)
+	}
+	return b.upload(ctx, s3.PutObjectInput{Key: aws.String(key), Body: file})
+}
+
+func writeArray(file io.Writer, values iter.Seq[any]) error {
+	buffer := bufio.NewWriter(file)
+	lines := json.NewEncoder(buffer)
+	separator := "[\n"
+	for value := range values {
+		_, _ = buffer.WriteString(separator) // Flush returns the first error
+		if err := lines.Encode(value); err != nil {
+			return err
+		}
+		separator = ","
+	}
+	if separator != "," {
+		_, _ = buffer.WriteString("[")
+	}
+	_, _ = buffer.WriteString("]\n")
+	return buffer.Flush()
+}
+
+func (b Bucket) put(ctx context.Context, value any, in s3.PutObjectInput) error {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(value); err != nil { // with a line's end, for those who print it
+		return fmt.Errorf("write %s: %w", b.URI(*in.Key), err)
+	}
+	in.Body = bytes.NewReader(body.Bytes())
+	return b.upload(ctx, in)
+}
+
+// upload writes an object of JSON.
+func (b Bucket) upload(ctx context.Context, in s3.PutObjectInput) error {
 	in.Bucket = aws.String(b.name)
-	in.Body = bytes.NewReader(append(body, '\n')) // for those who print it
 	in.ContentType = aws.String("application/json")
-	_, err = b.client.PutObject(ctx, &in)
+	_, err := b.client.PutObject(ctx, &in)
 	// Two conditional writes at the same time: the same call tells who won.
 	names := map[string]fault.Name{"ConditionalRequestConflict": fault.AWSUnavailable}
-	return fault.FromAWS(err, names, doing)
+	return fault.FromAWS(err, names, "write "+b.URI(*in.Key))
 }
 
 // Exists says whether there is an object. It lists the key, because to a caller

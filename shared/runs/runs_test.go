@@ -2,6 +2,7 @@ package runs_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -24,6 +25,7 @@ type fakeS3 struct {
 	pages       [][]string
 	ifNoneMatch *string
 	ifMatch     *string
+	put         string
 }
 
 func (f *fakeS3) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
@@ -35,7 +37,9 @@ func (f *fakeS3) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Opti
 
 func (f *fakeS3) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	f.ifNoneMatch, f.ifMatch = in.IfNoneMatch, in.IfMatch
-	return &s3.PutObjectOutput{}, f.err
+	body, err := io.ReadAll(in.Body)
+	f.put = string(body)
+	return &s3.PutObjectOutput{}, errors.Join(f.err, err)
 }
 
 func (f *fakeS3) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
@@ -83,6 +87,26 @@ func TestConditionalWrites(t *testing.T) {
 	f := &fakeS3{}
 	if err := runs.NewBucket(f, "b").PutJSON(t.Context(), "x", "mine"); err != nil || f.ifNoneMatch != nil || f.ifMatch != nil {
 		t.Errorf("a plain write is conditional: %v, %v, %v", f.ifNoneMatch, f.ifMatch, err)
+	}
+}
+
+func TestPutJSONArray(t *testing.T) {
+	for want, values := range map[string][]any{
+		"[]\n":                         nil,
+		"[\n1\n]\n":                    {1},
+		"[\n{\"a\":\"<\"}\n,null\n]\n": {json.RawMessage(`{"a": "<"}`), nil},
+	} {
+		f := &fakeS3{}
+		if err := runs.NewBucket(f, "b").PutJSONArray(t.Context(), "x", slices.Values(values)); err != nil || f.put != strings.ReplaceAll(want, "<", `\u003c`) {
+			t.Errorf("%v: wrote %q, %v", values, f.put, err)
+		}
+	}
+	f := &fakeS3{err: &smithy.GenericAPIError{Code: "SlowDown"}}
+	if err := runs.NewBucket(f, "b").PutJSONArray(t.Context(), "x", slices.Values([]any{1})); fault.NameOf(err) != fault.Throttled {
+		t.Errorf("got %v", err)
+	}
+	if err := runs.NewBucket(f, "b").PutJSONArray(t.Context(), "x", slices.Values([]any{func() {}})); err == nil || !strings.Contains(err.Error(), "s3://b/x") {
+		t.Errorf("got %v", err)
 	}
 }
 
