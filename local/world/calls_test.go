@@ -39,7 +39,7 @@ func TestCallsPerTarget(t *testing.T) {
 		expectPart(t, count(t, two), cost.Sum(cost.Execution, cost.Again, cost.Unchanged, cost.Phase, second))
 	})
 	t.Run("after a bake time", func(t *testing.T) {
-		r.waves = []contract.Wave{{BakeSeconds: aws.Int(1)}}
+		r.waves = []contract.Wave{{BakeSeconds: aws.Int(2)}} // long enough that there is something to wait for
 		// Twice review reads how the wave ended, and once its results again, to list what is
 		// looked at. The functions still have their sessions and tokens, and need no resource.
 		check := cost.Part{
