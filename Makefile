@@ -171,9 +171,9 @@ stop: named ## start no other target of EXECUTION=<ARN> (in the local world with
 	  echo "wrote s3://$$bucket/runs/$(call part,8)/marks/STOP: no other target starts, and those under way come to their own end"
 
 .PHONY: approve
-approve: ## approve what EXECUTION=<ARN> asks for [REJECT=1] [MESSAGE='why'], or say which of MACHINE=<StateMachineArn> ask
+approve: ## approve what EXECUTION=<ARN> asks for [WAVE=name] [REJECT=1] [MESSAGE='why'], or say which of MACHINE=<StateMachineArn> ask
 	@test -n "$(EXECUTION)$(MACHINE)" || { echo "say which execution, EXECUTION=arn:aws:states:..., or of which state machine, MACHINE=arn:aws:states:..." >&2; exit 1; }
-	@go run ./cdk/approve $(if $(EXECUTION),-execution '$(EXECUTION)' $(if $(REJECT),-reject) -message "$$MESSAGE",-machine '$(MACHINE)')
+	@go run ./cdk/approve $(if $(EXECUTION),-execution '$(EXECUTION)' -wave '$(WAVE)' $(if $(REJECT),-reject) -message "$$MESSAGE",-machine '$(MACHINE)')
 
 .PHONY: report
 report: named ## report on EXECUTION=<ARN>, for one that was stopped before it could

@@ -102,7 +102,7 @@ func runDemo(ctx context.Context, config world.Config, request []byte, out io.Wr
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	d := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: out, Terminal: isTerminal(out) && config.FollowLogs == nil}
-	for _, title := range []string{"applying to every target", "once more: nothing is left to change"} {
+	for _, title := range []string{"applying to a canary, then to the rest", "once more: nothing is left to change"} {
 		_, _ = fmt.Fprintf(out, "\n==> %s\n", title)
 		if _, err := d.Run(ctx, request); err != nil {
 			return err

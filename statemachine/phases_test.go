@@ -112,6 +112,9 @@ func TestApproval(t *testing.T) {
 		{"in nothing", asltest.Output(`null`), yes("")},
 		{"in a list", asltest.Output(`[]`), yes("")},
 		{"yes, in so many words", asltest.Output(`{"approved": true}`), yes("")},
+		{"no, in words of another type", asltest.Output(`{"approved": "false"}`), contract.Approval{}},
+		{"no, in less", asltest.Output(`{"approved": null}`), contract.Approval{}},
+		{"no, in the least", asltest.Output(`false`), contract.Approval{}},
 		{"no, in the same words", asltest.Output(`{"approved": false, "message": "not on a Friday"}`), contract.Approval{Message: "not on a Friday"}},
 		{"no", asltest.Fail("Rejected", "not on a Friday"), contract.Approval{Message: "Rejected: not on a Friday"}},
 		{"no, without a reason", asltest.Fail("Rejected", ""), contract.Approval{Message: "Rejected"}},
@@ -331,6 +334,18 @@ func TestSeveralResources(t *testing.T) {
 	}
 	if want := []string{`[1,"topics",0,"one"]`, `[1,"topics",1,"one"]`, `[2,"users",0,"two"]`}; !slices.Equal(polled, want) {
 		t.Errorf("poll was asked %q", polled)
+	}
+}
+
+// A target that was changed and could not be brought back has failed, whatever the
+// request tolerates.
+func TestNothingIsToleratedInARollback(t *testing.T) {
+	const met = "CrossApply.ClusterNotActive"
+	plan := planned(work(1, contract.PhaseRollback, "1", "rollback"))
+	plan.Run.Tolerate = []string{met}
+	out := script{plan: returns(plan), resolve: asltest.Replies(asltest.Fail(met, cause("DELETING")))}.run(t)
+	if out.Children[0].Error != met {
+		t.Errorf("it ended by %q with %s", out.Children[0].Route, out.Children[0].Output)
 	}
 }
 

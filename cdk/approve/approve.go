@@ -68,8 +68,9 @@ func (a approver) list(ctx context.Context, machine string) error {
 	return nil
 }
 
-// answer approves what an execution asks for, or refuses to.
-func (a approver) answer(ctx context.Context, execution string, approve bool, why string) error {
+// answer approves what an execution asks for, or refuses to; where a wave is given, of
+// that one alone: since somebody looked, another may be asked for.
+func (a approver) answer(ctx context.Context, execution, wave string, approve bool, why string) error {
 	asked, err := a.find(ctx, execution)
 	if err != nil {
 		return err
@@ -78,6 +79,9 @@ func (a approver) answer(ctx context.Context, execution string, approve bool, wh
 		return fmt.Errorf("%s does not ask for an approval", execution)
 	}
 	fmt.Fprintln(a.out, asked)
+	if wave != "" && wave != asked.Wave {
+		return fmt.Errorf("%s asks for approval of wave %s, not of wave %s", execution, asked.Wave, wave)
+	}
 	caller, err := a.identities.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return fmt.Errorf("find out who answers: %w", err)

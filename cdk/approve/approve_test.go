@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +153,7 @@ func TestAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
 			a := newAccount()
-			err := approver{states: a, identities: a, out: &out}.answer(t.Context(), ours+tt.execution, tt.approve, tt.why)
+			err := approver{states: a, identities: a, out: &out}.answer(t.Context(), ours+tt.execution, "", tt.approve, tt.why)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) || len(a.answers) > 0 {
 					t.Errorf("%v, answers %q", err, a.answers)
@@ -166,5 +167,16 @@ func TestAnswer(t *testing.T) {
 				t.Errorf("it says\n%s", &out)
 			}
 		})
+	}
+}
+
+// The wave that somebody has looked at may not be the one that is asked for by now.
+func TestAnswerOfAWave(t *testing.T) {
+	for wave, answers := range map[string]int{"25%": 1, "canary": 0} {
+		a := newAccount()
+		err := approver{states: a, identities: a, out: io.Discard}.answer(t.Context(), ours+"rollout", wave, true, "")
+		if len(a.answers) != answers || answers == 0 && (err == nil || !strings.Contains(err.Error(), "asks for approval of wave 25%, not of wave canary")) {
+			t.Errorf("%s: %v, answers %q", wave, err, a.answers)
+		}
 	}
 }

@@ -2,7 +2,7 @@
 // state machine's executions ask for one.
 //
 //	go run ./cdk/approve -machine <StateMachineArn>
-//	go run ./cdk/approve -execution <its ARN> [-reject] [-message <why>]
+//	go run ./cdk/approve -execution <its ARN> [-wave <its name>] [-reject] [-message <why>]
 //
 // It calls AWS with the caller's credentials, in the state machine's Region. The token
 // that an answer takes is read from the execution's history, and never shown.
@@ -35,6 +35,7 @@ func main() {
 func run(ctx context.Context) error {
 	machine := flag.String("machine", "", "the ARN of the state machine or of its alias, to say which executions ask")
 	execution := flag.String("execution", "", "the ARN of the execution to answer")
+	wave := flag.String("wave", "", "the wave that the answer is about: another one is left alone")
 	reject := flag.Bool("reject", false, "say no, rather than yes")
 	message := flag.String("message", "", "why, for the answer of the execution")
 	flag.Parse()
@@ -56,5 +57,5 @@ func run(ctx context.Context) error {
 	if *execution == "" {
 		return a.list(ctx, *machine)
 	}
-	return a.answer(ctx, *execution, !*reject, *message)
+	return a.answer(ctx, *execution, *wave, !*reject, *message)
 }

@@ -69,14 +69,14 @@ func TestWorkflow(t *testing.T) {
 			if _, err := server.Events.Await(t.Context(), asksFor(execution)); err != nil {
 				t.Fatal(err)
 			}
-			if err := caller.answer(t.Context(), execution, tt.approve, ""); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			if err := caller.answer(t.Context(), execution, "", tt.approve, ""); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 				t.Errorf("a caller answers: %v", err)
 			}
 			said.Reset()
 			if err := approver.list(t.Context(), *created.StateMachineArn+":live"); err != nil || !strings.Contains(said.String(), execution+"\n  asks for approval of wave canary, 3 of its 30 targets: apply Topic kafka/audit") {
 				t.Errorf("%v: %s", err, said)
 			}
-			if err := approver.answer(t.Context(), execution, tt.approve, "checked"); err != nil {
+			if err := approver.answer(t.Context(), execution, "", tt.approve, "checked"); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -91,7 +91,7 @@ func TestWorkflow(t *testing.T) {
 			if got := aws.ToString(ended.Output); got != tt.want {
 				t.Errorf("the approval is %s %s, want %s", got, aws.ToString(ended.Cause), tt.want)
 			}
-			if err := approver.answer(t.Context(), execution, tt.approve, ""); err == nil || !strings.Contains(err.Error(), "does not ask") {
+			if err := approver.answer(t.Context(), execution, "", tt.approve, ""); err == nil || !strings.Contains(err.Error(), "does not ask") {
 				t.Errorf("answered twice: %v", err)
 			}
 		})

@@ -149,6 +149,8 @@ func (w *work) act(ctx context.Context) (operation.Done, error) {
 	switch {
 	case err != nil:
 		return operation.Done{}, err
+	case !served && w.takesAway():
+		return operation.Done{Applied: contract.Applied{Change: contract.Unchanged}}, nil
 	case !served:
 		return w.op.Later(action), nil
 	}
@@ -171,7 +173,7 @@ func (w *work) actOn(ctx context.Context, client *kube.Client, action operation.
 	case w.op.Tries(w.in.Run) && action.NamespaceComes(err):
 		return w.op.Later(action), nil
 	case err != nil:
-		return operation.Done{}, attempt.refused(ctx, err)
+		return operation.Done{}, attempt.refused(ctx, done, err)
 	}
 	return done, attempt.end(ctx, done)
 }
@@ -181,8 +183,8 @@ func (w *work) actOn(ctx context.Context, client *kube.Client, action operation.
 const maxLooks = 10
 
 // find finds where the cluster serves the resource's kind: resolve has said so, but
-// for a kind that was not served then. It says whether the kind is served, which what
-// only tries need not insist on.
+// for a kind that was not served then. It says whether the kind is served, which neither
+// what only tries nor what takes away insists on.
 func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err error) {
 	if known := w.in.Mappings[w.index]; known != nil {
 		w.mapping = *known
@@ -195,7 +197,7 @@ func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err 
 			return true, client.Review(ctx, w.ref, w.mapping, w.op.VerbsOf(w.in.Run))
 		case fault.NameOf(err) != fault.KindNotServed:
 			return false, err
-		case w.op.Tries(w.in.Run):
+		case w.op.Tries(w.in.Run) || w.takesAway():
 			return false, nil
 		case look == maxLooks:
 			return false, err
@@ -206,6 +208,12 @@ func (w *work) find(ctx context.Context, client *kube.Client) (served bool, err 
 		case <-time.After(w.applier.servedPause):
 		}
 	}
+}
+
+// takesAway says that what is to be done is to take away what was created: with its kind
+// it is gone.
+func (w *work) takesAway() bool {
+	return w.op.Name == operation.Rollback && w.earlier.Before == nil
 }
 
 // look takes the first look: what is Ready already needs no poll.

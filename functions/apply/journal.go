@@ -29,19 +29,26 @@ type attempt struct {
 	begun, first bool
 }
 
+// begin notes what is there. What this invocation repeats was refused, and changed
+// nothing; but a rollback has several writes.
 func (a *attempt) begin(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	entry := journal.Entry{Operation: a.operation}
 	if live != nil {
 		entry.Before = live.Object
 	}
-	entry, first, err := journal.Begin(ctx, a.store, a.key, entry)
+	var err error
+	switch {
+	case !a.begun:
+		entry, a.first, err = journal.Begin(ctx, a.store, a.key, entry)
+	case a.first && a.operation != operation.Rollback:
+		err = journal.Again(ctx, a.store, a.key, entry)
+	default:
+		entry = a.entry
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.target, err)
 	}
-	if !a.begun { // what this invocation repeats was refused: it changed nothing
-		a.begun, a.first = true, first
-	}
-	a.entry = entry
+	a.begun, a.entry = true, entry
 	return objectOf(entry.Before), nil
 }
 
@@ -87,8 +94,8 @@ var refusals = []fault.Name{fault.AlreadyExists, fault.ChangedSince, fault.Confl
 // refused notes that nothing was changed, where that is certain, and returns the
 // action's error. Where the note fails, whether the target was touched stays
 // unknown: the action's error is the one that counts.
-func (a *attempt) refused(ctx context.Context, err error) error {
-	if a.begun && a.first && slices.Contains(refusals, fault.NameOf(err)) {
+func (a *attempt) refused(ctx context.Context, done operation.Done, err error) error {
+	if a.begun && a.first && done.Applied.Change == "" && slices.Contains(refusals, fault.NameOf(err)) {
 		if failed := a.note(ctx, journal.After{Applied: contract.Applied{Change: contract.ChangeNone}}); failed != nil {
 			edge.Logger(ctx).Warn("the journal's second note", "error", failed)
 		}
@@ -98,7 +105,7 @@ func (a *attempt) refused(ctx context.Context, err error) error {
 
 // findEarlier reads what a rollback takes back. It goes through the resources
 // backwards, but those of a deletion, which went backwards itself, forwards: a
-// namespace comes before what lies in it.
+// namespace comes before what lies in it. A rollback that deleted is a deletion too.
 func (w *work) findEarlier(ctx context.Context) error {
 	last := len(w.in.Run.Resources) - 1
 	if last > 0 {
@@ -106,7 +113,7 @@ func (w *work) findEarlier(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if entry != nil && entry.Operation == operation.Delete {
+		if entry != nil && (entry.Operation == operation.Delete || entry.After != nil && entry.After.Change == contract.Deleted) {
 			w.index = w.in.Step
 		}
 	}

@@ -368,13 +368,43 @@ func TestRollbackOfSeveralResources(t *testing.T) {
 	}
 }
 
+// A kind that is gone since has taken with it what was created.
+func TestRollbackOfAKindThatIsGone(t *testing.T) {
+	x := newTarget(t)
+	x.several()
+	x.applier.servedPause = 0
+	entry := journal.Entry{Operation: operation.Apply, After: &journal.After{Applied: contract.Applied{Change: contract.Created}, Object: map[string]any{"kind": "Thing"}}}
+	if err := x.store.PutJSON(t.Context(), journal.EarlierKey(x.in.Run, x.in.Target, 2), entry); err != nil {
+		t.Fatal(err)
+	}
+	out := x.mustDo(contract.PhaseRollback, operation.Rollback)
+	if out.Result == nil || out.Result.Outcome != contract.OutcomeRolledBack || out.Result.Change != contract.Unchanged || !out.More {
+		t.Errorf("%s", says(out.Result))
+	}
+	// What was changed cannot be brought back.
+	entry.Before = map[string]any{"kind": "Thing"}
+	if err := x.store.PutJSON(t.Context(), journal.EarlierKey(x.in.Run, x.in.Target, 2), entry); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.do(contract.PhaseRollback, operation.Rollback); fault.NameOf(err) != fault.KindNotServed {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What was deleted backwards is brought back forwards: a namespace before what lies in
 // it.
 func TestRollbackOfADeletionOfSeveralResources(t *testing.T) {
 	x := newTarget(t)
-	for i, operationOf := range []contract.Operation{operation.Delete, operation.Apply} {
+	done := func(change contract.Change) *journal.After {
+		return &journal.After{Applied: contract.Applied{Change: change}}
+	}
+	for _, test := range []struct {
+		operation contract.Operation
+		after     *journal.After
+		first     int
+	}{{operation.Delete, nil, 0}, {operation.Delete, done(contract.Deleted), 0}, {operation.Rollback, done(contract.Deleted), 0}, {operation.Rollback, done(contract.Created), 1}, {operation.Apply, nil, 1}} {
 		for index := range 2 {
-			entry := journal.Entry{Operation: operationOf, Before: map[string]any{"kind": "Topic"}}
+			entry := journal.Entry{Operation: test.operation, Before: map[string]any{"kind": "Topic"}, After: test.after}
 			if err := x.store.PutJSON(t.Context(), journal.EarlierKey(x.in.Run, x.in.Target, index), entry); err != nil {
 				t.Fatal(err)
 			}
@@ -382,8 +412,52 @@ func TestRollbackOfADeletionOfSeveralResources(t *testing.T) {
 		x.in.Run.Resources = append(x.in.Run.Resources[:1], contract.ResourceRef{APIVersion: "v1", Kind: "ConfigMap", Name: "x"})
 		x.in.Phase = contract.Phase{Kind: contract.PhaseRollback, Operation: operation.Rollback}
 		w, err := x.applier.begin(t.Context(), x.in)
-		if err != nil || w.index != i {
-			t.Errorf("after %s the first is resource %d, %v", operationOf, w.index, err)
+		if err != nil || w.index != test.first {
+			t.Errorf("after %s, %+v, the first is resource %d, %v", test.operation, test.after, w.index, err)
 		}
 	}
+}
+
+// That nothing was changed is noted only where it is certain: not where the first of a
+// rollback's writes was made, and the second refused.
+func TestWhatIsNotedOfARefusal(t *testing.T) {
+	refusal := fault.New(fault.ChangedSince, "somebody has")
+	for made, want := range map[contract.Change]contract.Change{"": contract.ChangeNone, contract.Configured: ""} {
+		x := newTarget(t)
+		a := &attempt{store: x.store, key: "entry", operation: operation.Rollback}
+		if _, err := a.begin(t.Context(), versioned(1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.refused(t.Context(), operation.Done{Applied: contract.Applied{Change: made}}, refusal); fault.NameOf(err) != fault.ChangedSince {
+			t.Errorf("got %v", err)
+		}
+		entry, err := journal.Read(t.Context(), x.store, "entry")
+		if err != nil || (want == "") != (entry.After == nil) || entry.After != nil && entry.After.Change != want {
+			t.Errorf("%q was made: the journal says %+v, %v", made, entry.After, err)
+		}
+	}
+}
+
+// What is there before an attempt that is made again is what is there then; but a
+// rollback tells by what it found at first what others do.
+func TestWhatIsNotedOfARepeat(t *testing.T) {
+	for name, want := range map[contract.Operation]int64{operation.Replace: 2, operation.Rollback: 1} {
+		x := newTarget(t)
+		a := &attempt{store: x.store, key: "entry", operation: name}
+		for _, generation := range []int64{1, 2} {
+			if _, err := a.begin(t.Context(), versioned(generation)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entry, err := journal.Read(t.Context(), x.store, "entry")
+		if err != nil || objectOf(entry.Before).GetGeneration() != want || objectOf(a.entry.Before).GetGeneration() != want {
+			t.Errorf("%s: the journal says %v, %v", name, entry.Before, err)
+		}
+	}
+}
+
+func versioned(generation int64) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	u.SetGeneration(generation)
+	return u
 }

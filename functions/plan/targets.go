@@ -85,13 +85,13 @@ func (c choice) named() (named []selector.Cluster, notes []string) {
 func (c choice) selected() (selected []selector.Cluster, problems field.ErrorList) {
 	matched := make([]bool, len(c.Selectors))
 	for _, cluster := range c.clusters {
-		any := false
+		fits := false
 		for i, s := range c.Selectors {
 			if !selector.Explicit(s) && c.fits(s.Match, cluster) {
-				matched[i], any = true, true
+				matched[i], fits = true, true
 			}
 		}
-		if any {
+		if fits {
 			selected = append(selected, cluster)
 		}
 	}

@@ -89,7 +89,7 @@ func (r rollout) inWave(ctx context.Context, target contract.PlannedTarget) cont
 	}
 	result := contract.Result{Target: target.Target, Outcome: contract.OutcomeNotStarted}
 	switch {
-	case p.written || p.nothingStarted():
+	case p.written || p.Broke.NothingStarted():
 		result.Message = mapresults.NotStarted
 	case p.Broke != nil || r.broke != nil && p.begun:
 		result.Outcome, result.Message = contract.OutcomeStopped, lostResults
@@ -108,13 +108,6 @@ func (r rollout) whyNotStarted() string {
 		return r.next.Reason
 	}
 	return neverSeen
-}
-
-// nothingStarted says that the Map failed before it had any target to start. Any
-// other failure may have left targets behind that were worked on, even where the
-// Map could not write their results.
-func (p phase) nothingStarted() bool {
-	return p.Broke != nil && p.Broke.Error == "States.ItemReaderFailed"
 }
 
 // traced says how a target ended in a phase: by the Map's results, or, where they do
@@ -189,7 +182,7 @@ func (r rollout) rollback(ctx context.Context, p *phase, target contract.Target)
 		return back
 	case r.journaled(backward, target):
 		return contract.Result{Outcome: contract.OutcomeStopped, Message: unfinishedRollback}
-	case p.Broke != nil && !p.nothingStarted():
+	case p.Broke != nil && !p.Broke.NothingStarted():
 		return contract.Result{Outcome: contract.OutcomeStopped, Message: lostResults}
 	}
 	return contract.Result{Outcome: contract.OutcomeNotStarted}

@@ -113,7 +113,7 @@ func unmentioned(marked, lost, written bool, broke *contract.StateError) contrac
 	switch {
 	case marked, lost:
 		return contract.OutcomeFailed
-	case written, broke != nil && broke.Error == "States.ItemReaderFailed": // it had no target to start
+	case written, broke.NothingStarted():
 		return contract.OutcomeNotStarted
 	case broke != nil:
 		return contract.OutcomeStopped

@@ -31,18 +31,14 @@ type Demo struct {
 // Run starts an execution with a request and shows it until it has ended. It
 // returns the answer, and an error when the execution did not succeed.
 func (d Demo) Run(ctx context.Context, request []byte) (contract.Answer, error) {
-	var asked struct{ Targets []contract.Target }
-	if err := json.Unmarshal(request, &asked); err != nil {
-		return contract.Answer{}, fmt.Errorf("read the request: %w", err)
-	}
 	api := sfn.NewFromConfig(d.AWS)
 	started, err := api.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: aws.String(d.StateMachineARN), Input: aws.String(string(request))})
 	if err != nil {
 		return contract.Answer{}, fmt.Errorf("start the execution: %w", err)
 	}
-	view := newView(d.Out, d.Terminal, asked.Targets)
-	watcher := &watcher{api: api, execution: aws.ToString(started.ExecutionArn), targets: map[string]contract.Target{}}
+	view := newView(d.Out, d.Terminal)
+	watcher := &watcher{api: api, execution: aws.ToString(started.ExecutionArn), items: map[string]contract.Item{}}
 	ended, err := follow(ctx, watcher, view)
 	if err != nil {
 		return contract.Answer{}, err
@@ -54,13 +50,13 @@ func follow(ctx context.Context, w *watcher, v *view) (*sfn.DescribeExecutionOut
 	tick := time.NewTicker(redrawEvery)
 	defer tick.Stop()
 	for {
-		seen, execution, err := w.snapshot(ctx, time.Now())
+		seen, err := w.look(ctx, time.Now())
 		if err != nil {
 			return nil, err
 		}
 		v.update(seen)
-		if execution.Status != types.ExecutionStatusRunning {
-			return execution, nil
+		if seen.rollout.ended {
+			return seen.execution, nil
 		}
 		select {
 		case <-ctx.Done():

@@ -1,8 +1,11 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -10,54 +13,60 @@ import (
 	"github.com/crossapply/crossapply/shared/contract"
 )
 
-// view shows the progress of targets: on a terminal in lines that are redrawn,
-// elsewhere in a plain line per change.
+// view shows the progress of a rollout and of its targets: on a terminal in lines that
+// are redrawn, elsewhere in a plain line per change.
 type view struct {
 	out      io.Writer
 	terminal bool
-	targets  []contract.Target
 	drawn    int
-	last     map[contract.Target]string
+	last     map[string]string
 }
 
-func newView(out io.Writer, terminal bool, targets []contract.Target) *view {
-	return &view{out: out, terminal: terminal, targets: targets, last: map[contract.Target]string{}}
+func newView(out io.Writer, terminal bool) *view {
+	return &view{out: out, terminal: terminal, last: map[string]string{}}
 }
 
-func (v *view) update(seen map[contract.Target]progress) {
+func (v *view) update(seen snapshot) {
+	targets := slices.SortedFunc(maps.Keys(seen.targets), func(a, b contract.Target) int { return cmp.Compare(a.String(), b.String()) })
+	var lines []line
+	for _, target := range targets {
+		lines = append(lines, line{target.String(), seen.targets[target]})
+	}
+	lines = append(lines, line{"the rollout", seen.rollout})
 	if v.terminal {
-		v.redraw(seen)
+		v.redraw(lines)
 		return
 	}
-	for _, target := range v.targets {
-		at, ok := seen[target]
-		if !ok || v.last[target] == at.stage {
-			continue
+	for _, l := range lines {
+		if v.last[l.name] != l.at.stage {
+			v.last[l.name] = l.at.stage
+			v.print("  %6.1fs  %-40s %s\n", l.at.elapsed.Seconds(), l.name, l.at.stage)
 		}
-		v.last[target] = at.stage
-		v.print("  %6.1fs  %-40s %s\n", at.elapsed.Seconds(), target, at.stage)
 	}
 }
 
-func (v *view) redraw(seen map[contract.Target]progress) {
+// line is one line of what is shown.
+type line struct {
+	name string
+	at   progress
+}
+
+func (v *view) redraw(lines []line) {
 	var text strings.Builder
 	if v.drawn > 0 {
 		fmt.Fprintf(&text, "\x1b[%dA", v.drawn)
 	}
-	for _, target := range v.targets {
-		at, ok := seen[target]
+	for _, l := range lines {
 		mark := "…"
 		switch {
-		case !ok:
-			at.stage, mark = "waiting", " "
-		case at.ended && at.stage == "SUCCEEDED":
+		case l.at.succeeded:
 			mark = "✓"
-		case at.ended:
+		case l.at.ended:
 			mark = "✗"
 		}
-		fmt.Fprintf(&text, "\x1b[2K  %s %-40s %6.1fs  %s\n", mark, target, at.elapsed.Seconds(), at.stage)
+		fmt.Fprintf(&text, "\x1b[2K  %s %-40s %6.1fs  %s\n", mark, l.name, l.at.elapsed.Seconds(), l.at.stage)
 	}
-	v.drawn = len(v.targets)
+	v.drawn = len(lines)
 	v.print("%s", text.String())
 }
 

@@ -16,7 +16,8 @@
 //
 // # Executions
 //
-//	start [-nowait] <request>     starts an execution, and waits for its end
+//	start [-nowait] <request>     starts an execution, and waits for its end. Its ARN is $EXECUTION and, if
+//	                              it is the second of the script, $EXECUTION_2
 //	ended                         waits for the end of one that was not waited for
 //	error <name> [<text>]         the error, not an answer, that the execution failed with
 //	answer <file>                 its answer
@@ -27,7 +28,6 @@
 //	                              the states that it entered, or that the children for a target did
 //	events <file>                 the events that it sent, in order
 //	report                        has the function report on it, as a person would
-//	retry, rollback <file>        write the request for these of the last execution
 //
 // "! start" and "! ended" expect that it fails. An answer, a result, an event or an
 // object fits a file in YAML where it holds what the file does, maybe among other
@@ -36,7 +36,10 @@
 //
 // # What people and others do meanwhile
 //
-//	approve yes|no [<message>]    waits until the execution asks, and answers as an approver
+//	approve yes|no [<message>] [as <person>]
+//	                              waits until the execution asks, and answers as somebody with a managed
+//	                              policy of the deployment: approver (the default), caller or reader; with !
+//	                              that one may not
 //	began                         waits until the event says that the execution has begun
 //	phase <wave> [<kind>]         waits until the event says that a phase has ended
 //	stopmark, abort               writes the stop mark; StopExecution

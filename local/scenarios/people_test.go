@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/smithy-go"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
@@ -23,45 +25,63 @@ import (
 )
 
 var peopleCommands = map[string]command{
-	"approve":  {"yes|no [<message>]", 1, 2, false, approve},
+	"approve":  {"yes|no [<message>] [as <person>]", 1, 4, true, approve},
 	"began":    {"", 0, 0, false, awaitStart},
 	"phase":    {"<wave> [<kind>]", 1, 2, false, awaitPhase},
 	"stopmark": {"", 0, 0, false, writeStopMark},
 	"abort":    {"", 0, 0, false, abort},
 	"dies":     {"<function> before|after <service:operation> [on <cluster>] [always]", 3, 6, false, killFunction},
-	"deaf":     {"", 0, 0, false, func(_ context.Context, s *script, _ bool, _ []string) error { return faults.deafen(s.next()) }},
+	"deaf":     {"", 0, 0, false, deafen},
 	"gone":     {"<cluster>", 1, 1, false, gone},
 	"upload":   {"<file>", 1, 1, false, upload},
 }
 
-func approve(ctx context.Context, s *script, _ bool, args []string) error {
-	asked, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
-		d := detail(event)
-		return kindOf(event) == "Approval Requested" && d.Execution == s.arn && !s.answered[d.TaskToken]
-	})
+func approve(ctx context.Context, s *script, not bool, args []string) error {
+	person := "approver"
+	if n := len(args); n > 2 && args[n-2] == "as" {
+		person, args = args[n-1], args[:n-2]
+	}
+	asked, err := s.event(ctx, "Approval Requested", func(d eventDetail) bool { return !s.answered[d.TaskToken] })
 	if err != nil {
 		return err
 	}
-	token := detail(asked).TaskToken
+	token := asked.TaskToken
+	err = answer(ctx, sfn.NewFromConfig(shared.Person(person)), token, args[0] == "yes", strings.Join(args[1:], " "))
+	var refused smithy.APIError
+	switch {
+	case not && errors.As(err, &refused) && refused.ErrorCode() == "AccessDeniedException":
+		return nil
+	case not:
+		return fmt.Errorf("%s may: %w", person, err)
+	}
 	s.answered[token] = true
-	message := strings.Join(args[1:], "")
-	approver := sfn.NewFromConfig(shared.Person("approver"))
-	if args[0] == "no" {
-		_, err = approver.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: &token, Error: aws.String("Rejected"), Cause: &message})
+	return err
+}
+
+func answer(ctx context.Context, by *sfn.Client, token string, yes bool, message string) error {
+	if !yes {
+		_, err := by.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: &token, Error: aws.String("Rejected"), Cause: &message})
 		return err
 	}
 	output, err := json.Marshal(map[string]string{"message": message})
 	if err != nil {
 		return err
 	}
-	_, err = approver.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
+	_, err = by.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: aws.String(string(output))})
 	return err
 }
 
-func awaitStart(ctx context.Context, s *script, _ bool, _ []string) error {
-	_, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
-		return kindOf(event) == "Execution Started" && detail(event).Execution == s.arn
+// event waits for an event of the execution.
+func (s *script) event(ctx context.Context, kind string, wanted func(eventDetail) bool) (eventDetail, error) {
+	found, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
+		d := detail(event)
+		return kindOf(event) == kind && d.Execution == s.arn && wanted(d)
 	})
+	return detail(found), err
+}
+
+func awaitStart(ctx context.Context, s *script, _ bool, _ []string) error {
+	_, err := s.event(ctx, "Execution Started", func(eventDetail) bool { return true })
 	return err
 }
 
@@ -70,10 +90,7 @@ func awaitPhase(ctx context.Context, s *script, _ bool, args []string) error {
 	if len(args) > 1 {
 		kind = contract.PhaseKind(args[1])
 	}
-	_, err := shared.AWS.Events.Await(ctx, func(event events.Event) bool {
-		d := detail(event)
-		return kindOf(event) == "Phase Ended" && d.Execution == s.arn && d.Phase.Name == args[0] && d.Phase.Kind == kind
-	})
+	_, err := s.event(ctx, "Phase Ended", func(d eventDetail) bool { return d.Phase.Name == args[0] && d.Phase.Kind == kind })
 	return err
 }
 
@@ -114,12 +131,12 @@ func gone(_ context.Context, _ *script, _ bool, args []string) error {
 }
 
 // faults are what befalls executions, by their names.
-var faults = &misfortunes{doomed: map[string][]*kill{}, deaf: map[string]bool{}}
+var faults = &misfortunes{kills: map[string][]*kill{}, deaf: map[string]bool{}}
 
 type misfortunes struct {
-	mu     sync.Mutex
-	doomed map[string][]*kill
-	deaf   map[string]bool // EventBridge takes none of their events
+	mu    sync.Mutex
+	kills map[string][]*kill
+	deaf  map[string]bool // EventBridge takes none of their events
 }
 
 // kill is a call at which a function dies.
@@ -169,25 +186,25 @@ func killFunction(_ context.Context, s *script, _ bool, args []string) error {
 	}
 	faults.mu.Lock()
 	defer faults.mu.Unlock()
-	faults.doomed[s.next()] = append(faults.doomed[s.next()], k)
+	faults.kills[s.next()] = append(faults.kills[s.next()], k)
+	return nil
+}
+
+func deafen(_ context.Context, s *script, _ bool, _ []string) error {
+	faults.mu.Lock()
+	defer faults.mu.Unlock()
+	faults.deaf[s.next()] = true
 	return nil
 }
 
 func (m *misfortunes) of(execution string) []*kill {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.doomed[execution]
+	return m.kills[execution]
 }
 
-func (m *misfortunes) deafen(execution string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.deaf[execution] = true
-	return nil
-}
-
-// kills says whether a function dies at a call.
-func (m *misfortunes) kills(call lambda.Call) bool {
+// kill says whether a function dies at a call.
+func (m *misfortunes) kill(call lambda.Call) bool {
 	// What the functions are called with: some have the execution at the top, the
 	// others in their run.
 	var event struct {
@@ -205,8 +222,8 @@ func (m *misfortunes) kills(call lambda.Call) bool {
 	return slices.ContainsFunc(m.of(name), func(k *kill) bool { return k.at(call, event.Target.Cluster) })
 }
 
-// fails says whether EventBridge fails to take an event.
-func (m *misfortunes) fails(event events.Event) bool {
+// fail says whether EventBridge fails to take an event.
+func (m *misfortunes) fail(event events.Event) bool {
 	_, name, err := contract.ParseExecution(detail(event).Execution)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -59,8 +59,8 @@ func start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shared.AWS.Lambda.OnCall(faults.kills)
-	shared.AWS.Events.SetFailure(faults.fails)
+	shared.AWS.Lambda.OnCall(faults.kill)
+	shared.AWS.Events.SetFailure(faults.fail)
 	return shared.AWS.Organizations.Put(organization())
 }
 
@@ -81,7 +81,7 @@ func TestScenarios(t *testing.T) {
 	// A window opens at a full minute, which takes longest: it is waited for from the
 	// beginning.
 	slices.SortStableFunc(files, func(a, b string) int { return waits(b) - waits(a) })
-	testscript.Run(t, testscript.Params{Files: files, Setup: setup, Cmds: commands, RequireUniqueNames: true})
+	testscript.Run(t, testscript.Params{Files: files, Setup: setup, Cmds: commands(), RequireUniqueNames: true})
 }
 
 func waits(file string) int {

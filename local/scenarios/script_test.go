@@ -61,14 +61,15 @@ type command struct {
 // patience bounds a command: nothing takes so long unless it has failed.
 const patience = 90 * time.Second
 
-var commands = map[string]func(*testscript.TestScript, bool, []string){}
-
-func init() {
+// commands returns all words. None is one of testscript's own, which would hide it.
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){}
 	for _, words := range []map[string]command{executionCommands, peopleCommands, objectCommands, recordCommands} {
 		for name, c := range words {
-			commands[name] = c.run(name)
+			all[name] = c.run(name)
 		}
 	}
+	return all
 }
 
 func (c command) run(name string) func(*testscript.TestScript, bool, []string) {

@@ -28,6 +28,28 @@ func TestCallsPerTarget(t *testing.T) {
 	t.Run("unchanged", func(t *testing.T) {
 		expectPart(t, count(t, r), cost.Sum(cost.Execution, cost.Again, cost.Unchanged))
 	})
+	t.Run("in two waves", func(t *testing.T) {
+		// The second is on another cluster, whose requests are not counted.
+		two := r
+		two.targets = append(two.targets, analytics)
+		two.waves = []contract.Wave{{Count: aws.Int(1)}, {}}
+		count(t, two) // so that both have the Topic
+		second := cost.Unchanged
+		second.Kubernetes = nil
+		expectPart(t, count(t, two), cost.Sum(cost.Execution, cost.Again, cost.Unchanged, cost.Phase, second))
+	})
+	t.Run("after a bake time", func(t *testing.T) {
+		r.waves = []contract.Wave{{BakeSeconds: aws.Int(1)}}
+		// Twice review reads how the wave ended, and once its results again, to list what is
+		// looked at. The functions still have their sessions and tokens, and need no resource.
+		check := cost.Part{
+			States: 4, Starts: 1,
+			Invocations: cost.Calls{"resolve": 1, "apply": 1},
+			AWS:         cost.Calls{"eks:DescribeCluster": 1, "s3:GetObject": 4, "s3:ListObjects": 2},
+			Kubernetes:  cost.Calls{"discovery": 1, "access review": 1, "get": 1},
+		}
+		expectPart(t, count(t, r), cost.Sum(cost.Execution, cost.Again, cost.Unchanged, cost.Pause, cost.Phase, check))
+	})
 }
 
 func expectPart(t *testing.T, got, want cost.Part) {
@@ -40,7 +62,7 @@ func expectPart(t *testing.T, got, want cost.Part) {
 	expectCounts(t, "Kubernetes", got.Kubernetes, want.Kubernetes)
 }
 
-// count runs an execution with one target and counts what it does.
+// count runs an execution and counts what it does, of Kubernetes that of payments alone.
 func count(t *testing.T, r topic) cost.Part {
 	t.Helper()
 	mark, err := shared.Cluster(payments).Mark()
@@ -124,13 +146,15 @@ func steps(t *testing.T, arn string) cost.Part {
 	if err != nil {
 		t.Fatal(err)
 	}
-	children, err := api.ListExecutions(t.Context(), &sfn.ListExecutionsInput{MapRunArn: runs.MapRuns[0].MapRunArn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, child := range children.Executions {
-		counted.Starts++
-		add(child.ExecutionArn)
+	for _, run := range runs.MapRuns {
+		children, err := api.ListExecutions(t.Context(), &sfn.ListExecutionsInput{MapRunArn: run.MapRunArn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range children.Executions {
+			counted.Starts++
+			add(child.ExecutionArn)
+		}
 	}
 	return counted
 }

@@ -50,7 +50,7 @@ export KUBECONFIG=%[5]s
 
 aws stepfunctions start-execution --state-machine-arn %[6]s \
   --name first --input file://examples/rollout.json    # a name serves once
-sleep 5                                                # the stand-in operator takes three
+sleep 10                                               # the stand-in operator takes three for each wave
 aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/reports/$(date -u +%%F)/first.json -
 make stop EXECUTION=%[7]s BUCKET=%[8]s      # of one that runs: no other target starts

@@ -11,32 +11,43 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/crossapply/crossapply/local/demo"
+	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/protocol"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/sts"
 	"github.com/crossapply/crossapply/local/operator"
 	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 )
 
-// The workflow runs in other partitions of AWS than the commercial one, and names no
-// ARN and no host of another.
+// The workflow runs in other partitions of AWS than the commercial one, in phases and
+// with all that it finds, asks and tells, and names no ARN and no host of another.
 func TestPartitions(t *testing.T) {
 	for partition, tt := range map[string]struct {
-		target contract.Target
-		sts    string
+		regions []string
+		sts     []string
 	}{
-		"aws-cn":     {at("111111111111", "cn-northwest-1", "payments"), "sts.cn-northwest-1.amazonaws.com.cn"},
-		"aws-us-gov": {at("111111111111", "us-gov-west-1", "payments"), "sts.us-gov-west-1.amazonaws.com"},
+		"aws-cn":     {[]string{"cn-north-1", "cn-northwest-1"}, []string{"sts.cn-north-1.amazonaws.com.cn", "sts.cn-northwest-1.amazonaws.com.cn"}},
+		"aws-us-gov": {[]string{"us-gov-east-1", "us-gov-west-1"}, []string{"sts.us-gov-east-1.amazonaws.com", "sts.us-gov-west-1.amazonaws.com"}},
 	} {
 		t.Run(partition, func(t *testing.T) {
-			w := startPartition(t, partition, tt.target)
+			w := startPartition(t, partition, tt.regions)
 			tokens := &tokenHosts{Service: sts.New(w.AWS.IAM), seen: map[string]bool{}}
 			w.AWS.Mount(tokens)
+			w.AWS.Events.Subscribe(func(event events.Event) {
+				if event.DetailType == deployment.EventApprovalRequested {
+					go approve(t, w, askedBy(t, event))
+				}
+			})
 
-			request := topic{name: "orders", targets: []contract.Target{tt.target}}.request(t)
-			answer, err := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: io.Discard}.Run(t.Context(), []byte(request))
-			if err != nil || answer.Counts[contract.OutcomeReady] != 1 {
+			r := phased("orders")
+			r.selectors = []contract.TargetSelector{{Match: contract.Match{Accounts: []string{"*"}}}}
+			r.waves[1].Approval = aws.Bool(true)
+			answer, err := demo.Demo{AWS: w.Engineer(), StateMachineARN: w.StateMachineARN, Out: io.Discard}.Run(t.Context(), []byte(r.request(t)))
+			if err != nil || answer.Counts[contract.OutcomeReady] != 2 || len(answer.Waves) != 2 {
 				t.Fatalf("%+v: %v", answer, err)
 			}
 
@@ -46,24 +57,30 @@ func TestPartitions(t *testing.T) {
 			}
 			history, _ := allHistory(t, w)
 			objects, _ := allObjects(t, w)
-			for place, text := range map[string]string{"the policies": string(policies), "the history": history, "the run bucket": objects, "the logs": allLogs(w)} {
+			for place, text := range map[string]string{
+				"the policies": string(policies), "the history": history, "the run bucket": objects, "the event bus": allEvents(t, w), "the logs": allLogs(w),
+			} {
 				if got := partitionsOf(text); !slices.Equal(got, []string{partition}) {
 					t.Errorf("the ARNs in %s are of %q", place, got)
 				}
 			}
-			if got := slices.Collect(maps.Keys(tokens.seen)); !slices.Equal(got, []string{tt.sts}) {
-				t.Errorf("the tokens name the hosts %q, want %s", got, tt.sts)
+			if got := slices.Sorted(maps.Keys(tokens.seen)); !slices.Equal(got, tt.sts) {
+				t.Errorf("the tokens name the hosts %q, want %q", got, tt.sts)
 			}
 		})
 	}
 }
 
-// startPartition starts the world of a partition with one cluster.
-func startPartition(t *testing.T, partition string, target contract.Target) *world.World {
+// startPartition starts the world of a partition with a cluster in each of the Regions,
+// which share an API server.
+func startPartition(t *testing.T, partition string, regions []string) *world.World {
 	t.Helper()
+	fleet := &world.Fleet{Servers: 1}
+	for _, region := range regions {
+		fleet.Members = append(fleet.Members, world.Cluster{Target: at("111111111111", region, "payments")})
+	}
 	w, err := world.Start(t.Context(), world.Config{
-		Deployment: partition, Clusters: []world.Cluster{{Target: target}},
-		Operator: operator.Options{Delay: delayOf}, PollWindow: pollWindow,
+		Deployment: partition, Fleet: fleet, Operator: operator.Options{Delay: delayOf}, PollWindow: pollWindow,
 		Pause: func(d time.Duration) time.Duration { return d / 50 },
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package world_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,13 +24,14 @@ func marks(t *testing.T) map[contract.Target]cluster.Mark {
 	return all
 }
 
-// written says whether the API server of a target has since accepted a write of an
-// execution, whose name is that of its role sessions.
-func written(t *testing.T, since map[contract.Target]cluster.Mark, arn string, target contract.Target) bool {
+// requestsOf returns the requests that an execution, whose name is that of its role
+// sessions, has since made to the API server of a target; none where it has no API
+// server of its own.
+func requestsOf(t *testing.T, since map[contract.Target]cluster.Mark, arn string, target contract.Target) []cluster.Request {
 	t.Helper()
 	running := shared.Cluster(target)
 	if running == nil {
-		return false
+		return nil
 	}
 	requests, err := running.Requests(since[target])
 	if err != nil {
@@ -39,14 +41,22 @@ func written(t *testing.T, since map[contract.Target]cluster.Mark, arn string, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, request := range requests {
-		ours := strings.HasSuffix(request.User, "assumed-role/crossapply-access/"+eksauth.SessionName(name))
-		if ours && request.Code < 300 && request.Resource == "topics.messaging.example.com" &&
-			request.Verb != "get" && request.Verb != "list" && request.Verb != "watch" {
-			return true
-		}
-	}
-	return false
+	return slices.DeleteFunc(requests, func(request cluster.Request) bool {
+		return !strings.HasSuffix(request.User, "assumed-role/crossapply-access/"+eksauth.SessionName(name))
+	})
+}
+
+// writes says whether a request has changed a Topic.
+func writes(request cluster.Request) bool {
+	return request.Code < 300 && request.Resource == "topics.messaging.example.com" &&
+		request.Verb != "get" && request.Verb != "list" && request.Verb != "watch"
+}
+
+// written says whether the API server of a target has since accepted a write of an
+// execution.
+func written(t *testing.T, since map[contract.Target]cluster.Mark, arn string, target contract.Target) bool {
+	t.Helper()
+	return slices.ContainsFunc(requestsOf(t, since, arn, target), writes)
 }
 
 // expectHonest fails where a result says that a target was not touched, and the

@@ -101,7 +101,7 @@ func TestMain(m *testing.M) {
 		}
 		forFleet(&config)
 		// Executions wait more than they compute: many fit beside each other.
-		err := flag.Set("test.parallel", "8")
+		err := flag.Set("test.parallel", "16")
 		if err == nil {
 			shared, err = world.Start(ctx, config)
 		}
@@ -129,6 +129,7 @@ func benchmarks() bool {
 type topic struct {
 	name        string
 	partitions  int
+	retention   string // a Topic's partitions cannot shrink again, its retention can
 	annotations map[string]string
 	targets     []contract.Target
 	selectors   []contract.TargetSelector // beside the targets
@@ -158,6 +159,9 @@ func (r topic) request(t testing.TB) string {
 	}
 	object := object(r.name, r.partitions)
 	object.SetAnnotations(r.annotations)
+	if r.retention != "" {
+		object.Object["spec"].(map[string]any)["retention"] = r.retention
+	}
 	resource, err := object.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)

@@ -370,7 +370,8 @@ type RolloutOptions struct {
 	// most maxConcurrency, go on to their own end.
 	MaxFailures json.RawMessage `json:"maxFailures,omitempty"`
 	// Tolerate names errors, such as CrossApply.ClusterUnreachable, that end a target as
-	// Skipped: it counts against no budget.
+	// Skipped: it counts against no budget. A target that was changed, and cannot be
+	// brought back where onFailure is "rollback", is Failed all the same.
 	Tolerate []string `json:"tolerate,omitempty"`
 	// Exclusive false lets this execution work on a resource that another one works
 	// on at the same time. By default the second fails with

@@ -591,6 +591,10 @@ type StateError struct {
 	Cause string `json:"Cause"`
 }
 
+// NothingStarted says that a Map ended with the error before it had any item to start.
+// Any other may leave behind what was worked on.
+func (e *StateError) NothingStarted() bool { return e != nil && e.Error == "States.ItemReaderFailed" }
+
 // LogAttrs returns what every log line about the input carries.
 func (in PlanInput) LogAttrs() []slog.Attr {
 	return []slog.Attr{slog.String("execution", in.Execution)}

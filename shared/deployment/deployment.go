@@ -5,7 +5,9 @@
 package deployment
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/crossapply/crossapply/shared/awsenv"
 	"github.com/crossapply/crossapply/shared/runs"
@@ -186,6 +188,13 @@ func FunctionNames() []string {
 		names[i] = f.Name
 	}
 	return names
+}
+
+// StillAtWork is how long the function that changes a target may go on after its child
+// execution was stopped: Lambda does not learn of it, and ends it at its timeout.
+func StillAtWork() time.Duration {
+	apply := slices.IndexFunc(functions, func(f Function) bool { return f.Name == "apply" })
+	return time.Duration(functions[apply].TimeoutSeconds) * time.Second
 }
 
 // Title is the function's name with a capital letter, for what is named after it.

@@ -361,20 +361,29 @@ func ChangedBesides(before, live *unstructured.Unstructured, manager string) (st
 			}
 			gained = gained.Difference(had)
 		}
-		if gained = outsideOf(gained, keptByControllers); !gained.Empty() {
+		if gained = outsideOf(gained, controllers()); !gained.Empty() {
 			parts = append(parts, fmt.Sprintf("%s (by %s)", list(gained), entry.Manager))
 		}
 	}
 	return fault.Shorten(strings.Join(parts, "; "), fault.MaxRepeated), nil
 }
 
-// outsideOf returns the paths of a set that lie outside of fields of metadata, without
-// those of maps around them.
-func outsideOf(set *fieldpath.Set, names []string) *fieldpath.Set {
+// controllers returns the fields that controllers write, the status of a kind without a
+// status subresource among them.
+func controllers() []fieldpath.Path {
+	paths := []fieldpath.Path{fieldpath.MakePathOrDie("status")}
+	for _, name := range keptByControllers {
+		paths = append(paths, fieldpath.MakePathOrDie("metadata", name))
+	}
+	return paths
+}
+
+// outsideOf returns the paths of a set that lie outside of some fields, without those of
+// maps around them.
+func outsideOf(set *fieldpath.Set, fields []fieldpath.Path) *fieldpath.Set {
 	outside := fieldpath.NewSet()
 	set.Leaves().Iterate(func(path fieldpath.Path) {
-		inside := slices.ContainsFunc(names, func(name string) bool {
-			around := fieldpath.MakePathOrDie("metadata", name)
+		inside := slices.ContainsFunc(fields, func(around fieldpath.Path) bool {
 			return len(path) >= len(around) && path[:len(around)].Equals(around)
 		})
 		if !inside {

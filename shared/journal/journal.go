@@ -79,22 +79,35 @@ func entryKey(prefix string, target contract.Target, resource int) string {
 
 // Begin notes what is there before a target is changed, unless an earlier attempt
 // of the same execution has done so. It returns the entry that holds, and whether
-// no attempt before this one can have changed the target. What an earlier attempt
-// noted to have left as it was is taken back: this one may change it, and die
-// before it can say so.
+// no attempt before this one can have changed the target. The note of an attempt that
+// left everything as it was is written anew: this one may change it, and die before it
+// can say so; and what is there may be somebody else's change since.
 func Begin(ctx context.Context, store Store, key string, entry Entry) (holds Entry, first bool, err error) {
 	first, err = store.PutJSONOnce(ctx, key, entry)
 	if err == nil && !first {
-		entry, err = Read(ctx, store, key)
-		if err == nil && entry.Untouched() {
-			entry.After, first = nil, true
-			err = store.PutJSON(ctx, key, entry)
+		holds, err = Read(ctx, store, key)
+		if err != nil || !holds.Untouched() {
+			return holds, false, beginning(err)
 		}
+		if holds.After.Object != nil { // whose owners it has changed
+			entry.Before = holds.Before
+		}
+		err = store.PutJSON(ctx, key, entry)
 	}
+	return entry, err == nil, beginning(err)
+}
+
+// Again notes what is there before an attempt is made again, by the same invocation, that
+// was refused.
+func Again(ctx context.Context, store Store, key string, entry Entry) error {
+	return beginning(store.PutJSON(ctx, key, entry))
+}
+
+func beginning(err error) error {
 	if err != nil {
-		return Entry{}, false, fmt.Errorf("note what is there before the change: %w", err)
+		return fmt.Errorf("note what is there before the change: %w", err)
 	}
-	return entry, first, nil
+	return nil
 }
 
 // End notes what the change did.

@@ -30,9 +30,10 @@ func (b bucket) PutJSONOnce(ctx context.Context, key string, value any) (bool, e
 	return true, b.PutJSON(ctx, key, value)
 }
 
-// Of several attempts the first notes what was there. That an earlier one changed
-// the target holds; that it did not holds only until the next begins, which may
-// change it and die before it can say so.
+// Of several attempts the first that can have changed something notes what was there.
+// That an earlier one changed the target holds; that it did not holds only until the
+// next begins, which may change it and die before it can say so, and finds what others
+// have changed since.
 func TestAttempts(t *testing.T) {
 	ctx, key := t.Context(), "journal/0.json"
 	before := manifest.Object{"metadata": map[string]any{"generation": int64(1) << 53}}
@@ -52,13 +53,32 @@ func TestAttempts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, first, err = journal.Begin(ctx, b, key, journal.Entry{Operation: "apply"}); err != nil || first != test.first {
+		since, want := manifest.Object{"metadata": map[string]any{"generation": int64(7)}}, before
+		if test.first {
+			want = since
+		}
+		holds, first, err := journal.Begin(ctx, b, key, journal.Entry{Operation: "apply", Before: since})
+		if err != nil || first != test.first {
 			t.Errorf("after %q: the first that can have changed something: %t, %v", test.did, first, err)
 		}
 		got, err := journal.Read(ctx, b, key)
-		if err != nil || !reflect.DeepEqual(got.Before, before) || (got.After != nil) != test.holds {
+		if err != nil || !reflect.DeepEqual(got, holds) || !reflect.DeepEqual(got.Before, want) || (got.After != nil) != test.holds {
 			t.Errorf("after %q: the second attempt finds %+v, %v", test.did, got, err)
 		}
+	}
+}
+
+// An attempt that changed no value, but took ownership, is one to take back.
+func TestAttemptThatTookOwnership(t *testing.T) {
+	ctx, key, b := t.Context(), "journal/0.json", bucket{}
+	before, after := manifest.Object{"owner": "a"}, manifest.Object{"owner": "b"}
+	entry := journal.Entry{Operation: "apply", Before: before, After: &journal.After{Applied: contract.Applied{Change: contract.Unchanged}, Object: after}}
+	if err := journal.End(ctx, b, key, entry); err != nil {
+		t.Fatal(err)
+	}
+	holds, first, err := journal.Begin(ctx, b, key, journal.Entry{Operation: "apply", Before: after})
+	if err != nil || !first || !reflect.DeepEqual(holds.Before, before) || holds.After != nil {
+		t.Errorf("%+v, %t, %v", holds, first, err)
 	}
 }
 

@@ -100,7 +100,7 @@ func (w *Watch) Next(ctx context.Context, long time.Duration) (object *unstructu
 	return nil, false, nil
 }
 
-// open opens the watch, or finds that the version is too old for one. An API
+// open opens the watch, or finds that it takes a look to go on. An API
 // server that does not answer in time is an error, also where the wait is over
 // before: silence must not be taken for an object that does not change.
 func (w *Watch) open(ctx context.Context) error {
@@ -122,7 +122,8 @@ func (w *Watch) open(ctx context.Context) error {
 	answered.Stop()
 	if err != nil {
 		cancel()
-		if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		// Not found is the kind, or the namespace: a look tells what it means for the object.
+		if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsNotFound(err) {
 			w.version = ""
 			return nil
 		}

@@ -115,6 +115,18 @@ func TestWatchWithoutAChange(t *testing.T) {
 	}
 }
 
+// Where the kind itself is gone, so is the object.
+func TestWatchOfAKindThatIsGone(t *testing.T) {
+	client := serverOf(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("404 page not found\n"))
+	})
+	watch := client.Watch(refTo("orders"), topics, "7")
+	defer watch.Stop()
+	expectChange(t, watch, "nothing")
+}
+
 func TestWatchFails(t *testing.T) {
 	ref := refTo("orders")
 	gone := httptest.NewTLSServer(http.NotFoundHandler())

@@ -84,7 +84,7 @@ func (c Child) Result(target contract.Target, now time.Time) (contract.Result, e
 		switch stopped, err := time.Parse(time.RFC3339, c.StopDate); {
 		case c.StartDate == "": // aborted before it began
 			result.Outcome, result.Message = contract.OutcomeNotStarted, NotStarted
-		case err != nil || now.Before(stopped.Add(afterStop())):
+		case err != nil || now.Before(stopped.Add(deployment.StillAtWork())):
 			result.Change, result.ChangeUnknown = contract.ChangeUnknown, stillAtWork
 		}
 	case "PENDING":
@@ -106,14 +106,6 @@ func (c Child) returned(result *contract.Result) error {
 		result.Message = messageOf(result.Error, result.Message)
 	}
 	return check(*result, target)
-}
-
-// afterStop is how long the function that changes a target may go on after its
-// child was stopped: Lambda does not learn of it, and ends it at its timeout.
-func afterStop() time.Duration {
-	functions := deployment.Functions()
-	apply := slices.IndexFunc(functions, func(f deployment.Function) bool { return f.Name == "apply" })
-	return time.Duration(functions[apply].TimeoutSeconds) * time.Second
 }
 
 // check refuses an output that is not the result of a target.

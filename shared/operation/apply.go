@@ -39,8 +39,7 @@ func apply() Operation {
 }
 
 // applyOnce applies an object and says what that changed. An apply that changes
-// nothing leaves the object as it was; so the object is read first. A change by
-// somebody else between the two calls is reported as ours.
+// nothing leaves the object as it was; so the object is read first.
 func applyOnce(ctx context.Context, a Action) (Done, error) {
 	live, err := a.live(ctx)
 	if err != nil {
@@ -78,10 +77,17 @@ func (a Action) refuseRemovals(ctx context.Context, live *unstructured.Unstructu
 		a.Target, a.Ref, given)
 }
 
-// adopt applies the object, and takes over the fields that conflict where all of
-// their owners are managers that the request adopts from.
+// adopt applies the object to live, and takes over the fields that conflict where all of
+// their owners are managers that the request adopts from. Only in the version that was
+// looked at: a change by somebody else between the two would be reported as ours, and
+// taken back with it. It is met by the next attempt.
 func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
-	after, err := a.patch(ctx, a.Object, a.Run.Apply.Force, dryRun)
+	object := a.Object
+	if live != nil {
+		object = object.DeepCopy()
+		object.SetResourceVersion(live.GetResourceVersion())
+	}
+	after, err := a.patch(ctx, object, a.Run.Apply.Force, dryRun)
 	contested := conflicts(err)
 	if len(contested) == 0 || len(a.Run.Apply.Adopt) == 0 || live == nil {
 		return after, err
@@ -100,10 +106,6 @@ func (a Action) adopt(ctx context.Context, live *unstructured.Unstructured, dryR
 			return nil, err // an owner that came after the object was read
 		}
 	}
-	// Only in the version whose owners were looked at: whoever comes between is
-	// not overruled, but met by the next attempt.
-	object := a.Object.DeepCopy()
-	object.SetResourceVersion(live.GetResourceVersion())
 	return a.patch(ctx, object, true, dryRun)
 }
 

@@ -387,3 +387,29 @@ func TestTaken(t *testing.T) {
 		})
 	}
 }
+
+// Somebody may change the object after it was looked at: what is noted as what was
+// there, and would be brought back, holds their change.
+func TestApplyMeetsARace(t *testing.T) {
+	by(t, "other", object(t, web))
+	name := object(t, web).GetName()
+	a := actionOn(t, object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default}, spec: {revisionHistoryLimit: 7}}"), contract.ApplySettings{})
+	raced := false
+	var before *unstructured.Unstructured
+	a.Note = func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		if !raced {
+			raced = true
+			write(t, "other", name, set(int64(9), "spec", "replicas"))
+		}
+		before = live
+		return live, nil
+	}
+	done, err := of(t, operation.Apply).Act(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, done, contract.Configured, contract.FieldChanges{Changed: []string{".spec.revisionHistoryLimit"}})
+	if replicas, _, _ := unstructured.NestedInt64(before.Object, "spec", "replicas"); replicas != 9 {
+		t.Errorf("what was there before has %d replicas", replicas)
+	}
+}

@@ -70,20 +70,21 @@ func deleteOnce(ctx context.Context, a Action) (Done, error) {
 	case live == nil || live.GetUID() != before.GetUID():
 		return deleted(before, nil, a.Ref), nil // by an attempt whose answer was lost
 	}
-	return a.delete(ctx, live, options.Propagation)
+	uid := live.GetUID()
+	return a.delete(ctx, live, metav1.Preconditions{UID: &uid}, options.Propagation)
 }
 
-// delete deletes an object, and no other that has taken its place, and takes a look
-// at what is left of it.
-func (a Action) delete(ctx context.Context, live *unstructured.Unstructured, propagation contract.Propagation) (Done, error) {
-	uid, policy := live.GetUID(), metav1.DeletionPropagation(cmp.Or(string(propagation), string(metav1.DeletePropagationBackground)))
-	err := a.Resource.Delete(ctx, a.Ref.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &policy})
+// delete deletes an object, which must be as the preconditions say, and takes a look at
+// what is left of it.
+func (a Action) delete(ctx context.Context, live *unstructured.Unstructured, preconditions metav1.Preconditions, propagation contract.Propagation) (Done, error) {
+	policy := metav1.DeletionPropagation(cmp.Or(string(propagation), string(metav1.DeletePropagationBackground)))
+	err := a.Resource.Delete(ctx, a.Ref.Name, metav1.DeleteOptions{Preconditions: &preconditions, PropagationPolicy: &policy})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return Done{}, err
 	}
 	left, err := a.live(ctx)
 	if err != nil {
-		return Done{}, err
+		return Done{Applied: contract.Applied{Change: contract.Deleted}}, err
 	}
 	return deleted(live, left, a.Ref), nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
@@ -125,5 +126,33 @@ func TestDeleteOptions(t *testing.T) {
 		if got := client.options; *got.PropagationPolicy != want || *got.Preconditions.UID != live(t, a.Ref.Name).GetUID() {
 			t.Errorf("%q: %+v", given, got)
 		}
+	}
+}
+
+// blinded is a client that may not look at what it has deleted.
+type blinded struct {
+	dynamic.ResourceInterface
+	deleted bool
+}
+
+func (b *blinded) Delete(ctx context.Context, name string, options metav1.DeleteOptions, sub ...string) error {
+	b.deleted = true
+	return b.ResourceInterface.Delete(ctx, name, options, sub...)
+}
+
+func (b *blinded) Get(ctx context.Context, name string, options metav1.GetOptions, sub ...string) (*unstructured.Unstructured, error) {
+	if b.deleted {
+		return nil, apierrors.NewUnauthorized("the token has expired")
+	}
+	return b.ResourceInterface.Get(ctx, name, options, sub...)
+}
+
+// Of a deletion that was made nobody may say that it changed nothing.
+func TestDeleteThatCannotBeLookedAt(t *testing.T) {
+	by(t, "other", object(t, web))
+	a := actionOn(t, object(t, web), contract.ApplySettings{})
+	a.Resource = &blinded{ResourceInterface: deployments(t)}
+	if done, err := of(t, operation.Delete).Act(t.Context(), a); !apierrors.IsUnauthorized(err) || done.Applied.Change != contract.Deleted {
+		t.Errorf("%+v, %v", done.Applied, err)
 	}
 }

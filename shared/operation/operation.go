@@ -41,7 +41,8 @@ type Operation struct {
 	Until string
 
 	// Act does the operation, once. It may be called again after an answer was
-	// lost. Its errors are those of the client, or have a name.
+	// lost. Its errors are those of the client, or have a name; with one, the change is
+	// empty unless one was made all the same, of several writes.
 	Act func(ctx context.Context, a Action) (Done, error)
 	// Waits says whether there is something to wait for behind the action.
 	Waits func(run contract.Run) bool

@@ -58,7 +58,7 @@ func Together(run contract.Run, earlier *contract.Result, index int, one contrac
 	if earlier != nil {
 		all = *earlier
 		all.Resources, all.Stood = slices.Clone(earlier.Resources), slices.Clone(earlier.Stood)
-		if all.Change == contract.Unchanged {
+		if all.Change == contract.Unchanged || all.Change == contract.ChangeNone {
 			all.Change = one.Change
 		}
 		// One that is missing is what people look for.

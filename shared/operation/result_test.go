@@ -29,6 +29,7 @@ func TestTogether(t *testing.T) {
 			contract.OutcomeReady, contract.Created, contract.ProofSettled},
 		{"one that is missing", []contract.Result{result(contract.OutcomeFound, contract.ChangeNone, ""), result(contract.OutcomeNotFound, contract.ChangeNone, ""), result(contract.OutcomeFound, contract.ChangeNone, "")},
 			contract.OutcomeNotFound, contract.ChangeNone, ""},
+		{"a rollback where one was not touched", []contract.Result{result(contract.OutcomeUnchanged, contract.ChangeNone, ""), result(contract.OutcomeRolledBack, contract.Configured, "")}, contract.OutcomeRolledBack, contract.Configured, ""},
 		{"a rollback of some", []contract.Result{unchanged, result(contract.OutcomeRolledBack, contract.Deleted, "")}, contract.OutcomeRolledBack, contract.Deleted, contract.ProofUnchanged},
 	}
 	for _, test := range tests {

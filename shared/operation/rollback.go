@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -70,6 +71,8 @@ func rollBackOnce(ctx context.Context, a Action) (Done, error) {
 		return Done{}, a.changedSince("it was deleted")
 	case live.GetUID() != before.GetUID():
 		return Done{}, a.changedSince("another object has taken its place")
+	case live.GetDeletionTimestamp() != nil && before.GetDeletionTimestamp() == nil:
+		return Done{}, a.changedSince("it is being deleted")
 	}
 	return a.restore(ctx, first, live)
 }
@@ -93,8 +96,8 @@ func nothingToDo(live *unstructured.Unstructured) (Done, error) {
 	return done, nil
 }
 
-// takeAway deletes what was created, where others have changed nothing of it. What
-// they have added goes with it.
+// takeAway deletes what was created, where others have changed nothing of it, in the
+// version in which it was found so. What they have added goes with it.
 func (a Action) takeAway(ctx context.Context, first, live *unstructured.Unstructured) (Done, error) {
 	e, manager := a.Earlier, a.Run.Apply.FieldManager
 	switch {
@@ -112,14 +115,24 @@ func (a Action) takeAway(ctx context.Context, first, live *unstructured.Unstruct
 	case live.GetUID() != e.After.GetUID():
 		return nothingToDo(live)
 	default:
-		if err = a.refuse(fields.Since(e.After, live, false)); err == nil {
-			err = a.refuse(fields.Claimed(e.After, live, nil))
-		}
+		err = a.refuseToTakeAway(live)
 	}
 	if err != nil {
 		return Done{}, err
 	}
-	return a.delete(ctx, live, "")
+	uid, version := live.GetUID(), live.GetResourceVersion()
+	return a.delete(ctx, live, metav1.Preconditions{UID: &uid, ResourceVersion: &version}, "")
+}
+
+// refuseToTakeAway makes an error of what others have changed of an object that was
+// created, or had created before the change met it: an apply that finds no object may
+// meet one that somebody else has just made.
+func (a Action) refuseToTakeAway(live *unstructured.Unstructured) error {
+	after := a.Earlier.After
+	return cmp.Or(
+		a.refuse(fields.ChangedBesides(nil, after, a.Run.Apply.FieldManager)),
+		a.refuse(fields.Since(after, live, false)),
+		a.refuse(fields.Claimed(after, live, nil)))
 }
 
 // refuse makes an error of what others have changed, where they have.
@@ -145,14 +158,16 @@ func (a Action) createAnew(ctx context.Context, first, live *unstructured.Unstru
 		return nothingToDo(live) // it was not deleted after all
 	case live.GetUID() == before.GetUID():
 		return Done{}, fault.New(fault.AlreadyExists, "%s: bring back %s: %s", a.Target, a.Ref, stateOf(live, live.GetUID(), a.Ref).Message)
-	case first != nil || !fields.Same(live, before):
+	case !fields.Same(live, before):
 		return Done{}, a.changedSince("there is another object of that name")
+	case first != nil:
+		return nothingToDo(live) // an earlier rollback has brought it back, or somebody has by hand
 	}
 	wanted := live.DeepCopy()
 	fields.SetOwnership(wanted, entries)
 	after, err := a.own(ctx, live, wanted)
 	if err != nil {
-		return Done{}, err
+		return Done{Applied: contract.Applied{Change: contract.Created}}, err
 	}
 	return written(nil, after, a.Run.Apply.FieldManager)
 }
@@ -161,8 +176,11 @@ func (a Action) createAnew(ctx context.Context, first, live *unstructured.Unstru
 // that was read.
 func (a Action) restore(ctx context.Context, first, live *unstructured.Unstructured) (Done, error) {
 	left, err := a.left(first)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Done{}, err
+	case left == nil:
+		return nothingToDo(live)
 	}
 	wanted, err := fields.Restored(a.Earlier.Before, left, first, live)
 	if err != nil {
@@ -171,7 +189,7 @@ func (a Action) restore(ctx context.Context, first, live *unstructured.Unstructu
 	if err := a.refuse(fields.Claimed(left, first, wanted)); err != nil {
 		return Done{}, err
 	}
-	current := live
+	current, changed := live, contract.Change("")
 	if !fields.Same(live, wanted) {
 		// Between this attempt and one before.
 		if err := a.refuse(fields.Since(first, live, true)); err != nil {
@@ -180,20 +198,29 @@ func (a Action) restore(ctx context.Context, first, live *unstructured.Unstructu
 		if current, err = a.update(ctx, wanted); err != nil {
 			return Done{}, err
 		}
+		changed = contract.Configured
 	}
 	if current, err = a.own(ctx, current, wanted); err != nil {
-		return Done{}, err
+		return Done{Applied: contract.Applied{Change: changed}}, err
 	}
 	return written(first, current, a.Run.Apply.FieldManager)
 }
 
 // left returns the object as the change left it, where nobody else has changed it
-// since. Where the function died that made the change, that is what was found first.
+// since. Where the function died that made the change, that is what was found first; and
+// so it is where the values are back already, by a rollback that died before it gave back
+// the ownership. It is nil where somebody else has brought them back, who then owns them.
 func (a Action) left(first *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if after := a.Earlier.After; after != nil {
+	before, after := a.Earlier.Before, a.Earlier.After
+	back := after != nil && fields.Same(first, before) && !fields.Same(after, before)
+	if after != nil && !back {
 		return after, a.refuse(fields.Since(after, first, true))
 	}
-	return first, a.refuse(fields.ChangedBesides(a.Earlier.Before, first, a.Run.Apply.FieldManager))
+	changed, err := fields.ChangedBesides(before, first, a.Run.Apply.FieldManager)
+	if back && changed != "" {
+		return nil, err
+	}
+	return first, a.refuse(changed, err)
 }
 
 // own gives an object the owners that are wanted. It takes a write of its own: an API

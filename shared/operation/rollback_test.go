@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -269,7 +270,7 @@ func expectChangedSince(t *testing.T, a operation.Action, says string) {
 	if fault.NameOf(err) != fault.ChangedSince || !strings.HasPrefix(err.Error(), target.String()+": bring back Deployment default/") || !strings.Contains(err.Error(), says) {
 		t.Errorf("got %v, want %q", err, says)
 	}
-	if now := live(t, a.Ref.Name); before != nil && now.GetResourceVersion() != before.GetResourceVersion() {
+	if now := live(t, a.Ref.Name); before != nil && (now == nil || now.GetResourceVersion() != before.GetResourceVersion()) {
 		t.Error("it was changed")
 	}
 }
@@ -555,7 +556,7 @@ func TestRollbackOfAKindWithoutAStatusSubresource(t *testing.T) {
 		t.Fatal(err)
 	}
 	operator("Small")
-	for _, name := range []contract.Operation{operation.Apply, operation.Replace} {
+	takeBack := func(t *testing.T, name contract.Operation, unknown bool) {
 		was, err := plains.Get(t.Context(), object(t, plain).GetName(), metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -568,7 +569,11 @@ func TestRollbackOfAKindWithoutAStatusSubresource(t *testing.T) {
 			t.Fatal(err)
 		}
 		operator("Large with " + string(name))
-		back := rollingBack(t, operation.Earlier{Operation: name, Before: journal.first, Change: done.Applied.Change, After: done.Object})
+		e := operation.Earlier{Operation: name, Before: journal.first, Change: done.Applied.Change, After: done.Object}
+		if unknown {
+			e.Change, e.After = "", nil
+		}
+		back := rollingBack(t, e)
 		back.Resource, back.HasStatus = plains, false
 		if done, err = rollBack(t, back); err != nil {
 			t.Fatal(err)
@@ -578,4 +583,136 @@ func TestRollbackOfAKindWithoutAStatusSubresource(t *testing.T) {
 			t.Errorf("%s: it is %v, and was %v", name, done.Object.Object, was.Object)
 		}
 	}
+	for _, name := range []contract.Operation{operation.Apply, operation.Replace} {
+		takeBack(t, name, false)
+		takeBack(t, name, true)
+	}
+}
+
+// conflictingAfter is a client all of whose updates but the first conflict.
+type conflictingAfter struct {
+	dynamic.ResourceInterface
+	updates int
+}
+
+func (c *conflictingAfter) Update(ctx context.Context, u *unstructured.Unstructured, options metav1.UpdateOptions, sub ...string) (*unstructured.Unstructured, error) {
+	if c.updates++; c.updates > 1 {
+		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "deployments"}, u.GetName(), errors.New("the object has been modified"))
+	}
+	return c.ResourceInterface.Update(ctx, u, options, sub...)
+}
+
+// Of a rollback that brought the values back, and is refused the ownership, nobody may
+// say that it changed nothing.
+func TestRollbackThatIsRefusedHalfway(t *testing.T) {
+	owned(t)
+	a := rollingBack(t, earlier(t, operation.Apply, strings.ReplaceAll(web, "web:1", "web:2"), contract.ApplySettings{Force: true}))
+	a.Resource = &conflictingAfter{ResourceInterface: deployments(t)}
+	if done, err := rollBack(t, a); !apierrors.IsConflict(err) || done.Applied.Change != contract.Configured {
+		t.Errorf("%+v, %v", done.Applied, err)
+	}
+}
+
+// What is back already, by an earlier rollback or by somebody's hand, is no reason to
+// fail, and nothing is written.
+func TestRollbackOfWhatIsBackAlready(t *testing.T) {
+	for _, name := range []contract.Operation{operation.Apply, operation.Replace, operation.Delete, operation.Create} {
+		t.Run(string(name), func(t *testing.T) {
+			if name != operation.Create {
+				owned(t)
+			}
+			e := earlier(t, name, strings.ReplaceAll(web, "web:1", "web:2"), contract.ApplySettings{Force: true})
+			first := rollingBack(t, e)
+			if _, err := rollBack(t, first); err != nil {
+				t.Fatal(err)
+			}
+			was := live(t, first.Ref.Name)
+			done, err := rollBack(t, rollingBack(t, e)) // of another execution
+			if err != nil || done.Applied.Change != contract.Unchanged || !reflect.DeepEqual(live(t, first.Ref.Name), was) {
+				t.Errorf("%+v, %v", done.Applied, err)
+			}
+		})
+	}
+	t.Run("by hand", func(t *testing.T) {
+		was := owned(t)
+		e := earlier(t, operation.Apply, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME, namespace: default}, spec: {revisionHistoryLimit: 7}}", contract.ApplySettings{})
+		write(t, "person", was.GetName(), set(int64(3), "spec", "revisionHistoryLimit"))
+		done, err := rollBack(t, rollingBack(t, e))
+		if err != nil || done.Applied.Change != contract.Unchanged || !fields.Same(live(t, was.GetName()), was) {
+			t.Errorf("%+v, %v", done.Applied, err)
+		}
+	})
+	t.Run("but for its owners", func(t *testing.T) { // the rollback before died between its writes
+		was := owned(t)
+		e := earlier(t, operation.Apply, strings.ReplaceAll(web, "web:1", "web:2"), contract.ApplySettings{Force: true})
+		first := rollingBack(t, e)
+		first.Resource = &dying{ResourceInterface: deployments(t), left: 1, made: true}
+		if _, err := rollBack(t, first); !errors.Is(err, errDied) {
+			t.Fatalf("got %v", err)
+		}
+		if _, err := rollBack(t, rollingBack(t, e)); err != nil {
+			t.Fatal(err)
+		}
+		expectBack(t, was)
+	})
+}
+
+// An object that somebody else deletes is not brought back, whatever is written to it.
+func TestRollbackOfWhatIsBeingDeleted(t *testing.T) {
+	name := owned(t).GetName()
+	write(t, "operator", name, func(u *unstructured.Unstructured) { u.SetFinalizers([]string{"example.com/x"}) })
+	e := earlier(t, operation.Apply, strings.ReplaceAll(web, "web:1", "web:2"), contract.ApplySettings{Force: true})
+	if err := deployments(t).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	expectChangedSince(t, rollingBack(t, e), "it is being deleted")
+}
+
+// overtakenDeletion is a client before whose first deletion somebody else writes.
+type overtakenDeletion struct {
+	dynamic.ResourceInterface
+	race func()
+}
+
+func (o *overtakenDeletion) Delete(ctx context.Context, name string, options metav1.DeleteOptions, sub ...string) error {
+	if o.race != nil {
+		o.race()
+		o.race = nil
+	}
+	return o.ResourceInterface.Delete(ctx, name, options, sub...)
+}
+
+// What was created is deleted in the version that was looked at, and no other.
+func TestRollbackOfACreationMeetsARace(t *testing.T) {
+	for by, expectGone := range map[string]bool{"controller": true, "other": false} {
+		t.Run(by, func(t *testing.T) {
+			a := rollingBack(t, earlier(t, operation.Create, web, contract.ApplySettings{}))
+			a.Resource = &overtakenDeletion{deployments(t), func() {
+				if expectGone {
+					write(t, by, a.Ref.Name, set(int64(1), "status", "observedGeneration"), "status")
+				} else {
+					write(t, by, a.Ref.Name, set(int64(9), "spec", "replicas"))
+				}
+			}}
+			_, err := rollBack(t, a)
+			if gone := live(t, a.Ref.Name) == nil; gone != expectGone || gone != (err == nil) || err != nil && fault.NameOf(err) != fault.ChangedSince {
+				t.Errorf("gone %t, %v", gone, err)
+			}
+		})
+	}
+}
+
+// Somebody else may have created the object after the apply had looked for it: then it
+// is not ours to delete.
+func TestRollbackOfACreationThatSomebodyElseMade(t *testing.T) {
+	a := actionOn(t, object(t, web), contract.ApplySettings{Force: true})
+	a.Note = func(_ context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		by(t, "other", object(t, web))
+		return live, nil
+	}
+	done, err := of(t, operation.Apply).Act(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectChangedSince(t, rollingBack(t, operation.Earlier{Operation: operation.Apply, Change: done.Applied.Change, After: done.Object}), "(by other)")
 }

@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -44,9 +45,12 @@ const conflictPause = 100 * time.Millisecond
 
 // repeated does an action again that meets a conflict which is not about the owner of
 // a field: a race with another writer, or a quota that was being updated, goes away.
-func repeated(ctx context.Context, a Action, once func(context.Context, Action) (Done, error)) (Done, error) {
+func repeated(ctx context.Context, a Action, once func(context.Context, Action) (Done, error)) (done Done, err error) {
 	for attempt := 1; ; attempt++ {
-		done, err := once(ctx, a)
+		made := done.Applied.Change
+		if done, err = once(ctx, a); err != nil {
+			done.Applied.Change = cmp.Or(done.Applied.Change, made)
+		}
 		passing := apierrors.IsConflict(err) && len(conflicts(err)) == 0 || apierrors.IsAlreadyExists(err)
 		if !passing || attempt == maxConflicts {
 			return done, err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/runs"
 	"github.com/crossapply/crossapply/shared/window"
@@ -46,8 +47,8 @@ func Decide(s State) contract.Next {
 
 // Failed says whether the rollout as a whole failed, and why, by what its phases
 // returned and by the last decision, where there is one: a budget was exceeded, a Map
-// broke, or waves were not started, because an approval was refused or somebody
-// stopped the rollout.
+// broke, or waves were not started or not checked, because an approval was refused or
+// somebody stopped the rollout.
 func Failed(s State) (reason string, failed bool) {
 	if reason, ends := s.ends(); ends {
 		return reason, true
@@ -57,10 +58,21 @@ func Failed(s State) (reason string, failed bool) {
 			return reason, true // it went on all the same
 		}
 	}
-	if s.Last == nil || s.Last.Action != contract.ActionReport || s.Plan.Preview || s.current() == 0 {
-		return "", false
+	if s.Last != nil && s.Last.Action == contract.ActionReport && !s.Plan.Preview && s.current() > 0 {
+		return s.Last.Reason, true
 	}
-	return s.Last.Reason, true
+	return s.unchecked()
+}
+
+// unchecked says whether targets were not looked at after their bake time: as they
+// succeeded before, nothing else tells.
+func (s State) unchecked() (reason string, are bool) {
+	for _, phase := range s.Ended {
+		if missed := phase.Counts[contract.OutcomeNotStarted] + phase.Counts[contract.OutcomeStopped]; phase.Kind == contract.PhaseCheck && missed > 0 {
+			return fmt.Sprintf("%d targets of wave %q were not checked after its bake time", missed, phase.Name), true
+		}
+	}
+	return "", false
 }
 
 // RollsBack says that what was changed is rolled back, so that Touched is needed.
@@ -186,6 +198,10 @@ func (s State) backward(reason string) contract.Next {
 	if s.Plan.Run.OnFailure != contract.OnFailureRollback {
 		return report(reason)
 	}
+	if broke, until := s.aborted(); s.Now.Before(until) {
+		next := s.phase(contract.PhaseRollback, broke.Wave, operation.Rollback, broke.Total)
+		return wait(next, until, reason+"; what is still at work ends until")
+	}
 	for number := len(s.Touched); number > 0; number-- {
 		if s.Touched[number-1] > 0 && s.ended(contract.PhaseRollback, number) == nil {
 			next := s.phase(contract.PhaseRollback, number, operation.Rollback, s.Touched[number-1])
@@ -193,6 +209,17 @@ func (s State) backward(reason string) contract.Next {
 		}
 	}
 	return report(reason)
+}
+
+// aborted returns the wave whose Map broke, and until when what it had started may go on,
+// and note a change that a rollback would not see: never, where there is none.
+func (s State) aborted() (wave contract.EndedPhase, until time.Time) {
+	for _, phase := range s.Ended {
+		if phase.Kind == contract.PhaseWave && phase.Broke != nil && !phase.Broke.NothingStarted() {
+			return phase, phase.At.Add(deployment.StillAtWork())
+		}
+	}
+	return contract.EndedPhase{}, time.Time{}
 }
 
 // ends says whether the execution must not go on to another wave, and why.

@@ -38,8 +38,9 @@ type rollout struct {
 	ends map[string]ended
 	// answers are those to requests for approval, by the name of the wave.
 	answers map[string]contract.Approval
-	// stop is the step before which somebody writes the stop mark.
-	stop string
+	// stop is the step before which somebody writes the stop mark, and stopIn the one
+	// while which.
+	stop, stopIn string
 }
 
 // play goes through the execution, and returns its steps and the state at its end.
@@ -47,7 +48,7 @@ func (r rollout) play(t *testing.T, seen func(phases.State, contract.Next)) ([]s
 	t.Helper()
 	s := r.begin()
 	var steps []string
-	for range 1 + 6*len(r.waves) { // each is approved, waited for, worked on, bakes, is checked, is rolled back
+	for range 2 + 6*len(r.waves) { // a Map breaks, and each is approved, waited for, worked on, bakes, is checked, is rolled back
 		next := phases.Decide(s)
 		if step(s, next) == r.stop {
 			s.Stopped = true
@@ -58,6 +59,9 @@ func (r rollout) play(t *testing.T, seen func(phases.State, contract.Next)) ([]s
 		s.Last, s.Approval = &next, nil
 		if next.Action == contract.ActionReport {
 			return steps, s
+		}
+		if step(s, next) == r.stopIn {
+			s.Stopped = true
 		}
 		r.do(&s, next)
 	}
@@ -205,6 +209,8 @@ func TestRollouts(t *testing.T) {
 			"wave canary, wave few, rollback few, rollback canary, report", "1 failed, and 0 may"},
 		{"and over those of which nothing was touched", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), ends: map[string]ended{"wave few": {notStarted: 4, broke: "States.ItemReaderFailed"}}},
 			"wave canary, wave few, rollback canary, report", `the Map over the targets of wave "few" broke: States.ItemReaderFailed`},
+		{"what a Map that broke had started may still be at work, and is waited for", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), ends: map[string]ended{"wave few": {broke: "States.Runtime"}}},
+			"wave canary, wave few, wait 1m0s: few, rollback few, rollback canary, report", `the Map over the targets of wave "few" broke: States.Runtime`},
 		{"what fails in a rollback stops nothing", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0),
 			ends: map[string]ended{"wave few": {failed: 1}, "rollback few": {failed: 4, broke: "States.Runtime"}}},
 			"wave canary, wave few, rollback few, rollback canary, report", "1 failed, and 0 may"},
@@ -261,6 +267,10 @@ func TestRollouts(t *testing.T) {
 			"wave canary, wave few, rollback few, report", "1 failed, and 0 may"},
 		{"before a rollback", rollout{waves: three, settings: onFailure(contract.OnFailureRollback, 0), stop: "rollback few", ends: map[string]ended{"wave few": {failed: 1}}},
 			"wave canary, wave few, report", "1 failed, and 0 may"},
+		{"in a check", rollout{waves: []contract.PlannedWave{of("a", 5, bakes(time.Hour)), of("b", 5)}, stopIn: "check a", ends: map[string]ended{"check a": {notStarted: 3}}},
+			"wave a, wait 1h0m0s: a, check a, report", "somebody stopped the rollout"},
+		{"in the last check", rollout{waves: []contract.PlannedWave{of("1", 5, bakes(time.Hour))}, stopIn: "check 1", ends: map[string]ended{"check 1": {notStarted: 3}}},
+			"wave 1, wait 1h0m0s: 1, check 1, report", `3 targets of wave "1" were not checked`},
 		{"when all is done", rollout{waves: three, stop: "report"}, "wave canary, wave few, wave rest, report", ""},
 	}
 	for _, test := range tests {

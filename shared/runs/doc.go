@@ -2,10 +2,14 @@
 // written. Under one prefix per execution lie
 //
 //	runs/<execution name>/request.json    the request (plan -> a retry's plan)
-//	runs/<execution name>/resource.json   the resource to apply (plan -> apply)
-//	runs/<execution name>/targets.json    the targets (plan -> the Map's ItemReader)
-//	runs/<execution name>/plan.json       what plan found (plan -> report)
-//	runs/<execution name>/results/...     the Map's results (ResultWriter -> report)
+//	runs/<execution name>/resources.json  the resources and overrides (plan -> apply)
+//	runs/<execution name>/plan.json       what plan found (plan -> review, report)
+//	runs/<execution name>/layout.json     the targets in their waves (plan -> review, report)
+//	runs/<execution name>/items/...       the targets of a phase (plan, review -> the Map's ItemReader)
+//	runs/<execution name>/results/...     the Map's results (ResultWriter -> review, report)
+//	runs/<execution name>/phases/...      how each phase ended (review -> review, report)
+//	runs/<execution name>/journal/...     what was there before each change (apply -> a rollback, report)
+//	runs/<execution name>/marks/...       what a target that starts looks for (the definition, people -> resolve)
 //
 // so that one and ten thousand targets take the same way and no state carries
 // more than a few KiB. Under claims/ lies an object per idempotency key, which

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -247,6 +248,10 @@ func testRequests(t *testing.T, c *cluster.Cluster) {
 	if _, err := client.Get(t.Context(), "absent", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Fatalf("get: %v, want not found", err)
 	}
+	dryRun := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
+	if _, err := client.Patch(t.Context(), "absent", types.MergePatchType, []byte(`{}`), dryRun); !apierrors.IsNotFound(err) {
+		t.Fatalf("patch: %v, want not found", err)
+	}
 	requests, err := c.Requests(mark)
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +260,7 @@ func testRequests(t *testing.T, c *cluster.Cluster) {
 	want := []cluster.Request{
 		{User: user, Verb: "watch", Resource: "topics.messaging.example.com", Namespace: "kafka", Code: 200},
 		{User: user, Verb: "get", Resource: "topics.messaging.example.com", Namespace: "kafka", Name: "absent", Code: 404},
+		{User: user, Verb: "patch", Resource: "topics.messaging.example.com", Namespace: "kafka", Name: "absent", DryRun: true, Code: 404},
 	}
 	if got := timeless(t, requests); !slices.Equal(got, want) {
 		t.Errorf("requests = %+v\nwant %+v", got, want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type Request struct {
 	Resource string
 	// Namespace and Name are empty where the request has none.
 	Namespace, Name string
+	// DryRun says that nothing was to be kept.
+	DryRun bool
 	// Code is the HTTP status.
 	Code int
 	// Received and Answered are when the API server got the request, and when it had
@@ -95,7 +98,7 @@ type auditEvent struct {
 }
 
 func (e auditEvent) request() Request {
-	r := Request{User: e.User.Username, Verb: e.Verb, Resource: e.RequestURI, Code: e.ResponseStatus.Code, Received: e.Received, Answered: e.Stage}
+	r := Request{User: e.User.Username, Verb: e.Verb, Resource: e.RequestURI, DryRun: strings.Contains(e.RequestURI, "dryRun="), Code: e.ResponseStatus.Code, Received: e.Received, Answered: e.Stage}
 	if ref := e.ObjectRef; ref != nil {
 		r.Resource, r.Namespace, r.Name = ref.Resource, ref.Namespace, ref.Name
 		if ref.APIGroup != "" {
