@@ -44,7 +44,7 @@ func (x *target) live() *unstructured.Unstructured {
 func TestVerify(t *testing.T) {
 	x := newTarget(t)
 	x.mustApply(3)
-	x.operator("True", 1)
+	x.operator("True")
 	x.next()
 	out := x.mustApply(3)
 	if len(out.Result.Stood) != 1 || out.Result.Stood[0].Generation != 1 || out.Result.Stood[0].Transition != "2026-01-02T12:00:00Z" {
@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 	if out := x.mustDo(contract.PhaseCheck, operation.Verify); out.Result == nil || out.Result.Outcome != contract.OutcomeReady || out.Result.Change != contract.ChangeNone {
 		t.Errorf("%s", says(out.Result))
 	}
-	x.operator("False", 1)
+	x.operator("False")
 	if _, err := x.do(contract.PhaseCheck, operation.Verify); fault.NameOf(err) != fault.Regressed {
 		t.Errorf("got %v", err)
 	}
@@ -127,7 +127,7 @@ func (x *target) retain() {
 func TestRollback(t *testing.T) {
 	x := newTarget(t)
 	x.mustApply(3)
-	x.operator("True", 1)
+	x.operator("True")
 	x.next()
 	x.in.Run.Journal = x.in.Run.Prefix
 	was := x.live()
@@ -266,12 +266,12 @@ func (x *target) several() (namespace string) {
 }
 
 // through does an operation on all resources, and waits for none.
-func (x *target) through(kind contract.PhaseKind, name contract.Operation) *contract.Result {
+func (x *target) through(name contract.Operation) *contract.Result {
 	x.t.Helper()
 	x.in.Run.Ready.Wait = false
 	x.in.Step, x.in.Result = 0, nil
 	for {
-		out := x.mustDo(kind, name)
+		out := x.mustDo(contract.PhaseWave, name)
 		if out.Result == nil {
 			x.t.Fatalf("step %d waits: %+v", x.in.Step, out.Seen)
 		}
@@ -285,7 +285,7 @@ func (x *target) through(kind contract.PhaseKind, name contract.Operation) *cont
 func TestSeveralResources(t *testing.T) {
 	x := newTarget(t)
 	x.several()
-	result := x.through(contract.PhaseWave, operation.Apply)
+	result := x.through(operation.Apply)
 	if result.Outcome != contract.OutcomeApplied || result.Change != contract.Created || len(result.Resources) != 3 ||
 		result.Resources[0].Resource.Kind != "Namespace" || result.Resources[2].Change != contract.Created {
 		t.Errorf("%s", says(result))
@@ -295,18 +295,18 @@ func TestSeveralResources(t *testing.T) {
 			t.Errorf("resource %d has no entry", i)
 		}
 	}
-	again := x.through(contract.PhaseWave, operation.Apply)
+	again := x.through(operation.Apply)
 	if again.Resources[1].Change != contract.Created {
 		t.Errorf("a repeat says %+v", again.Resources[1])
 	}
 
-	back := x.through(contract.PhaseWave, operation.Get)
+	back := x.through(operation.Get)
 	if back.Outcome != contract.OutcomeFound || back.Resources[2].ObjectKey != runs.ObjectKey(x.in.Run.ReportKey, x.in.Target.String(), 2) {
 		t.Errorf("%s", says(back))
 	}
 
 	x.next()
-	gone := x.through(contract.PhaseWave, operation.Delete)
+	gone := x.through(operation.Delete)
 	if gone.Outcome != contract.OutcomeDeleted || len(gone.Resources) != 3 || gone.Resources[0].Resource.Kind != "Thing" || gone.Resources[2].Resource.Kind != "Namespace" {
 		t.Errorf("%s", says(gone))
 	}
@@ -323,9 +323,9 @@ func TestTriesOfSeveralResources(t *testing.T) {
 	x.store.objects[x.in.Run.Prefix+runs.Resources] = []byte(objects +
 		strings.ReplaceAll(`, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "NAME"}}]}`, "NAME", namespace))
 
-	checked := x.through(contract.PhaseWave, operation.Check)
+	checked := x.through(operation.Check)
 	x.in.Run.Apply.DryRun = true
-	dry := x.through(contract.PhaseWave, operation.Apply)
+	dry := x.through(operation.Apply)
 	for result, want := range map[*contract.Result]contract.Outcome{checked: contract.OutcomePassed, dry: contract.OutcomeWouldCreate} {
 		if result.Outcome != want || len(result.Resources) != 4 || len(x.store.writes) > 0 {
 			t.Errorf("%s", says(result))
@@ -348,7 +348,7 @@ func TestTriesOfSeveralResources(t *testing.T) {
 func TestRollbackOfSeveralResources(t *testing.T) {
 	x := newTarget(t)
 	x.several()
-	x.through(contract.PhaseWave, operation.Apply)
+	x.through(operation.Apply)
 	x.in.Step, x.in.Result = 0, nil
 	var kinds []string
 	for {

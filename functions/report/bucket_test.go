@@ -136,8 +136,8 @@ func budget(most int) func(*contract.Run) {
 }
 
 // wave, check and rollback are the phases of a wave.
-func wave(number, of int) contract.Phase {
-	return contract.Phase{Number: number, Kind: contract.PhaseWave, Wave: of, Name: fmt.Sprint(of), Operation: "apply"}
+func wave(of int) contract.Phase {
+	return contract.Phase{Number: of, Kind: contract.PhaseWave, Wave: of, Name: fmt.Sprint(of), Operation: "apply"}
 }
 
 func check(number, of int) contract.Phase {
@@ -150,7 +150,7 @@ func rollback(number, of int) contract.Phase {
 
 // mapRun writes what is there once the first wave has ended.
 func (b bucket) mapRun(files map[string][]any) bucket {
-	return b.wrote(1, files).reviewed(wave(1, 1), nil)
+	return b.wrote(1, files).reviewed(wave(1), nil)
 }
 
 // wrote writes what the Map of a phase does when it ends: files of children by the name

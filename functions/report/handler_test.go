@@ -115,7 +115,7 @@ func TestReportStatus(t *testing.T) {
 			b.wrote(1, test.files)
 		}
 		if test.files != nil || test.broken != nil {
-			b.reviewed(wave(1, 1), test.broken)
+			b.reviewed(wave(1), test.broken)
 		}
 		if test.stop {
 			b[prefix+runs.Stop] = ""
@@ -182,22 +182,22 @@ type troubled struct {
 	troubles func(key string) bool
 }
 
-func (s troubled) Get(ctx context.Context, key string) ([]byte, error) {
+func (s troubled) trouble(key string) error {
 	if s.troubles(key) {
-		return nil, fault.New(s.name, "read %s: no", key)
+		return fault.New(s.name, "read %s: no", key)
 	}
-	return s.bucket.Get(ctx, key)
+	return nil
 }
 
 func (s troubled) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	if _, err := s.Get(ctx, key); err != nil {
+	if err := s.trouble(key); err != nil {
 		return nil, err
 	}
 	return s.bucket.Open(ctx, key)
 }
 
 func (s troubled) GetJSON(ctx context.Context, key string, value any) error {
-	if _, err := s.Get(ctx, key); err != nil {
+	if err := s.trouble(key); err != nil {
 		return err
 	}
 	return s.bucket.GetJSON(ctx, key, value)

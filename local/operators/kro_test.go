@@ -116,7 +116,7 @@ func run(t *testing.T, admin *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	controller := exec.Command(os.Getenv(kroController), "-metrics-bind-address=0", "-health-probe-bind-address=0") //nolint:gosec // what make has just built
+	controller := exec.Command(os.Getenv(kroController), "-metrics-bind-address=0", "-health-probe-bind-address=0")
 	controller.Env = append(os.Environ(), "KUBECONFIG="+file)
 	controller.Stdout, controller.Stderr = log, log
 	if err := controller.Start(); err != nil {

@@ -18,10 +18,10 @@ const (
 	// word of all other names.
 	Name = "crossapply"
 	// MapLabel is the Label of the definition's Distributed Map over targets, which is
-	// part of the ARNs of the child executions, and DiscoveryLabel that of the one over
-	// accounts.
+	// part of the ARNs of the child executions.
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
-	MapLabel       = "Target"
+	MapLabel = "Target"
+	// DiscoveryLabel is that of the Distributed Map over accounts.
 	DiscoveryLabel = "Account"
 	// EventSource is the source of the events that the definition sends, and the others
 	// are their detail types.

@@ -87,10 +87,10 @@ func set(value any, path ...string) func(u *unstructured.Unstructured) {
 }
 
 // earlier does an operation, and returns what the journal has of it.
-func earlier(t *testing.T, name contract.Operation, manifest string, settings contract.ApplySettings, oldnew ...string) operation.Earlier {
+func earlier(t *testing.T, name contract.Operation, manifest string, settings contract.ApplySettings) operation.Earlier {
 	t.Helper()
 	journal := &book{}
-	a := actionOn(t, object(t, manifest, oldnew...), settings)
+	a := actionOn(t, object(t, manifest), settings)
 	a.Note = journal.note
 	done, err := of(t, name).Act(t.Context(), a)
 	if err != nil {
@@ -456,12 +456,12 @@ type dying struct {
 
 var errDied = errors.New("the function died")
 
-func (d *dying) write(make func() (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
+func (d *dying) write(call func() (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
 	if d.left--; d.left > 0 {
-		return make()
+		return call()
 	}
 	if d.left == 0 && d.made {
-		if _, err := make(); err != nil {
+		if _, err := call(); err != nil {
 			return nil, err
 		}
 	}

@@ -28,10 +28,11 @@ const (
 	// maxInputKey is the largest length of a key in S3.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 	maxInputKey = 1_024
-	// maxResourcesFile and MaxInputBytes are the largest sizes of the objects that
-	// resourceFrom and targetsFrom name, in bytes: the larger is that of targetsFrom.
+	// maxResourcesFile is the largest size of the object that resourceFrom names, in
+	// bytes.
 	maxResourcesFile = 1 << 20
-	MaxInputBytes    = 4 << 20
+	// MaxInputBytes is that of the object that targetsFrom names, the larger of the two.
+	MaxInputBytes = 4 << 20
 )
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)

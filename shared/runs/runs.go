@@ -116,13 +116,17 @@ func DiscoveredIn(account string) string { return Discovered + account + ".json"
 // WaveItems returns the name of a wave's items, by the wave's number from 1.
 func WaveItems(wave int) string { return Items + "wave-" + strconv.Itoa(wave) + ".json" }
 
-// PhaseItems, PhaseResults, EndedPhase and PhaseFailed return the names of a phase's
-// items, of the prefix of its results, of how it ended, and of the prefix of its
-// marks.
-func PhaseItems(number int) string   { return Items + strconv.Itoa(number) + ".json" }
+// PhaseItems returns the name of a phase's items, by the phase's number.
+func PhaseItems(number int) string { return Items + strconv.Itoa(number) + ".json" }
+
+// PhaseResults returns the prefix of a phase's results.
 func PhaseResults(number int) string { return Results + strconv.Itoa(number) }
-func EndedPhase(number int) string   { return Phases + strconv.Itoa(number) + ".json" }
-func PhaseFailed(number int) string  { return Failed + strconv.Itoa(number) + "/" }
+
+// EndedPhase returns the name of how a phase ended.
+func EndedPhase(number int) string { return Phases + strconv.Itoa(number) + ".json" }
+
+// PhaseFailed returns the prefix of the marks of a phase's targets that failed.
+func PhaseFailed(number int) string { return Failed + strconv.Itoa(number) + "/" }
 
 // ObjectKey returns the key of an object that get found, beside the report of its
 // execution.

@@ -76,11 +76,12 @@ func (m *MapRun) results(ctx context.Context, at *bucketPlace) (json.RawMessage,
 		if err != nil {
 			return nil, &Error{ErrRuntime, err.Error()}
 		}
-		if at == nil {
+		switch {
+		case at == nil:
 			all = append(all, transformed...)
-		} else if child.Status() == types.ExecutionStatusSucceeded {
+		case child.Status() == types.ExecutionStatusSucceeded:
 			files.succeeded = append(files.succeeded, transformed...)
-		} else {
+		default:
 			files.failed = append(files.failed, transformed...)
 		}
 	}

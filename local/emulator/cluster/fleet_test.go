@@ -181,7 +181,7 @@ func testLikeReal(t *testing.T, single *cluster.Cluster, virtual *cluster.Virtua
 				if code != s.code {
 					t.Errorf("server %d: %d, want %d: %s", i, code, s.code, body)
 				}
-				answers[i] = comparable(t, body)
+				answers[i] = documents(t, body)
 			}
 			if !reflect.DeepEqual(answers[0], answers[1]) {
 				t.Errorf("a real cluster answers\n%v\nthe virtual one\n%v", answers[0], answers[1])
@@ -232,21 +232,21 @@ func (s step) do(t *testing.T, config *rest.Config) (int, []byte) {
 	return resp.StatusCode, answer
 }
 
-// comparable is an answer's documents without what differs from one object to the
+// documents is an answer's documents without what differs from one object to the
 // next.
-func comparable(t *testing.T, body []byte) []any {
+func documents(t *testing.T, body []byte) []any {
 	t.Helper()
-	var documents []any
+	var all []any
 	for decoder := json.NewDecoder(strings.NewReader(string(body))); ; {
 		var document any
 		err := decoder.Decode(&document)
 		if err == io.EOF {
-			return documents
+			return all
 		}
 		if err != nil {
 			return []any{string(body)} // /readyz
 		}
-		documents = append(documents, without(document))
+		all = append(all, without(document))
 	}
 }
 

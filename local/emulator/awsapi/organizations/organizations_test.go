@@ -36,10 +36,9 @@ func tree() organizations.Organization {
 	return o
 }
 
-func start(t *testing.T, o organizations.Organization, users ...iam.User) *awsapi.Server {
+func start(t *testing.T, o organizations.Organization) *awsapi.Server {
 	return awsapitest.Start(t, func(c *awsapi.Config) {
 		c.Organizations = []organizations.Organization{o}
-		c.Users = append(c.Users, users...)
 	})
 }
 
