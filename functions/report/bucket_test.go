@@ -135,9 +135,8 @@ func budget(most int) func(*contract.Run) {
 	return func(run *contract.Run) { run.MaxFailures = most }
 }
 
-// wave, check and rollback are the phases of a wave.
-func wave(of int) contract.Phase {
-	return contract.Phase{Number: of, Kind: contract.PhaseWave, Wave: of, Name: fmt.Sprint(of), Operation: "apply"}
+func firstWave() contract.Phase {
+	return contract.Phase{Number: 1, Kind: contract.PhaseWave, Wave: 1, Name: "1", Operation: "apply"}
 }
 
 func check(number, of int) contract.Phase {
@@ -150,7 +149,7 @@ func rollback(number, of int) contract.Phase {
 
 // mapRun writes what is there once the first wave has ended.
 func (b bucket) mapRun(files map[string][]any) bucket {
-	return b.wrote(1, files).reviewed(wave(1), nil)
+	return b.wrote(1, files).reviewed(firstWave(), nil)
 }
 
 // wrote writes what the Map of a phase does when it ends: files of children by the name

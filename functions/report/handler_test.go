@@ -115,7 +115,7 @@ func TestReportStatus(t *testing.T) {
 			b.wrote(1, test.files)
 		}
 		if test.files != nil || test.broken != nil {
-			b.reviewed(wave(1), test.broken)
+			b.reviewed(firstWave(), test.broken)
 		}
 		if test.stop {
 			b[prefix+runs.Stop] = ""

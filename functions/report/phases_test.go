@@ -288,7 +288,7 @@ func TestAnswerStaysSmallWithEverything(t *testing.T) {
 		plan.Notes = append(plan.Notes, words)
 	}
 	b.put(prefix+runs.Plan, plan)
-	b.wrote(1, map[string][]any{"FAILED": {failed(0, fault.Conflict, words), failed(1, fault.Conflict, "no")}}).reviewed(wave(1), &contract.StateError{Error: words, Cause: words})
+	b.wrote(1, map[string][]any{"FAILED": {failed(0, fault.Conflict, words), failed(1, fault.Conflict, "no")}}).reviewed(firstWave(), &contract.StateError{Error: words, Cause: words})
 	got, _ := reportLast(t, b, words)
 	if size := sizeOf(got); size > answerBytes {
 		t.Errorf("the answer is %d bytes", size)

@@ -113,7 +113,7 @@ func TestWithoutResults(t *testing.T) {
 func TestLostResults(t *testing.T) {
 	b := planned(2, nil)
 	b.put(failedMark(1), map[string]string{"error": "CrossApply.Forbidden"})
-	b.reviewed(wave(1), &contract.StateError{Error: "States.ResultWriterFailed"})
+	b.reviewed(firstWave(), &contract.StateError{Error: "States.ResultWriterFailed"})
 	_, got := report(t, b, nil)
 	if got[0].Outcome != contract.OutcomeStopped || got[0].Change != contract.ChangeNone || got[1].Error != "CrossApply.Forbidden" {
 		t.Errorf("got %+v", got)

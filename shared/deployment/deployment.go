@@ -23,13 +23,8 @@ const (
 	MapLabel = "Target"
 	// DiscoveryLabel is that of the Distributed Map over accounts.
 	DiscoveryLabel = "Account"
-	// EventSource is the source of the events that the definition sends, and the others
-	// are their detail types.
-	EventSource            = "crossapply"
-	EventExecutionStarted  = "crossapply Execution Started"
-	EventPhaseEnded        = "crossapply Phase Ended"
-	EventApprovalRequested = "crossapply Approval Requested"
-	EventExecutionEnded    = "crossapply Execution Ended"
+	// EventSource is the source of the events that the definition sends.
+	EventSource = "crossapply"
 	// PartitionPlaceholder is the definition's placeholder for the AWS partition,
 	// which the ARNs of service integrations name: in another one than their own
 	// these are accepted, and fail when a state is entered.
@@ -45,6 +40,14 @@ const (
 	Alias = "live"
 	// Group is the Kubernetes group that access entries map the access role to.
 	Group = "crossapply"
+)
+
+// The detail types of the events that the definition sends: docs/events.md says when.
+const (
+	EventExecutionStarted  = "crossapply Execution Started"
+	EventPhaseEnded        = "crossapply Phase Ended"
+	EventApprovalRequested = "crossapply Approval Requested"
+	EventExecutionEnded    = "crossapply Execution Ended"
 )
 
 // Function is one of the workflow's Lambda functions.
