@@ -117,6 +117,7 @@ func newManager(ctx context.Context, cfg *rest.Config, options Options) (manager
 		GracefulShutdownTimeout: &noWait,
 		Client:                  client.Options{Cache: &client.CacheOptions{Unstructured: true}},
 		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(), // most of an object's memory; an update without them keeps them
 			// In place of client-go's, which writes to stderr while the API server is away.
 			DefaultWatchErrorHandler: func(_ context.Context, _ *toolscache.Reflector, err error) {
 				options.Logger.V(1).Info("the watch ended and begins anew", "error", err.Error())

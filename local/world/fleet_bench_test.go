@@ -1,7 +1,6 @@
 package world_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -66,6 +65,8 @@ func forFleet(config *world.Config) {
 	}
 }
 
+func concurrency() int { return number(fleetConcurrency, 200) }
+
 func perAccount(targets int) int { return (targets + fleetAccounts - 1) / fleetAccounts }
 
 // fleetTags has one cluster of each account be for tests, and one be a canary.
@@ -98,7 +99,7 @@ func fleetRequest(b *testing.B, name string, targets int) string {
 		Targets:  []contract.TargetSelector{{Match: contract.Match{Accounts: accounts, Tags: map[string]contract.TagValues{"env": {"prod"}}}}},
 		Ready:    &contract.ReadyOptions{TimeoutSeconds: aws.Int(1800)},
 		Rollout: &contract.RolloutOptions{
-			MaxConcurrency: aws.Int(number(fleetConcurrency, 200)),
+			MaxConcurrency: aws.Int(concurrency()),
 			Waves: []contract.Wave{
 				{Name: "canary", Match: &contract.Match{Tags: map[string]contract.TagValues{"ring": {"canary"}}}},
 				{Name: "early", Count: aws.Int(targets / 20)},
@@ -190,30 +191,28 @@ func (m measured) print(b *testing.B, arn string, n int) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = table.Flush() }()
 	row := func(what, figure, goal string) { _, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", what, figure, goal) }
-	below := func(bytes, goal int64, unit string, size int64) (figure, against string) {
-		verdict := "kept"
+	bounded := func(what, more string, bytes, goal, unit int64) {
+		name, verdict := map[int64]string{1 << 10: "KiB", 1 << 20: "MiB"}[unit], "kept"
 		if bytes >= goal {
 			verdict = "missed"
-			b.Errorf("%d bytes: the goal is fewer than %d", bytes, goal)
+			b.Errorf("%s: %d bytes miss the goal of fewer than %d", what, bytes, goal)
 		}
-		return fmt.Sprintf("%.1f %s", float64(bytes)/float64(size), unit), fmt.Sprintf("< %d %s: %s", goal/size, unit, verdict)
+		row(what, fmt.Sprintf("%.1f %s%s", float64(bytes)/float64(unit), name, more), fmt.Sprintf("< %d %s: %s", goal/unit, name, verdict))
 	}
 	seconds, targets := m.took.Seconds(), float64(n)
 
-	row("\n"+strconv.Itoa(n)+" targets, concurrency "+cmp.Or(os.Getenv(fleetConcurrency), "200"), "", "goal")
+	row(fmt.Sprintf("%d targets, concurrency %d", n, concurrency()), "", "goal")
 	row("wall time", fmt.Sprintf("%.0f s, %.1f targets/s", seconds, targets/seconds), "")
 	row("API servers", fmt.Sprintf("%.0f requests/s, %.1f a target", float64(sum(m.kubernetes))/seconds, float64(sum(m.kubernetes))/targets), "")
 	row("AWS", fmt.Sprintf("%.0f calls/s, %.1f a target", float64(sum(m.aws))/seconds, float64(sum(m.aws))/targets), "")
 	for _, f := range deployment.Functions() {
 		used := m.of(f.Name)
-		figure, goal := below(used.memory, mostOfFunction, "MiB", 1<<20)
-		row("memory of "+f.Name, fmt.Sprintf("%s in %d calls, the longest of %.1f s", figure, used.calls, used.longest.Seconds()), goal)
+		more := fmt.Sprintf(" in %d calls, the longest of %.1f s", used.calls, used.longest.Seconds())
+		bounded("memory of "+f.Name, more, used.memory, mostOfFunction, 1<<20)
 	}
-	figure, goal := below(process.PeakMemory(os.Getpid()), mostOfRunner, "MiB", 1<<20)
-	row("memory of the runner", figure, goal)
+	bounded("memory of the runner", "", process.PeakMemory(os.Getpid()), mostOfRunner, 1<<20)
 	largest := largestState(b, arn)
-	figure, goal = below(int64(largest.size), mostOfState, "KiB", 1<<10)
-	row("largest state", figure+", "+largest.name, goal)
+	bounded("largest state", ", "+largest.name, int64(largest.size), mostOfState, 1<<10)
 	for _, counts := range []struct {
 		what string
 		of   map[string]int

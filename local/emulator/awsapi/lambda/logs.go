@@ -21,7 +21,7 @@ type Line struct {
 }
 
 // keptLines bounds the memory of a world that runs for long.
-const keptLines = 200_000
+const keptLines = 50_000
 
 // Logs keeps the functions' latest lines. It is safe for concurrent use.
 type Logs struct {
