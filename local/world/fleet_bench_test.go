@@ -69,15 +69,22 @@ func concurrency() int { return number(fleetConcurrency, 200) }
 
 func perAccount(targets int) int { return (targets + fleetAccounts - 1) / fleetAccounts }
 
+// The tags of a fleet's clusters, which thousands share.
+var (
+	testTags   = map[string]string{"env": "test"}
+	canaryTags = map[string]string{"env": "prod", "ring": "canary"}
+	prodTags   = map[string]string{"env": "prod"}
+)
+
 // fleetTags has one cluster of each account be for tests, and one be a canary.
 func fleetTags(target contract.Target) map[string]string {
 	switch target.Cluster {
 	case "cluster-0001":
-		return map[string]string{"env": "test"}
+		return testTags
 	case "cluster-0002":
-		return map[string]string{"env": "prod", "ring": "canary"}
+		return canaryTags
 	}
-	return map[string]string{"env": "prod"}
+	return prodTags
 }
 
 // fleetRequest creates a resource on every cluster that is not for tests, in four
