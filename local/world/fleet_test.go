@@ -102,7 +102,7 @@ func split[T any](c fleetCase, all []T) [][]T {
 // each target that was started ends as it does by itself, no write is reported as none,
 // and the API servers saw one wave after the other and never too many targets at once.
 func TestRandomFleets(t *testing.T) {
-	const cases = 40
+	const cases = 30
 	killer := newKiller(t)
 	var mu sync.Mutex
 	var seen sight

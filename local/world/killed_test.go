@@ -69,7 +69,8 @@ func (k *killer) kills(call lambda.Call) bool {
 	return r != nil && r(call, event.Target)
 }
 
-// point is a call at which a function dies: before the call, or after it.
+// point is a call at which a function dies: before the call, or after it. After one is
+// before the next, so only the first is one to die before.
 type point struct {
 	function string
 	n        int
@@ -84,7 +85,7 @@ func (p point) String() string {
 	return fmt.Sprintf("%s-%s-%d", p.function, when, p.n)
 }
 
-// Each function is killed once, before and after each of its calls in a rollout by a
+// Each function is killed once, before its first call and after each, in a rollout by a
 // selector, in two waves with a bake time: it is called again, and the rollout ends as
 // if nothing had happened.
 func TestKilledOnce(t *testing.T) {
@@ -106,8 +107,11 @@ func TestKilledOnce(t *testing.T) {
 			t.Errorf("%s makes no call", function)
 		}
 		for n := range calls["crossapply-"+function] {
-			for _, done := range []bool{false, true} {
-				p := point{function: function, n: n + 1, done: done}
+			points := []point{{function: function, n: n + 1, done: true}}
+			if n == 0 {
+				points = append(points, point{function: function, n: 1})
+			}
+			for _, p := range points {
 				t.Run(p.String(), func(t *testing.T) {
 					t.Parallel()
 					expectEnd(t, killedOnce(t, killer, p), want)
@@ -183,7 +187,7 @@ func route(t *testing.T, arn string) []string {
 	return states
 }
 
-// Each function is killed at every attempt, before and after each of its calls, in a
+// Each function is killed at every attempt, before its first call and after each, in a
 // rollout by a selector in two waves: the target or the execution fails. But no target
 // that was touched is reported as untouched, and a retry mends all.
 func TestKilledAlways(t *testing.T) {
@@ -195,10 +199,10 @@ func TestKilledAlways(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				p.n = 1
-				for killedAlways(t, killer, p) {
+				for killedAlways(t, killer, p) && done {
 					p.n++
 				}
-				if p.n == 1 {
+				if done && p.n == 1 {
 					t.Error("the function makes no call")
 				}
 			})
