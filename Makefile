@@ -37,7 +37,7 @@ demo: node_modules/.package-lock.json ## apply one resource to four local cluste
 	@go run ./local demo
 
 .PHONY: local
-local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl
+local: node_modules/.package-lock.json ## keep the local world running, for the AWS CLI and kubectl (ADDRESS=127.0.0.1:4567)
 	@go run ./local serve $(if $(ADDRESS),-address $(ADDRESS))
 
 .PHONY: control-plane

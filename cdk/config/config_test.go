@@ -125,7 +125,7 @@ func TestMistakes(t *testing.T) {
 		{"additional region that is none", minimal + "additionalRegions: [evil.example.com/#]\n", "additionalRegions[0]: Invalid value"},
 		{"additional region twice", minimal + "additionalRegions: [eu-moon-1, eu-moon-1]\n", "additionalRegions[1]: Invalid value: \"eu-moon-1\": repeats additionalRegions[0]"},
 		{"region of a target that is none", schedule(strings.Replace("request: "+request, "eu-west-1", "eu-west1", 1)),
-			"schedules[0].request.targets[0].region: Invalid value: \"eu-west1\": no such AWS Region: there is eu-west-1"},
+			"schedules[0].request.targets[0].region: Invalid value: \"eu-west1\": no such AWS Region: did you mean eu-west-1"},
 		{"retry", schedule(`request: {retry: {execution: "arn:aws:states:eu-west-1:111111111111:execution:crossapply:a"}}`), "schedules[0].request.retry: Forbidden"},
 		{"more clusters than a policy can name", minimal + manyClusters("333333333333", 200), "accounts[1].clusters"},
 		{"more entries than a template holds", minimal + manyClusters("333333333333", 501) + stackSet(""), "stackSet.templates: Invalid value: 1: number 1 would hold 502 access entries, and can hold 500"},

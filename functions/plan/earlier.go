@@ -16,7 +16,7 @@ type earlier struct {
 }
 
 // unplanned is why an execution has no plan.
-const unplanned = "it has no plan in the run bucket, so it started no target: its request was refused, or plan failed (start it anew); " +
+const unplanned = "it has no plan in the run bucket, so it started no target: there is no execution of that name; or its request was refused, or plan failed (start it anew); " +
 	"or it repeated another execution by its idempotencyKey (name that one); or it is older than runDays of the configuration"
 
 // notEnded is why an execution that runs can be neither retried nor rolled back.

@@ -136,6 +136,9 @@ func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason stri
 		targets = fmt.Sprintf("%d targets, none of them touched", total)
 	}
 	said := []string{fmt.Sprintf("%s: %s (%s)", r.subject(), targets, strings.Join(ends, ", "))}
+	if total == 0 {
+		said[0] = r.subject() + ": no cluster was selected"
+	}
 	switch {
 	case reason != "":
 		said = append(said, fault.Shorten(reason, maxMessage))

@@ -55,6 +55,11 @@ aws stepfunctions describe-execution --execution-arn %[7]s
 aws s3 cp s3://%[8]s/reports/$(date -u +%%F)/first.json -
 make stop EXECUTION=%[7]s BUCKET=%[8]s      # of one that runs: no other target starts
 make report EXECUTION=%[7]s    # of one that was stopped the hard way
+make approve MACHINE=%[6]s    # which executions wait for an approval
+aws stepfunctions start-execution --state-machine-arn %[6]s \
+  --input '{"rollback": {"execution": "%[7]s"}}'    # what the first did is taken back
+
+# The clusters have the tag env, prod or stage, for selectors: docs/fleets.md.
 `, endpoint, w.Deployment.Region, hub.AccessKeyID, hub.SecretAccessKey, kubeconfig, w.StateMachineARN, execution, w.Deployment.Bucket)
 	text.WriteString("\n# Each cluster's tokens come from `aws eks get-token`, with the keys of its own account, as KUBECONFIG has it.\n")
 	for _, c := range w.clusters {

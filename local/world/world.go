@@ -81,16 +81,17 @@ type Cluster struct {
 	OtherExternalID bool
 }
 
-// Demo returns the four clusters in three accounts of the examples.
+// Demo returns the four clusters in three accounts of the examples, with tags that say
+// what each is for.
 func Demo() []Cluster {
-	at := func(account, region, name string) Cluster {
-		return Cluster{Target: contract.Target{Account: account, Region: region, Cluster: name}}
+	at := func(account, region, name, env string) Cluster {
+		return Cluster{Target: contract.Target{Account: account, Region: region, Cluster: name}, Tags: map[string]string{"env": env}}
 	}
 	return []Cluster{
-		at("111111111111", "eu-west-1", "payments"),
-		at("111111111111", "us-east-1", "payments"),
-		at("222222222222", "eu-west-1", "analytics"),
-		at("333333333333", "eu-central-1", "retail"),
+		at("111111111111", "eu-west-1", "payments", "prod"),
+		at("111111111111", "us-east-1", "payments", "stage"),
+		at("222222222222", "eu-west-1", "analytics", "stage"),
+		at("333333333333", "eu-central-1", "retail", "prod"),
 	}
 }
 

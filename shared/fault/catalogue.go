@@ -38,8 +38,8 @@ var (
 		Verdict: true,
 	})
 	ChangedSince = declare("CrossApply.ChangedSince", Entry{
-		When:    "a rollback finds that somebody else has changed the object since; the message names who and what, and nothing was brought back",
-		Do:      "Agree with the other manager, and bring back by hand what was there: the run bucket's journal has it.",
+		When:    "a rollback finds that somebody else, or a later execution, has changed the object since; the message names the field managers and the fields, and the object was left as it is",
+		Do:      "Roll back the later execution first. Or agree with the other manager, and bring back by hand what was there: the run bucket's journal has it.",
 		Verdict: true,
 	})
 	ClusterNotFound = declare("CrossApply.ClusterNotFound", Entry{

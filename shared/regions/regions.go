@@ -84,7 +84,7 @@ func (s Scope) Refuse(region string) (why string) {
 	switch {
 	case !Known(region) && !slices.Contains(s.Additional, region):
 		if others := similar.To(region, all()); len(others) > 0 {
-			return "no such AWS Region: there is " + strings.Join(others, ", ")
+			return "no such AWS Region: did you mean " + strings.Join(others, ", ") + "?"
 		}
 		return "no such AWS Region: the configuration's additionalRegions can allow one that is new"
 	case s.Partition != "" && partition != s.Partition:

@@ -75,7 +75,7 @@ func TestPartition(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	const (
 		none   = "no such AWS Region: the configuration's additionalRegions can allow one that is new"
-		others = "no such AWS Region: there is "
+		others = "no such AWS Region: did you mean "
 	)
 	scope := Scope{Partition: "aws", Additional: []string{"eu-moon-1"}}
 	for name, want := range map[string]string{
@@ -83,10 +83,10 @@ func TestRefuse(t *testing.T) {
 		"eu-moon-1": "",
 		"eu-mars-1": none,
 		"frankfurt": none,
-		"eu-west1":  others + "eu-west-1",
-		"eu-wets-1": others + "eu-west-1",
-		"EU-WEST-1": others + "eu-west-1",
-		"eu-west-9": others + "eu-west-1, eu-west-2, eu-west-3",
+		"eu-west1":  others + "eu-west-1?",
+		"eu-wets-1": others + "eu-west-1?",
+		"EU-WEST-1": others + "eu-west-1?",
+		"eu-west-9": others + "eu-west-1, eu-west-2, eu-west-3?",
 		// An endpoint's name, and one that would end in a host name.
 		"aws-global":                   none,
 		"eu-west-1.evil.example.com/#": none,

@@ -86,7 +86,7 @@ func TestRefused(t *testing.T) {
 		{"a selector of a wrong account", `{"targets": [{"accounts": ["*", "1"]}]}`, `targets[0].accounts[1]: Invalid value: "1": must be the 12 digits of an AWS account id, as a string, or "*"`},
 		{"a selector of many accounts", `{"targets": [{"accounts": ` + many(contract.MaxPatterns+1, `"*"`) + `}]}`, "targets[0].accounts: Too many: 1001"},
 		{"a selector of a unit by name", `{"targets": [{"organizationalUnits": ["r-ab12", "prod"]}]}`, "targets[0].organizationalUnits[1]: Invalid value"},
-		{"a selector of a Region that is not there", `{"targets": [{"accounts": ["*"], "regions": ["eu-west-9"]}]}`, `targets[0].regions[0]: Invalid value: "eu-west-9": no such AWS Region: there is eu-west-1`},
+		{"a selector of a Region that is not there", `{"targets": [{"accounts": ["*"], "regions": ["eu-west-9"]}]}`, `targets[0].regions[0]: Invalid value: "eu-west-9": no such AWS Region: did you mean eu-west-1`},
 		{"a selector of another partition", `{"targets": [{"accounts": ["*"], "regions": ["cn-north-1"]}]}`, "targets[0].regions[0]: Invalid value: \"cn-north-1\": lies in partition aws-cn"},
 		{"a selector with a regular expression", `{"targets": [{"accounts": ["*"], "clusters": ["prod-[ab]"]}]}`, "targets[0].clusters[0]: Invalid value"},
 		{"a selector of no tags", `{"targets": [{"accounts": ["*"], "tags": {}}]}`, "targets[0].tags: Required value"},

@@ -125,7 +125,7 @@ func TestRefusedFields(t *testing.T) {
 		{"a target twice", "targets", "[" + payments + "," + payments + "]", "repeats targets[0]"},
 		{"more targets than a rollout takes", "targets", "[" + strings.Repeat("{},", contract.MaxTargets) + "{}]", "targets: Too many: 10001"},
 		{"a Region that is not there", "targets", strings.Replace("["+payments+"]", "eu-west-1", "eu-west-9", 1),
-			`targets[0].region: Invalid value: "eu-west-9": no such AWS Region: there is eu-west-1, eu-west-2, eu-west-3`},
+			`targets[0].region: Invalid value: "eu-west-9": no such AWS Region: did you mean eu-west-1, eu-west-2, eu-west-3?`},
 
 		{"another operation", "operation", `"destroy"`, `operation: Unsupported value: "destroy": supported values: "apply"`},
 		{"a rollback", "rollback", `{"execution": "x"}`, "rollback: Forbidden: only the input of an execution can be a rollback"},

@@ -50,7 +50,7 @@ func (p *parser) targets(given contract.Request) {
 
 func (p *parser) selectors(selectors []contract.TargetSelector, path *field.Path) []contract.TargetSelector {
 	if len(selectors) == 0 {
-		p.add(field.Required(path, "name at least one target: account, region and cluster"))
+		p.add(field.Required(path, "name at least one target by account, region and cluster, or select some by accounts"))
 		return nil
 	}
 	if len(selectors) > contract.MaxTargets {
