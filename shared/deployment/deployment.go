@@ -31,11 +31,13 @@ const (
 	PartitionPlaceholder = "Partition"
 	// EventBusPlaceholder is the definition's placeholder for the name of the event bus.
 	EventBusPlaceholder = "EventBusName"
-	// The definition's placeholders for what selectors choose from: ids and names with
-	// spaces between them. See [contract.ConfiguredTargets].
+	// AccountsPlaceholder is the definition's placeholder for the accounts that selectors
+	// choose from: ids with spaces between them. See [contract.ConfiguredTargets].
 	AccountsPlaceholder = "ConfiguredAccounts"
-	UnitsPlaceholder    = "ConfiguredUnits"
-	RegionsPlaceholder  = "ConfiguredRegions"
+	// UnitsPlaceholder is the one for organizational units.
+	UnitsPlaceholder = "ConfiguredUnits"
+	// RegionsPlaceholder is the one for Regions.
+	RegionsPlaceholder = "ConfiguredRegions"
 	// Alias is the state machine's alias that callers start.
 	Alias = "live"
 	// Group is the Kubernetes group that access entries map the access role to.
