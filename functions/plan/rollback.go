@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"path"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/operation"
 	"github.com/crossapply/crossapply/shared/request"
 	"github.com/crossapply/crossapply/shared/runs"
@@ -40,7 +39,7 @@ func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, g give
 			return refuse(fmt.Sprintf("%s: %s", resource, why))
 		}
 	}
-	touched, err := p.touched(ctx, before.prefix)
+	touched, err := journal.Touched(ctx, p.store, before.prefix)
 	if err != nil {
 		return plan{}, err
 	}
@@ -57,22 +56,6 @@ func (p Planner) planRollback(ctx context.Context, in contract.PlanInput, g give
 		return plan{}, fmt.Errorf("the resources of the earlier execution: %w", err)
 	}
 	return made, nil
-}
-
-// touched returns the targets that an execution noted before it changed anything
-// there, by their names.
-func (p Planner) touched(ctx context.Context, prefix string) (map[string]bool, error) {
-	journal := prefix + runs.Journal
-	keys, err := p.store.List(ctx, journal)
-	if err != nil {
-		return nil, fmt.Errorf("find out which targets were touched: %w", err)
-	}
-	touched := map[string]bool{}
-	for _, key := range keys {
-		target, _ := path.Split(strings.TrimPrefix(key, journal))
-		touched[strings.TrimSuffix(target, "/")] = true
-	}
-	return touched, nil
 }
 
 // reversed lays the targets of an earlier layout out that were touched, the last wave

@@ -94,21 +94,10 @@ func (r rollout) whyFailed(counts map[contract.Outcome]int) string {
 	if reason, failed := phases.Failed(r.state()); failed {
 		return cmp.Or(reason, "it ended before its last wave")
 	}
-	if failed, most := failures(counts), r.plan.Run.MaxFailures; failed > most {
+	if failed, most := contract.Total(counts, contract.Outcome.Failed), r.plan.Run.MaxFailures; failed > most {
 		return fmt.Sprintf("%d failed, and %d may", failed, most)
 	}
 	return ""
-}
-
-// failures is how many targets count against the budget.
-func failures(counts map[contract.Outcome]int) int {
-	failed := 0
-	for outcome, n := range counts {
-		if outcome.Failed() {
-			failed += n
-		}
-	}
-	return failed
 }
 
 // status says whether the rollout succeeded: it came to its end, all targets with
@@ -144,7 +133,7 @@ func (r rollout) sentence(counts map[contract.Outcome]int, good int, reason stri
 		said = append(said, fault.Shorten(reason, maxMessage))
 	case cutShort(counts) && r.stopped():
 		said = append(said, "somebody stopped the rollout")
-	case failures(counts) > 0 && !cutShort(counts) && r.broke == nil:
+	case contract.Total(counts, contract.Outcome.Failed) > 0 && !cutShort(counts) && r.broke == nil:
 		said = append(said, fmt.Sprintf("%d may fail", r.plan.Run.MaxFailures))
 	}
 	said = append(said, r.rolledBack())

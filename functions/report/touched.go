@@ -102,11 +102,9 @@ func passed(touched contract.ResourceResult, result contract.Result) bool {
 // order returns the indexes of the resources in the order in which they are worked on.
 func (r rollout) order() []int {
 	order := make([]int, len(r.plan.Run.Resources))
-	for i := range order {
-		order[i] = i
-	}
-	if does, err := operation.Of(r.plan.Run.Operation); err == nil && does.Backwards {
-		slices.Reverse(order)
+	does, _ := operation.Of(r.plan.Run.Operation) // one that is not known goes forwards
+	for step := range order {
+		order[step] = operation.Order(does, len(order), step)
 	}
 	return order
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/crossapply/crossapply/shared/contract"
+	"github.com/crossapply/crossapply/shared/journal"
 	"github.com/crossapply/crossapply/shared/mapresults"
-	"github.com/crossapply/crossapply/shared/runs"
 )
 
 // items are those of a check or of a rollback.
@@ -21,15 +19,9 @@ func (r *rollout) items(ctx context.Context, phase contract.Phase, touched [][]c
 
 // touched are the targets of each wave that have an entry in the journal.
 func (r *rollout) touched(ctx context.Context) ([][]contract.TargetItem, error) {
-	prefix := r.plan.Run.Prefix + runs.Journal
-	keys, err := r.store.List(ctx, prefix)
+	journaled, err := journal.Touched(ctx, r.store, r.plan.Run.Prefix)
 	if err != nil {
 		return nil, err
-	}
-	journaled := map[string]bool{}
-	for _, key := range keys {
-		// Below the target there is an entry for each resource.
-		journaled[path.Dir(strings.TrimPrefix(key, prefix))] = true
 	}
 	waves := make([][]contract.TargetItem, len(r.layout.Waves))
 	for _, target := range r.layout.Targets {

@@ -29,10 +29,8 @@ func (r *rollout) end(ctx context.Context, last contract.Next, broke *contract.S
 	ended := contract.EndedPhase{Phase: *last.Phase, Total: len(outcomes), Counts: map[contract.Outcome]int{}, ResultsPrefix: last.ResultsPrefix, At: now.UTC(), Broke: broke}
 	for _, outcome := range outcomes {
 		ended.Counts[outcome]++
-		if outcome.Failed() {
-			ended.Failed++
-		}
 	}
+	ended.Failed = contract.Total(ended.Counts, contract.Outcome.Failed)
 	key := r.plan.Run.Prefix + runs.EndedPhase(last.Phase.Number)
 	written, err := r.store.PutJSONOnce(ctx, key, ended)
 	if err == nil && !written { // by another attempt of this call, which counts

@@ -68,6 +68,18 @@ func (o Outcome) Succeeded() bool { return slices.Contains(successes, o) }
 // Failed says whether a target with this outcome counts against the failure budget.
 func (o Outcome) Failed() bool { return o == OutcomeFailed || o == OutcomeTimedOut }
 
+// Total returns how many of the targets that are counted by outcome have one that is so:
+// that has [Outcome.Failed], say.
+func Total(counts map[Outcome]int, is func(Outcome) bool) int {
+	total := 0
+	for outcome, n := range counts {
+		if is(outcome) {
+			total += n
+		}
+	}
+	return total
+}
+
 // Proof is why a Ready is believed to be about what was applied.
 type Proof string
 

@@ -9,8 +9,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/manifest"
@@ -40,6 +42,28 @@ type After struct {
 	// others have changed since. It is missing where nothing was changed, neither values
 	// nor who owns them, and of what was deleted.
 	Object manifest.Object `json:"object,omitempty"`
+}
+
+// Lister lists the keys of the journal; [runs.Bucket] is one.
+type Lister interface {
+	List(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Touched returns the targets that have an entry in the journal of an execution, by the
+// execution's prefix: those where a change was about to be made. They are in their
+// String form.
+func Touched(ctx context.Context, store Lister, prefix string) (map[string]bool, error) {
+	prefix += runs.Journal
+	keys, err := store.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("find out which targets were touched: %w", err)
+	}
+	touched := map[string]bool{}
+	for _, key := range keys {
+		// Below the target there is an entry for each resource.
+		touched[path.Dir(strings.TrimPrefix(key, prefix))] = true
+	}
+	return touched, nil
 }
 
 // untouched are the changes of an attempt that left the target as it was.

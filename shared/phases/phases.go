@@ -177,7 +177,7 @@ var verified = []contract.Operation{operation.Apply, operation.Create, operation
 // bakes says whether there is a check after a wave: only of what was found Ready.
 func (s State) bakes(wave contract.EndedPhase) bool {
 	run := s.Plan.Run
-	return s.Layout.Waves[wave.Wave-1].BakeSeconds > 0 && succeeded(wave.Counts) > 0 &&
+	return s.Layout.Waves[wave.Wave-1].BakeSeconds > 0 && contract.Total(wave.Counts, contract.Outcome.Succeeded) > 0 &&
 		slices.Contains(verified, run.Operation) && run.Ready.Wait && !run.Apply.DryRun
 }
 
@@ -185,7 +185,7 @@ func (s State) bakes(wave contract.EndedPhase) bool {
 // this execution saw that all of them had ended.
 func (s State) check(number int, ended contract.EndedPhase) contract.Next {
 	wave := s.Layout.Waves[number-1]
-	next := s.phase(contract.PhaseCheck, number, operation.Verify, succeeded(ended.Counts))
+	next := s.phase(contract.PhaseCheck, number, operation.Verify, contract.Total(ended.Counts, contract.Outcome.Succeeded))
 	if until := ended.At.Add(time.Duration(wave.BakeSeconds) * time.Second); s.Now.Before(until) {
 		return wait(next, until, fmt.Sprintf("wave %q bakes until", wave.Name))
 	}
@@ -326,16 +326,6 @@ func (s State) ended(kind contract.PhaseKind, wave int) *contract.EndedPhase {
 		}
 	}
 	return nil
-}
-
-func succeeded(counts map[contract.Outcome]int) int {
-	total := 0
-	for outcome, n := range counts {
-		if outcome.Succeeded() {
-			total += n
-		}
-	}
-	return total
 }
 
 // phase is the phase that comes next, in which any number of targets may fail.
