@@ -19,6 +19,7 @@ import (
 	"github.com/crossapply/crossapply/local/emulator/awsapi/eks"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/events"
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/runs"
@@ -205,21 +206,11 @@ func (m *misfortunes) of(execution string) []*kill {
 
 // kill says whether a function dies at a call.
 func (m *misfortunes) kill(call lambda.Call) bool {
-	// What the functions are called with: some have the execution at the top, the
-	// others in their run.
-	var event struct {
-		Execution string
-		Run       contract.Run
-		Target    contract.Target
-	}
-	if err := json.Unmarshal([]byte(call.Event), &event); err != nil {
-		return false // outside of an invocation
-	}
-	_, name, err := contract.ParseExecution(event.Execution + event.Run.Execution)
-	if err != nil {
+	name, target, ok := world.Invocation(call.Event)
+	if !ok {
 		return false
 	}
-	return slices.ContainsFunc(m.of(name), func(k *kill) bool { return k.at(call, event.Target.Cluster) })
+	return slices.ContainsFunc(m.of(name), func(k *kill) bool { return k.at(call, target.Cluster) })
 }
 
 // fail says whether EventBridge fails to take an event.

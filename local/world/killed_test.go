@@ -1,7 +1,6 @@
 package world_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/crossapply/crossapply/local/emulator/awsapi/lambda"
+	"github.com/crossapply/crossapply/local/world"
 	"github.com/crossapply/crossapply/shared/contract"
 	"github.com/crossapply/crossapply/shared/deployment"
 	"github.com/crossapply/crossapply/shared/fault"
@@ -49,24 +49,14 @@ func (k *killer) rule(execution string, r rule) {
 }
 
 func (k *killer) kills(call lambda.Call) bool {
-	// What the functions are called with: plan, review and report have the execution at
-	// the top, the others in their run.
-	var event struct {
-		Execution string
-		Run       contract.Run
-		Target    contract.Target
-	}
-	if err := json.Unmarshal([]byte(call.Event), &event); err != nil {
-		return false // outside of an invocation
-	}
-	_, name, err := contract.ParseExecution(event.Execution + event.Run.Execution)
-	if err != nil {
+	name, target, ok := world.Invocation(call.Event)
+	if !ok {
 		return false
 	}
 	k.mu.Lock()
 	r := k.rules[name]
 	k.mu.Unlock()
-	return r != nil && r(call, event.Target)
+	return r != nil && r(call, target)
 }
 
 // point is a call at which a function dies: before the call, or after it. After one is
